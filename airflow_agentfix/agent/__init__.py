@@ -1,0 +1,1 @@
+"""The loop, its tools, skills and prompt."""

@@ -1,0 +1,4 @@
+"""plugin"""
+from airflow.plugins_manager import AirflowPlugin
+class AgentFixPlugin(AirflowPlugin):
+    name = "agentfix"

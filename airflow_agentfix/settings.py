@@ -1,0 +1,151 @@
+"""Every setting of AgentFix: section [agentfix] of Airflow's configuration (or AIRFLOW__AGENTFIX__NAME), read in one place.
+
+The table in `OPTIONS` is the provider's config section (`provider_info.py`), the docs page, and what `Settings.load` reads.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from airflow_agentfix.core.policy import Autonomy, Policy
+from airflow_agentfix.errors import ConfigurationError
+
+SECTION = "agentfix"
+
+
+@dataclass(frozen=True)
+class RepositoryRule:
+    """One entry of `repositories`: DAG files under `path` (as Airflow's `fileloc` or relative to the bundle) live there."""
+
+    path: str
+    url: str
+    base_branch: str
+    subdir: str = ""
+    connection: str | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """[agentfix], typed. Defaults here are the product's defaults."""
+
+    airflow_conn_id: str = "agentfix_airflow"
+    anthropic_conn_id: str = "anthropic_default"
+    github_conn_id: str = "github_default"
+    github_api_url: str = "https://api.github.com"
+    model: str = "claude-opus-5-5"
+    effort: str = "medium"
+    offline: bool = False
+    skills: tuple[str, ...] = ()
+    repositories: tuple[RepositoryRule, ...] = ()
+    autonomy: Autonomy = Autonomy.RERUN
+    approve_before: tuple[str, ...] = ("rerun",)
+    approvers: tuple[str, ...] = ()
+    allow_unreviewed_reruns: bool = False
+    allowed_paths: tuple[str, ...] = ()
+    denied_paths: tuple[str, ...] = ()
+    max_files: int = 10
+    max_lines: int = 400
+    max_turns: int = 40
+    max_tokens: int = 1_000_000
+    max_dollars: float = 5.0
+    evidence_chars: int = 16_000
+    settle_seconds: int = 300
+    lease_seconds: int = 900
+    callback_timeout: float = 2.0
+    sql_alchemy_conn: str = ""
+    auto_migrate: bool = True
+    audit_key: str = ""
+
+    @property
+    def ceiling(self) -> Policy:
+        """What this deployment allows at most."""
+        names = {field.name for field in fields(Policy)}
+        return Policy(**{name: getattr(self, name) for name in names})
+
+    @classmethod
+    def load(cls) -> Settings:
+        """Read Airflow's configuration. Raises ConfigurationError naming the option, the value found and what is expected."""
+        from airflow.configuration import conf  # 1 to 4 s in a process without Airflow; DAG parsing has it already
+
+        return cls.from_mapping({name: value for name in OPTIONS if (value := conf.get(SECTION, name, fallback=None)) is not None})
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, str]) -> Settings:
+        """Settings from option name to text, as configuration holds it; what is not named keeps its default."""
+        return cls(**{name: _read(name, text) for name, text in values.items() if text.strip() or OPTIONS[name].read is _list})
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of the section. `type` is Airflow's config type; `read` turns its text into the value."""
+
+    description: str
+    type: str
+    read: Callable[[str], Any]
+    example: str | None = None
+    sensitive: bool = False
+
+
+def _read(name: str, text: str) -> Any:
+    try:
+        return OPTIONS[name].read(text.strip())
+    except (ValueError, TypeError, KeyError) as error:
+        raise ConfigurationError(
+            f"[{SECTION}] {name} is {text!r}; expected {OPTIONS[name].type}: {OPTIONS[name].description} ({error})"
+        ) from error
+
+
+def _boolean(text: str) -> bool:
+    try:
+        return {"true": True, "false": False, "t": True, "f": False, "1": True, "0": False}[text.lower()]
+    except KeyError:
+        raise ValueError("not True or False") from None
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.replace("\n", ",").split(",") if part.strip())
+
+
+def _repositories(text: str) -> tuple[RepositoryRule, ...]:
+    return tuple(RepositoryRule(**entry) for entry in json.loads(text))
+
+
+OPTIONS: dict[str, Option] = {
+    "airflow_conn_id": Option("Connection with which workers reach Airflow's REST API.", "string", str),
+    "anthropic_conn_id": Option("Connection of the Anthropic provider; without it the environment's key is used.", "string", str),
+    "github_conn_id": Option("Connection of the GitHub provider; without it GITHUB_TOKEN or GITHUB_API_TOKEN is used.", "string", str),
+    "github_api_url": Option("GitHub's API; an Enterprise host has its own.", "string", str, "https://github.example.com/api/v3"),
+    "model": Option("Claude model. An argument or the connection's model wins.", "string", str),
+    "effort": Option("Effort of the model: low, medium, high, xhigh or max.", "string", str),
+    "offline": Option("Never call a model over the network; use the rules model.", "boolean", _boolean),
+    "skills": Option("Further skill folders, comma-separated.", "string", _list, "/opt/skills"),
+    "repositories": Option(
+        "Where DAG code lives when no git bundle says so: a JSON list of {path, url, base_branch, subdir, connection}.",
+        "string",
+        _repositories,
+        '[{"path": "/opt/airflow/dags", "url": "https://github.com/acme/dags.git", "base_branch": "main", "subdir": "dags"}]',
+    ),
+    "autonomy": Option("How far a session may go at most: report, propose, rerun or recover.", "string", Autonomy),
+    "approve_before": Option("Steps that need a person's approval of the commit, comma-separated: rerun.", "string", _list),
+    "approvers": Option("User ids whose answer under Required Actions counts as approval, comma-separated.", "string", _list),
+    "allow_unreviewed_reruns": Option(
+        "Rerun a fix without a person's approval: runs unmerged code with production connections.", "boolean", _boolean
+    ),
+    "allowed_paths": Option("Globs of repository paths a fix may touch; empty allows all that is not denied.", "string", _list, "dags/**"),
+    "denied_paths": Option("Globs of repository paths a fix may never touch, beside the built-in ones.", "string", _list, "infra/**"),
+    "max_files": Option("Files a fix may change.", "integer", int),
+    "max_lines": Option("Lines a fix may add and remove together.", "integer", int),
+    "max_turns": Option("Model calls a session may make.", "integer", int),
+    "max_tokens": Option("Tokens a session may use, in and out together.", "integer", int),
+    "max_dollars": Option("US dollars a session may spend.", "float", float),
+    "evidence_chars": Option("Characters of evidence shown to the model first.", "integer", int),
+    "settle_seconds": Option("How long to wait for a failed task instance to become terminal.", "integer", int),
+    "lease_seconds": Option("After this silence another worker may take a session over.", "integer", int),
+    "callback_timeout": Option("Seconds the on-failure callback may take for its one request.", "float", float),
+    "sql_alchemy_conn": Option("Database of AgentFix's tables; empty uses Airflow's.", "string", str, sensitive=True),
+    "auto_migrate": Option("Create and upgrade AgentFix's tables at the API server's first use.", "boolean", _boolean),
+    "audit_key": Option("Key of the audit chain; empty derives it from [core] fernet_key.", "string", str, sensitive=True),
+}
