@@ -267,3 +267,82 @@ class Checks(Protocol):
         """Import the DAG file from `tree` and return its shape; None where it does not import, with the reason logged."""
 
 
+
+
+# --- Airflow from inside the API server -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a run of agentfix_ask shows under Required Actions."""
+
+    run_id: str
+    """deterministic: agentfix__<session id>__<question id>"""
+    subject: str
+    body: str
+    options: tuple[str, ...]
+    assigned_users: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class HumanAnswer:
+    """An answer under Required Actions, with the identity Airflow recorded."""
+
+    option: str
+    message: str
+    user: str
+
+
+@dataclass(frozen=True)
+class PinRequest:
+    """Put a failed run on a fix commit and clear its failed tasks of one cause, with downstream."""
+
+    session_id: str
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+    commit: str
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """`task_ids` were cleared; `original_version` is what the run goes back to when the pin ends."""
+
+    run_id: str
+    task_ids: tuple[str, ...]
+    original_version: str | None
+
+
+class ServerAirflow(Protocol):
+    """Airflow's own database and auth manager, from inside the API server only. Raises `errors.AirflowError` and its kinds."""
+
+    def resolve(self, dag_id: str, run_id: str, task_id: str, map_index: int) -> TaskFacts:
+        """The task instance as it stands; AirflowNotFound says which of DAG, run, task, map index is unknown."""
+
+    def start_run(self, dag_id: str, *, run_id: str, conf: Mapping[str, Any]) -> None:
+        """Start a run of one of our DAGs; one that exists is left alone. ConfigurationError if the DAG is missing or paused."""
+
+    def run_state(self, dag_id: str, run_id: str) -> str | None: ...
+
+    def ask(self, question: Question) -> None:
+        """Start (idempotently) the run of agentfix_ask that shows the question."""
+
+    def answer(self, run_id: str) -> HumanAnswer | None:
+        """What was answered under Required Actions, None while nobody has."""
+
+    def give_answer(self, run_id: str, *, option: str, message: str, user: Any) -> None:
+        """Answer the question's run in the person's name (an Airflow user object), so that it ends."""
+
+    def pin(self, request: PinRequest) -> Pinned:
+        """DESIGN §10 "Pin in detail". SessionConflict-free: a run already pinned to this commit gives the same answer.
+        RerunImpossible says what is missing; AirflowConflict while the run is not terminal."""
+
+    def end_pin(self, dag_id: str, run_id: str, *, version: str | None) -> None:
+        """Set the run's bundle version back (or to a commit of the base branch)."""
+
+    def shape(self, dag_id: str, run_id: str) -> Json:
+        """`core.shape.shape_of` of the serialized DAG the run was created with."""
+
+    def may(self, user: Any, dag_id: str, *, edit: bool) -> bool:
+        """The auth manager's word on this DAG: read a session needs read on it; edit needs what editing its runs needs."""
