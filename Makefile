@@ -1,0 +1,64 @@
+# make demo: a failed run becomes a fixed one, on a real Airflow, with nothing but Python 3.11+ and git.
+# make test: lint, types and all tests. Both set themselves up.
+AIRFLOW ?= 3.3
+VENV ?= .venv
+CONSTRAINTS := constraints/airflow-$(AIRFLOW).txt
+BIN := $(VENV)/bin
+# The first interpreter that starts and is one Airflow supports; a version manager's shim may exist and not start.
+PYTHON ?= $(shell for p in python3 python3.12 python3.13 python3.11; do $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1 && { echo $$p; break; }; done)
+UV := $(shell if command -v uv >/dev/null 2>&1 && uv --version >/dev/null 2>&1; then echo uv; elif python3 -m uv --version >/dev/null 2>&1; then echo python3 -m uv; fi)
+
+.PHONY: help demo test test-unit test-e2e lint types format bench constraints clean
+help:
+	@grep -E '^# make' Makefile
+
+# Who types `make demo` needs no test tools: two stamps, one environment.
+RUN_READY := $(VENV)/.ready-run-$(AIRFLOW)
+DEV_READY := $(VENV)/.ready-dev-$(AIRFLOW)
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 found. Install one, or say: make PYTHON=/path/to/python3" >&2; exit 1; }
+	$(if $(UV),$(UV) venv -q --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV),$(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install -q 'pip>=25.1')
+
+$(RUN_READY): pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/python
+	$(if $(UV),$(UV) pip install -q --python $(BIN)/python,$(BIN)/python -m pip install -q) -e . -c $(CONSTRAINTS)
+	@touch $@
+
+$(DEV_READY): $(RUN_READY)
+	$(if $(UV),$(UV) pip install -q --python $(BIN)/python,$(BIN)/python -m pip install -q) -e '.[postgres]' --group dev -c $(CONSTRAINTS)
+	@touch $@
+
+demo: $(RUN_READY)
+	@$(BIN)/agentfix demo
+
+test: lint types test-unit test-e2e
+
+lint: $(DEV_READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(DEV_READY)
+	$(BIN)/mypy
+
+test-unit: $(DEV_READY)
+	$(BIN)/python -m pytest -q -m 'not e2e'
+
+test-e2e: $(DEV_READY)
+	$(BIN)/python -m pytest -q -m e2e
+
+format: $(DEV_READY)
+	$(BIN)/ruff check --fix-only -q .
+	$(BIN)/ruff format -q .
+
+bench: $(DEV_READY)
+	@$(BIN)/python -m bench
+
+# make constraints: pin every dependency anew for each Airflow line (needs uv)
+constraints:
+	for pin in 3.1.8 3.2.2 3.3.2; do \
+	  echo "apache-airflow==$$pin" | $(UV) pip compile -q --upgrade --universal --python-version 3.11 --no-header --no-annotate \
+	    --no-emit-index-url --no-emit-find-links --all-extras --group dev pyproject.toml -c - -o constraints/airflow-$${pin%.*}.txt; \
+	done
+
+clean:
+	rm -rf $(VENV) .venv-* build dist .pytest_cache .mypy_cache .ruff_cache
