@@ -29,6 +29,11 @@ def stricter(one: Autonomy, other: Autonomy) -> Autonomy:
     return min(one, other, key=lambda autonomy: autonomy.rank)
 
 
+def is_own(dag_id: str) -> bool:
+    """One of AgentFix's own DAGs, which it never works on."""
+    return dag_id.startswith("agentfix_")
+
+
 @dataclass(frozen=True)
 class Policy:
     """The effective policy of one session.
