@@ -1,0 +1,1 @@
+"""The shop's own code: what its DAGs import."""
