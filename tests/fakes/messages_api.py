@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from typing import Any
 
 Block = dict[str, Any]
@@ -101,7 +102,7 @@ def complaint(body: dict[str, Any], before: dict[str, Any] | None) -> str | None
 def _unanswered(messages: list[dict[str, Any]]) -> str | None:
     if messages[0]["role"] != "user" or messages[-1]["role"] != "user":
         return "messages must start and end with role user"
-    for one, following in zip(messages, messages[1:], strict=False):
+    for one, following in pairwise(messages):
         calls = {block["id"] for block in one["content"] if block["type"] == "tool_use"}
         results = {block["tool_use_id"] for block in following["content"] if block["type"] == "tool_result"}
         if calls != results:
