@@ -36,8 +36,17 @@ class AirflowApi(Protocol):
     def log_lines(self, ref: TaskRef) -> Iterator[bytes]:
         """The try's log, line by line as served: structured events as JSON (NDJSON), or text; streamed, never held whole."""
 
+    def tries(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> list[TaskFacts]:
+        """Every try of one task instance, the first one first."""
+
+    def history(self, dag_id: str, task_id: str, *, map_index: int = -1, limit: int) -> list[tuple[str, TaskFacts]]:
+        """The task's instances in the newest runs, with their run ids, newest first."""
+
     def downstream(self, dag_id: str, task_id: str) -> list[str]:
         """Task ids downstream of `task_id`, direct ones."""
+
+    def graph(self, dag_id: str) -> dict[str, list[str]]:
+        """Every task id of the DAG's newest version, with the ids directly downstream of it."""
 
     def trigger(self, dag_id: str, *, run_id: str, conf: Mapping[str, Any]) -> RunFacts:
         """Start a run. One that exists already with this id is returned, not started again."""

@@ -141,6 +141,8 @@ class Repository:
     connection: str | None = None
     bundle: str | None = None
     """name of the versioned git bundle that serves the DAG; None where the DAG comes another way, and pin cannot apply"""
+    prefix: str = ""
+    """leading part of `DagFacts.file` that is not in the repository: git-sync and mounts put a checkout below the bundle's root"""
 
 
 @dataclass(frozen=True)

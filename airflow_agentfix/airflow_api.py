@@ -1,0 +1,166 @@
+"""`ports.AirflowApi` over Airflow's REST API v2, the same on 3.1 to 3.3.
+
+All pages are followed. Answers are read by name and what is not needed is ignored, so fields that a newer Airflow adds or an
+older one lacks (3.1 has no `next_cursor`, `partition_key`) do not matter.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from airflow_agentfix.airflow_http import AirflowHttp, json_of, lines_of, path_of
+from airflow_agentfix.core.incident import DagFacts, RunFacts, TaskFacts, TaskRef
+from airflow_agentfix.errors import AirflowConflict, AirflowNotFound
+
+Json = dict[str, Any]
+
+_DAGS = "/api/v2/dags"
+_PAGE = 100
+"""what `[api] maximum_page_limit` allows unless configured; a server that gives fewer is followed just the same"""
+
+
+class RestAirflowApi:
+    """Airflow from outside."""
+
+    def __init__(self, http: AirflowHttp) -> None:
+        self.http = http
+
+    def __repr__(self) -> str:
+        return f"RestAirflowApi({self.http.base_url!r})"
+
+    def version(self) -> str:
+        return str(self.http.json("GET", "/api/v2/version")["version"])
+
+    def dag(self, dag_id: str) -> DagFacts:
+        return _dag(self.http.json("GET", path_of(_DAGS, dag_id)))
+
+    def dag_ids(self) -> list[str]:
+        return [dag["dag_id"] for dag in self._all(_DAGS, "dags", order_by="dag_id")]
+
+    def run(self, dag_id: str, run_id: str) -> RunFacts:
+        return _run(self.http.json("GET", path_of(_DAGS, dag_id, "dagRuns", run_id)))
+
+    def runs(self, dag_id: str, *, limit: int) -> list[RunFacts]:
+        return [_run(run) for run in self._some(path_of(_DAGS, dag_id, "dagRuns"), "dag_runs", limit, order_by="-run_after")]
+
+    def task_instances(self, dag_id: str, run_id: str) -> list[TaskFacts]:
+        pages = self._all(path_of(_DAGS, dag_id, "dagRuns", run_id, "taskInstances"), "task_instances", order_by="id")
+        return [_task(instance) for instance in pages]
+
+    def task_instance(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> TaskFacts:
+        return _task(self.http.json("GET", _instance(dag_id, run_id, task_id, map_index)))
+
+    def tries(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> list[TaskFacts]:
+        answer = self.http.json("GET", path_of(_instance(dag_id, run_id, task_id, map_index), "tries"))
+        return sorted((_task(instance) for instance in answer["task_instances"]), key=lambda task: task.try_number)
+
+    def history(self, dag_id: str, task_id: str, *, map_index: int = -1, limit: int) -> list[tuple[str, TaskFacts]]:
+        where = path_of(_DAGS, dag_id, "dagRuns", "~", "taskInstances")
+        wanted = {"task_id": task_id, "map_index": map_index, "order_by": "-run_after"}
+        return [(instance["dag_run_id"], _task(instance)) for instance in self._some(where, "task_instances", limit, **wanted)]
+
+    def log_lines(self, ref: TaskRef) -> Iterator[bytes]:
+        """As NDJSON; from a server or proxy that answers JSON, its pages as NDJSON would have them."""
+        where = path_of(_instance(ref.dag_id, ref.run_id, ref.task_id, -1), "logs", ref.try_number)
+        accept = {"Accept": "application/x-ndjson"}
+        with self.http.open("GET", where, params={"map_index": ref.map_index}, headers=accept) as response:
+            if not response.headers.get("Content-Type", "").startswith("application/json"):
+                yield from lines_of(response)
+                return
+            page = json_of(response)
+        yield from self._log_pages(where, ref.map_index, page)
+
+    def _log_pages(self, where: str, map_index: int, page: Json) -> Iterator[bytes]:
+        """A task that still runs always has another page, so an empty one ends it too."""
+        while page["content"]:
+            yield from (_log_line(entry) for entry in page["content"])
+            if not (token := page.get("continuation_token")):
+                return
+            page = self.http.json("GET", where, params={"map_index": map_index, "token": token})
+
+    def downstream(self, dag_id: str, task_id: str) -> list[str]:
+        graph = self.graph(dag_id)
+        if task_id not in graph:
+            raise AirflowNotFound(f"DAG {dag_id!r} has no task {task_id!r}; it has {', '.join(sorted(graph)) or 'none'}.")
+        return graph[task_id]
+
+    def graph(self, dag_id: str) -> dict[str, list[str]]:
+        answer = self.http.json("GET", path_of(_DAGS, dag_id, "tasks"))
+        return {task["task_id"]: sorted(task["downstream_task_ids"] or ()) for task in answer["tasks"]}
+
+    def trigger(self, dag_id: str, *, run_id: str, conf: Mapping[str, Any]) -> RunFacts:
+        body = {"dag_run_id": run_id, "conf": dict(conf), "logical_date": None}
+        try:
+            return _run(self.http.json("POST", path_of(_DAGS, dag_id, "dagRuns"), body=body))
+        except AirflowConflict as conflict:
+            return self._existing(dag_id, run_id, conflict)
+
+    def _existing(self, dag_id: str, run_id: str, conflict: AirflowConflict) -> RunFacts:
+        try:
+            return self.run(dag_id, run_id)
+        except AirflowNotFound:
+            raise conflict from None  # the conflict was about something else
+
+    def import_errors(self) -> list[Json]:
+        return list(self._all("/api/v2/importErrors", "import_errors", order_by="id"))
+
+    def _all(self, path: str, key: str, **params: Any) -> Iterator[Json]:
+        """Every entry of a paged list, whatever page size the server allows."""
+        seen = 0
+        while True:
+            answer = self.http.json("GET", path, params={**params, "limit": _PAGE, "offset": seen})
+            yield from answer[key]
+            seen += len(answer[key])
+            if not answer[key] or seen >= (answer.get("total_entries") or 0):
+                return
+
+    def _some(self, path: str, key: str, limit: int, **params: Any) -> list[Json]:
+        """The first `limit` entries."""
+        entries: list[Json] = []
+        while len(entries) < limit:
+            page = {"limit": min(_PAGE, limit - len(entries)), "offset": len(entries)}
+            answer = self.http.json("GET", path, params={**params, **page})
+            entries += answer[key]
+            if not answer[key] or len(entries) >= (answer.get("total_entries") or 0):
+                break
+        return entries[:limit]
+
+
+def _instance(dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
+    mapped = (map_index,) if map_index >= 0 else ()
+    return path_of(_DAGS, dag_id, "dagRuns", run_id, "taskInstances", task_id, *mapped)
+
+
+def _log_line(entry: Any) -> bytes:
+    return entry.encode() if isinstance(entry, str) else json.dumps(entry, ensure_ascii=False).encode()
+
+
+def _dag(data: Json) -> DagFacts:
+    return DagFacts(
+        dag_id=data["dag_id"],
+        file=data["relative_fileloc"] or data["fileloc"],
+        bundle_name=data["bundle_name"],
+        bundle_version=data["bundle_version"],
+        is_paused=data["is_paused"],
+        tags=tuple(tag["name"] for tag in data["tags"]),
+        owners=tuple(data["owners"]),
+        fileloc=data["fileloc"],
+    )
+
+
+def _run(data: Json) -> RunFacts:
+    names = ("dag_id", "state", "run_type", "logical_date", "start_date", "end_date", "bundle_version")
+    return RunFacts(run_id=data["dag_run_id"], conf=data["conf"] or {}, **{name: data[name] for name in names})
+
+
+def _task(data: Json) -> TaskFacts:
+    names = ("task_id", "map_index", "try_number", "state", "operator", "max_tries", "start_date", "end_date", "duration")
+    more = ("hostname", "pool", "queue")
+    version = data["dag_version"]
+    return TaskFacts(
+        **{name: data[name] for name in (*names, *more)},
+        rendered_fields=data.get("rendered_fields") or {},  # tries have none
+        dag_version=str(version["version_number"]) if version else None,
+    )
