@@ -37,6 +37,7 @@ AgentFixError
 ├── ModelError                    the model gave no usable turn
 │   ├── ModelUnavailable          overloaded, away, stream cut (retry may help)
 │   └── ModelRefused              the model declined; its reason is in the message
+├── ToolRefused                   a model's tool call cannot be done as asked
 └── BudgetExceeded                turns, tokens, dollars or time are used up
 """
 
@@ -189,6 +190,10 @@ class ModelUnavailable(ModelError):
 
 class ModelRefused(ModelError):
     """The model declined to answer; the message carries the reason it gave."""
+
+
+class ToolRefused(AgentFixError):
+    """A tool call cannot be done as asked. The message goes back to the model and says what to do instead."""
 
 
 class BudgetExceeded(AgentFixError):

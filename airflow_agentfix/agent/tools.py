@@ -15,7 +15,7 @@ from typing import Any
 from airflow_agentfix.ports import ToolSchema
 
 
-def _tool(name: str, description: str, required: tuple[str, ...] = (), **properties: Any) -> ToolSchema:
+def _tool(name: str, description: str, required: tuple[str, ...] = (), /, **properties: Any) -> ToolSchema:
     schema = {"type": "object", "properties": properties, "required": list(required), "additionalProperties": False}
     return ToolSchema(name, description, schema)
 

@@ -82,12 +82,13 @@ class Event:
     - created: {source, autonomy, requested_by}
     - incident: Incident.to_json() and {repository, base_commit} (null where the repository is not known, with `repository_error`)
     - model: {content: [content blocks as the Messages API has them], stop_reason, model, usage: {input_tokens, output_tokens,
-      cache_read_input_tokens, cache_creation_input_tokens}, dollars}
+      cache_read_input_tokens, cache_creation_input_tokens}, dollars, after: number of the last event the model had seen}
     - intent: {call_id, tool, input}: written before a tool with an effect acts
     - result: {call_id, tool, text, is_error}
     - patch: {files: [{path, before, after}]}: whole texts, before null for a new file, after null for a deleted one;
-      {findings: [Finding as JSON]}
-    - fix: {branch, commit, base_commit, title, summary, diff, pull_request: url or null, findings, checks: [{name, ok, detail}]}
+      {findings: [Finding as JSON], call_id}
+    - fix: {branch, commit, base_commit, title, summary, diff, pull_request: url or null, findings, checks: [{name, ok, detail}],
+      call_id}
     - note: {message}: what a person said
     - question: {question_id, call_id, about: question | approval, subject, body, options, commit, ask_run: {dag_id, run_id}}
     - answer: {question_id, decision, message, via: required_actions | api}

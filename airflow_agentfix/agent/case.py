@@ -1,0 +1,132 @@
+"""The case a session works on: everything its tools may touch, and what a tool gives back.
+
+The parts that need Airflow, git or a child process come in as ports and callables; `wiring.py` brings them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from airflow_agentfix.agent.skills import Skills
+from airflow_agentfix.core.findings import Finding
+from airflow_agentfix.core.incident import Incident, Repository, TaskRef
+from airflow_agentfix.core.policy import Policy
+from airflow_agentfix.core.session import Event, EventKind, Outcome
+from airflow_agentfix.core.transcript import Call
+from airflow_agentfix.errors import ToolRefused
+from airflow_agentfix.ports import AirflowApi, CodeHost, FileChange, Json, SessionClient, WaitRun
+
+NewEvent = tuple[EventKind, Mapping[str, Any]]
+
+
+class WorkingCopy(Protocol):
+    """The repository's tree with the session's changes; `code.working_copy.WorkingCopy` is the real one."""
+
+    def list_files(self, glob: str | None = None) -> list[str]: ...
+
+    def read(self, path: str) -> str: ...
+
+    def search(self, regex: str, glob: str | None = None) -> list[tuple[str, int, str]]: ...
+
+    def edit(self, path: str, old: str, new: str) -> None: ...
+
+    def create(self, path: str, content: str) -> None: ...
+
+    def changes(self) -> tuple[FileChange, ...]: ...
+
+    def diff(self) -> str: ...
+
+    def snapshot(self) -> Any: ...
+
+    def restore(self, snapshot: Any) -> None: ...
+
+
+class ImportResult(Protocol):
+    """What importing the DAG file from a tree gave: its shape, or the error."""
+
+    @property
+    def shape(self) -> Json | None: ...
+
+    @property
+    def error(self) -> str | None: ...
+
+
+@dataclass(frozen=True)
+class Code:
+    """The repository a fix goes to. `import_fix` and `import_base` run in a child process: only after an approval."""
+
+    repository: Repository
+    base_commit: str
+    copy: WorkingCopy
+    host: CodeHost
+    gates: Callable[[Any, Policy], Sequence[Finding]]
+    import_fix: Callable[[], ImportResult]
+    import_base: Callable[[], ImportResult]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One session's work. `code` is None where the repository is not known, and `no_code` says why."""
+
+    session_id: str
+    lease: str
+    incident: Incident
+    policy: Policy
+    airflow: AirflowApi
+    client: SessionClient
+    log: Callable[[TaskRef], Iterable[tuple[int, str]]]
+    """(line number, text) of a try's log, numbered as in the incident's text; AirflowNotFound if there is none"""
+    task_history: Callable[[str], str]
+    """earlier runs of a task of this DAG, as text"""
+    diagnose: Callable[[TaskRef], Incident]
+    """collect the evidence of another failed try"""
+    redact: Callable[[str], str]
+    skills: Skills
+    code: Code | None = None
+    no_code: str = "the DAG's repository is not known"
+    audit: str | None = None
+    """hash of the audit chain's head, for the commit's trailer"""
+
+    def tree(self) -> Code:
+        """The repository, or a refusal the model can act on."""
+        if self.code is None:
+            raise ToolRefused(f"There is no code to work on: {self.no_code}. End with submit_report and say so in owner_action.")
+        return self.code
+
+
+@dataclass(frozen=True)
+class Use:
+    """One use of a tool: the call, the case, and everything that happened before."""
+
+    call: Call
+    case: Case
+    events: Sequence[Event]
+
+    @property
+    def input(self) -> Json:
+        return self.call.input
+
+
+@dataclass(frozen=True)
+class Done:
+    """A tool's result. `events` are recorded together with it, in one append."""
+
+    text: str
+    is_error: bool = False
+    events: tuple[NewEvent, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How the session ends."""
+
+    outcome: Outcome
+    summary: str
+    verdict: str | None = None
+    report: Json | None = None
+    error: str | None = None
+
+
+Given = Done | WaitRun | Ending

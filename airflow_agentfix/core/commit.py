@@ -1,0 +1,91 @@
+"""What a fix is called: branch name, commit message with trailers, pull request body. Pure text.
+
+Invariant: trailers are ours alone; a line of a title or summary that looks like one of them is taken out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from airflow_agentfix.core.findings import Finding
+from airflow_agentfix.core.incident import Incident
+
+_NOT_SAFE = re.compile(r"[^a-z0-9]+")
+_OWN_TRAILER = re.compile(r"^\s*Agentfix-[\w-]*\s*:.*$", re.IGNORECASE | re.MULTILINE)
+_SLUG = 40
+_TITLE = 72
+
+
+def branch_name(dag_id: str, title: str, fingerprint: str, *, suffix: str = "") -> str:
+    """`fix/<dag>-<slug>-<short fingerprint><suffix>`: a name git and every code host accept."""
+    parts = [slug(dag_id) or "dag", slug(title) or "fix", slug(fingerprint)[:8] or "unknown"]
+    return f"fix/{'-'.join(parts)}{suffix}"
+
+
+def slug(text: str) -> str:
+    """Lower-case letters, digits and single hyphens, at most 40 characters, cut between words where there is one."""
+    words = _NOT_SAFE.sub("-", text.lower()).strip("-")
+    if len(words) <= _SLUG:
+        return words
+    return (words[: _SLUG + 1].rpartition("-")[0] or words[:_SLUG]).strip("-")
+
+
+def one_line(text: str, limit: int = _TITLE) -> str:
+    """The text as one line of at most `limit` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def commit_message(title: str, summary: str, trailers: Mapping[str, str]) -> str:
+    """Subject, body, trailers, as `git interpret-trailers` reads them."""
+    lines = [f"{name}: {' '.join(value.split())}" for name, value in trailers.items()]
+    paragraphs = [one_line(_own(title)) or "Fix a failed task", _own(summary), "\n".join(lines)]
+    return "\n\n".join(paragraph for paragraph in paragraphs if paragraph) + "\n"
+
+
+def trailers(incident: Incident, *, session_id: str, file: str, audit: str | None = None) -> dict[str, str]:
+    """The trailers every commit of ours carries; `Agentfix-Session` is how a branch is known again."""
+    named = {
+        "Agentfix-Session": session_id,
+        "Agentfix-Dag": incident.ref.dag_id,
+        "Agentfix-File": file,
+        "Agentfix-Fingerprint": incident.fingerprint,
+    }
+    return {**named, "Agentfix-Audit": audit} if audit else named
+
+
+def pull_request_body(
+    incident: Incident,
+    *,
+    session_id: str,
+    summary: str,
+    paths: Sequence[str],
+    findings: Iterable[Finding],
+    stages: Iterable[tuple[str, str]],
+    cost: str,
+) -> str:
+    """What a reviewer reads first: cause, change, what needs their eye, what was and was not verified, cost."""
+    sections = [
+        _own(summary),
+        f"### What failed\n`{incident.ref}`, judged {incident.judgement.verdict} ({incident.judgement.confidence:.0%}): "
+        f"{incident.judgement.reason}\n\n{_fenced(incident.cause.line)}",
+        "### Changed\n" + "\n".join(f"- `{path}`" for path in paths),
+        _findings(findings),
+        "### Verified\n" + "\n".join(f"- {stage}: {state}" for stage, state in stages),
+        f"AgentFix session `{session_id}`; {cost}. A draft until its rerun is green; nothing here was merged by a machine.",
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _findings(findings: Iterable[Finding]) -> str:
+    lines = [f"- `{finding.path}`: {finding.reason} ({finding.rule})" for finding in findings]
+    return "### Needs a person's eye\n" + "\n".join(lines) if lines else ""
+
+
+def _fenced(text: str) -> str:
+    return "```text\n" + text.replace("```", "'''") + "\n```"
+
+
+def _own(text: str) -> str:
+    return _OWN_TRAILER.sub("", text).strip()
