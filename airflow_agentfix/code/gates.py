@@ -1,0 +1,74 @@
+"""The gates a change passes before it is committed, in order: paths, size, diff gate, static checks.
+
+Refusals of an earlier gate end the row: there is no point in judging the content of a file that may not be touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from pathspec import GitIgnoreSpec
+
+from airflow_agentfix.code.text_edit import changed_lines
+from airflow_agentfix.code.working_copy import Patch, WorkingCopy
+from airflow_agentfix.core import paths
+from airflow_agentfix.core.findings import Finding, Severity
+from airflow_agentfix.core.policy import Policy
+
+Gate = Callable[[list[Patch], Policy], Iterator[Finding]]
+
+
+def check(copy: WorkingCopy, policy: Policy) -> tuple[Finding, ...]:
+    """Every objection to the working copy's changes; empty means they may be committed and rerun as policy allows."""
+    patch = copy.patch()
+    findings: list[Finding] = []
+    for gate in GATES:
+        findings += gate(patch, policy)
+        if any(finding.severity is Severity.REFUSE for finding in findings):
+            break
+    return tuple(findings)
+
+
+def path_gate(patch: list[Patch], policy: Policy) -> Iterator[Finding]:
+    """Built-in denials, LFS pointers, then the policy's globs."""
+    denied = GitIgnoreSpec.from_lines(policy.denied_paths)
+    allowed = GitIgnoreSpec.from_lines(policy.allowed_paths)
+    for file in patch:
+        path = file["path"]
+        if reason := paths.denial(path):
+            yield _refuse(
+                "path-denied", path, f"{path} may not be changed: {reason}. Leave it as it is and report what should change."
+            )
+        elif paths.is_lfs_pointer(file["before"]) or paths.is_lfs_pointer(file["after"]):
+            yield _refuse(
+                "lfs-pointer", path, f"{path} is kept in Git LFS; its content is not in the repository and cannot be fixed."
+            )
+        elif policy.denied_paths and denied.match_file(path):
+            yield _refuse("path-denied", path, f"{path} may not be changed: the deployment's denied_paths name it.")
+        elif policy.allowed_paths and not allowed.match_file(path):
+            globs = ", ".join(policy.allowed_paths)
+            yield _refuse("path-not-allowed", path, f"{path} may not be changed: only {globs} may (allowed_paths).")
+
+
+def size_gate(patch: list[Patch], policy: Policy) -> Iterator[Finding]:
+    """Files and changed lines."""
+    if len(patch) > policy.max_files:
+        yield _refuse(
+            "too-many-files",
+            patch[0]["path"],
+            f"The fix changes {len(patch)} files; at most {policy.max_files} may. Make it smaller.",
+        )
+    lines = sum(changed_lines(file["before"], file["after"]) for file in patch)
+    if lines > policy.max_lines:
+        yield _refuse(
+            "too-many-lines",
+            patch[0]["path"],
+            f"The fix adds and removes {lines} lines; at most {policy.max_lines} may. Make it smaller.",
+        )
+
+
+def _refuse(rule: str, path: str, reason: str) -> Finding:
+    return Finding(rule, Severity.REFUSE, path, reason)
+
+
+GATES: tuple[Gate, ...] = (path_gate, size_gate)

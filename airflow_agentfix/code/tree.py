@@ -1,0 +1,111 @@
+"""What the code hosts share: a tree's entries written to disk safely, and the rules of a fix branch."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from airflow_agentfix.core import paths
+from airflow_agentfix.errors import BranchExists, CodeHostRefused, EditRefused
+from airflow_agentfix.ports import FixRequest
+
+FILE = "100644"
+EXECUTABLE = "100755"
+SYMLINK = "120000"
+SUBMODULE = "160000"
+
+TRAILER = "Agentfix-Session"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file of a git tree: its mode and its blob's id."""
+
+    path: str
+    mode: str
+    sha: str
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it has content of its own: all but submodules."""
+        return self.mode != SUBMODULE
+
+
+def write(root: Path, entry: Entry, content: bytes) -> None:
+    """Write one entry below `root`. Links that lead out of it, and names no checkout could hold, are left out."""
+    target = root / entry.path
+    if paths.unsafe(entry.path) or not target.parent.resolve().is_relative_to(root.resolve()):
+        log.warning("Left %r out of the working copy: not a path inside it", entry.path)
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if entry.mode == SYMLINK:
+        _link(root, entry.path, content)
+        return
+    target.write_bytes(content)
+    if entry.mode == EXECUTABLE:
+        target.chmod(0o755)
+
+
+def check_request(request: FixRequest) -> None:
+    """Refuse what no host may do, before anything is asked of it."""
+    if request.branch == request.base_branch:
+        raise BranchExists(f"The fix branch {request.branch!r} is the base branch; expected a new branch such as 'fix/…'.")
+    if not _is_branch_name(request.branch):
+        raise CodeHostRefused(f"{request.branch!r} is no branch name git accepts.")
+    if session_of(request.message) != request.session_id:
+        raise CodeHostRefused(
+            f"The commit message lacks the trailer '{TRAILER}: {request.session_id}'; the branch could not be known again."
+        )
+    for change in request.changes:
+        if reason := paths.unsafe(change.path):
+            raise EditRefused(f"{change.path!r} is no path in the repository: {reason}.")
+
+
+def check_ours(request: FixRequest, commit: str, message: str, *, same_tree: bool) -> None:
+    """BranchExists unless the commit at the branch's end is this session's, with this content."""
+    maker = session_of(message)
+    if maker != request.session_id:
+        who = f"session {maker!r}" if maker else "someone else"
+        raise BranchExists(
+            f"Branch {request.branch!r} exists at {commit}, made by {who}; it is left alone. Use another branch name."
+        )
+    if not same_tree:
+        raise BranchExists(f"Branch {request.branch!r} exists at {commit} with another fix of this session; it is never moved.")
+
+
+def session_of(message: str) -> str | None:
+    """The session a commit message names in its trailers, None if it names none."""
+    last_paragraph = re.split(r"\n\s*\n", message.strip())[-1]
+    match = re.search(rf"^{TRAILER}:\s*(\S+)\s*$", last_paragraph, re.MULTILINE)
+    return match.group(1) if match else None
+
+
+def moved_message(request: FixRequest, now: str, moved: list[str]) -> str:
+    """What BaseMoved says."""
+    return (
+        f"{request.base_branch!r} moved from {request.base_commit} to {now} and changed {', '.join(moved)}, which the fix "
+        "changes too; start again from the new head."
+    )
+
+
+def _link(root: Path, path: str, content: bytes) -> None:
+    pointed = os.fsdecode(content)
+    inside = (root / path).parent.resolve() / pointed
+    if PurePosixPath(pointed).is_absolute() or not Path(os.path.normpath(inside)).is_relative_to(root.resolve()):
+        log.warning("Left the symbolic link %r out of the working copy: it leads out of the repository", path)
+        return
+    (root / path).symlink_to(pointed)
+
+
+def _is_branch_name(name: str) -> bool:
+    """git check-ref-format's rules for a branch."""
+    if not name or name.startswith(("-", "/")) or name.endswith(("/", ".", ".lock")) or name in ("@", "HEAD"):
+        return False
+    if re.search(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//", name):
+        return False
+    return not any(part.startswith(".") or part.endswith(".lock") for part in name.split("/"))

@@ -1,0 +1,88 @@
+"""Which repository paths are no fix's business, whatever a policy allows.
+
+Paths are git's: relative, with forward slashes. `unsafe` is about paths that are not inside the repository at all,
+`denial` about files in it that steer machines or AgentFix itself.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+LFS_HEADER = "version https://git-lfs.github.com/spec/"
+
+_CI_FOLDERS = frozenset(
+    {
+        ".github",
+        ".gitlab",
+        ".circleci",
+        ".ci",
+        ".buildkite",
+        ".azure-pipelines",
+        ".azuredevops",
+        ".drone",
+        ".tekton",
+        ".forgejo",
+        ".gitea",
+    }
+)
+_CI_FILES = frozenset(
+    {
+        ".gitlab-ci.yml",
+        ".gitlab-ci.yaml",
+        ".travis.yml",
+        ".drone.yml",
+        ".woodpecker.yml",
+        ".pre-commit-config.yaml",
+        "appveyor.yml",
+        "azure-pipelines.yml",
+        "azure-pipelines.yaml",
+        "bitbucket-pipelines.yml",
+        "cloudbuild.yaml",
+        "jenkinsfile",
+    }
+)
+_AGENT_FILES = frozenset({"skill.md", "agents.md", "claude.md"})
+_AGENT_FOLDERS = frozenset({".claude", ".agents"})
+_OWN_FILES = frozenset({".agentfix.yaml", ".agentfix.yml"})
+_GIT_FILES = frozenset({".gitattributes", ".gitmodules", ".gitconfig", ".gitignore", ".lfsconfig", ".mailmap"})
+
+
+def unsafe(path: str) -> str | None:
+    """Why `path` cannot name a file of a repository, None if it can."""
+    parts = path.split("/")
+    if not path or any(part in ("", ".") for part in parts):
+        return "it has an empty or '.' part; expected a path relative to the repository's top, such as 'dags/shop.py'"
+    if path.startswith("~") or "\\" in path or ":" in parts[0] or any(ord(character) < 32 for character in path):
+        return "it has a character that no repository path needs ('~' first, backslash, drive colon or a control character)"
+    if ".." in parts:
+        return "'..' leads out of the folder; expected a path inside the repository"
+    if any(_is_git_folder(part) for part in parts):
+        return "it is inside git's own folder"
+    return None
+
+
+def denial(path: str) -> str | None:
+    """Why a fix may never touch `path`, None if nothing here forbids it."""
+    parts = PurePosixPath(path.casefold()).parts
+    name = parts[-1]
+    if parts[0] in _CI_FOLDERS or name in _CI_FILES:
+        return "it is CI configuration, which runs with the repository's secrets"
+    if name in _OWN_FILES or ".agentfix" in parts[:-1]:
+        return "it is AgentFix's own policy"
+    if parts[0] == "skills" or name in _AGENT_FILES or _AGENT_FOLDERS.intersection(parts[:-1]):
+        return "it instructs agents (a skill or its like)"
+    if name in _GIT_FILES:
+        return "it is git's configuration"
+    if name == "codeowners":
+        return "it names who must review"
+    return None
+
+
+def is_lfs_pointer(text: str | None) -> bool:
+    """Whether the text is a Git LFS pointer and not the file's content."""
+    return text is not None and text.startswith(LFS_HEADER)
+
+
+def _is_git_folder(part: str) -> bool:
+    # Windows and macOS open .git under these names too; git itself refuses them for that reason
+    return part.casefold().rstrip(" .") in (".git", "git~1")
