@@ -1,0 +1,104 @@
+"""The triage run's two ports over HTTP: Airflow's REST API, all pages followed, and AgentFix's sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_agentfix.airflow_api import RestAirflowApi
+from airflow_agentfix.core.incident import RunFacts
+from airflow_agentfix.core.session import Session
+from airflow_agentfix.triage_run import TRIAGE_DAG, FailedTask, Report, triage
+
+if TYPE_CHECKING:
+    from airflow_agentfix.airflow_http import AirflowHttp
+    from airflow_agentfix.store.client import SessionsApi
+
+PAGE = 100
+RUNS_SEEN = 100
+"""of the triage DAG itself, to find the last that succeeded: a day at the shipped schedule"""
+
+
+class RestFailures:
+    """`triage_run.Failures`. Asks for the runs that finished, then for the failed tasks of a hundred of them at a time."""
+
+    def __init__(self, http: AirflowHttp) -> None:
+        self._http = http
+        self._api = RestAirflowApi(http)
+
+    def triage_runs(self) -> Sequence[RunFacts]:
+        return self._api.runs(TRIAGE_DAG, limit=RUNS_SEEN)
+
+    def import_errors(self) -> Sequence[dict[str, Any]]:
+        return self._api.import_errors()
+
+    def failed_tasks(self, *, since: datetime) -> Iterable[FailedTask]:
+        finished = {(run["dag_id"], run["dag_run_id"]) for run in self._finished_runs(since)}
+        ordered = sorted(finished)
+        for start in range(0, len(ordered), PAGE):
+            some = ordered[start : start + PAGE]
+            yield from (task for task in self._failed_in(some) if (task.dag_id, task.run_id) in finished)
+
+    def _finished_runs(self, since: datetime) -> Iterator[dict[str, Any]]:
+        """Green runs too: a task may fail in them where a trigger rule lets the run go on. Oldest first: new ones come last."""
+        wanted = {"state": ["failed", "success"], "end_date_gte": since.isoformat(), "order_by": "end_date", "limit": PAGE}
+        seen = 0
+        while True:
+            answer = self._http.json("GET", "/api/v2/dags/~/dagRuns", params={**wanted, "offset": seen})
+            yield from answer["dag_runs"]
+            seen += len(answer["dag_runs"])
+            if not answer["dag_runs"] or seen >= answer["total_entries"]:
+                return
+
+    def _failed_in(self, runs: Sequence[tuple[str, str]]) -> Iterator[FailedTask]:
+        body: dict[str, Any] = {
+            "dag_ids": sorted({dag_id for dag_id, _ in runs}),
+            "dag_run_ids": sorted({run_id for _, run_id in runs}),  # other DAGs may have runs of the same id
+            "state": ["failed"],
+            "order_by": "id",
+            "page_limit": PAGE,
+        }
+        seen = 0
+        while True:
+            where = "/api/v2/dags/~/dagRuns/~/taskInstances/list"
+            answer = self._http.json("POST", where, body={**body, "page_offset": seen})
+            yield from (_failed_task(instance) for instance in answer["task_instances"])
+            seen += len(answer["task_instances"])
+            if not answer["task_instances"] or seen >= answer["total_entries"]:
+                return
+
+
+class ApiIntake:
+    """`triage_run.Intake` over the session API."""
+
+    def __init__(self, sessions: SessionsApi) -> None:
+        self._sessions = sessions
+
+    def sessions_of(self, dag_id: str) -> Sequence[Session]:
+        return self._sessions.list(dag_id=dag_id)
+
+    def take(self, task: FailedTask) -> str:
+        return self._sessions.intake(
+            dag_id=task.dag_id,
+            run_id=task.run_id,
+            task_id=task.task_id,
+            try_number=task.try_number,
+            map_index=task.map_index,
+            source="triage",
+        ).id
+
+
+def run_triage(*, now: datetime) -> Report:
+    """One triage of the Airflow this process belongs to."""
+    from airflow_agentfix.airflow_login import connect
+    from airflow_agentfix.settings import Settings
+    from airflow_agentfix.store.client import SessionsApi
+
+    http = connect(Settings.load())
+    return triage(RestFailures(http), ApiIntake(SessionsApi(http)), now=now)
+
+
+def _failed_task(instance: dict[str, Any]) -> FailedTask:
+    names = ("dag_id", "task_id", "try_number", "map_index", "end_date")
+    return FailedTask(run_id=instance["dag_run_id"], **{name: instance[name] for name in names})
