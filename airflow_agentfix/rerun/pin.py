@@ -1,0 +1,231 @@
+"""The pin: a failed run continues on a fix commit. This module owns every private Airflow call the pin needs.
+
+Invariants: one transaction per pin, on the locked DagRun, so that a pin is whole or not there. What a pin did is its audit-log
+row; nothing else remembers it. Verified on Airflow 3.1.8, 3.2.2 and 3.3.2 (tests/rerun).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from airflow.dag_processing.bundles.manager import DagBundlesManager
+from airflow.exceptions import AirflowException  # type: ignore[attr-defined]  # exported lazily
+from airflow.models import DagModel, DagRun, Log, TaskInstance
+from airflow.models.dagbag import DBDagBag
+from airflow.models.taskinstance import clear_task_instances
+from airflow.utils.session import create_session
+from airflow.utils.state import DagRunState, State, TaskInstanceState
+from sqlalchemy import select  # noqa: TID253 - runs in the API server only, where Airflow's ORM is loaded anyway
+from sqlalchemy.orm import Session  # noqa: TID253 - as above
+
+from airflow_agentfix.errors import AirflowConflict, AirflowNotFound, RerunImpossible
+from airflow_agentfix.ports import Pinned, PinRequest
+
+log = logging.getLogger(__name__)
+
+PINNED = "agentfix_pin"
+ENDED = "agentfix_pin_end"
+_NOTE_CHARS = 1000
+"""width of Airflow's column"""
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What a pin did, as its audit-log row keeps it."""
+
+    session_id: str
+    task_id: str
+    map_index: int
+    commit: str
+    original_version: str
+    task_ids: tuple[str, ...]
+
+    def serves(self, request: PinRequest) -> bool:
+        asked = (request.session_id, request.task_id, request.map_index, request.commit)
+        return asked == (self.session_id, self.task_id, self.map_index, self.commit)
+
+
+def pin(request: PinRequest) -> Pinned:
+    """Put the run on the fix commit and clear the failed instances of its cause with downstream; done already is done."""
+    _require_versioned_bundle(request.dag_id)
+    with _locked_run(request.dag_id, request.run_id) as (session, run):
+        current = _pin_in_force(session, run)
+        if current and current.serves(request):
+            return Pinned(run.run_id, current.task_ids, current.original_version)
+        dag = _require_pinnable(session, run)
+        cleared = _instances(session, run, dag, request)
+        record = _Record(
+            session_id=request.session_id,
+            task_id=request.task_id,
+            map_index=request.map_index,
+            commit=request.commit,
+            original_version=current.original_version if current else str(run.bundle_version),
+            task_ids=tuple(sorted({instance.task_id for instance in cleared})),
+        )
+        run.bundle_version = request.commit
+        session.flush()
+        # Explicit: a DAG's or the deployment's default may say latest version, and that overwrites the pin.
+        clear_task_instances(cleared, session, dag_run_state=DagRunState.QUEUED, run_on_latest_version=False)
+        _audit(session, run, PINNED, asdict(record))
+        _note(run, f"AgentFix session {request.session_id}: on fix commit {request.commit[:12]}.")
+    log.info("Run %s of %s is pinned to %s, cleared: %s", run.run_id, run.dag_id, request.commit, record.task_ids)
+    return Pinned(request.run_id, record.task_ids, record.original_version)
+
+
+def end_pin(dag_id: str, run_id: str, *, version: str | None) -> None:
+    """Set the run to `version` (None: what it had before the pin). A run that left the fix commit meanwhile is left alone."""
+    with _locked_run(dag_id, run_id) as (session, run):
+        record = _pin_in_force(session, run)
+        if record is None:
+            return
+        _require_terminal(run)
+        target = version or record.original_version
+        run.bundle_version = target
+        _audit(session, run, ENDED, {"session_id": record.session_id, "from": record.commit, "to": target})
+        _note(run, f"AgentFix session {record.session_id}: back on {target[:12]}.")
+
+
+@contextmanager
+def _locked_run(dag_id: str, run_id: str) -> Iterator[tuple[Session, DagRun]]:
+    """The run, its row locked until the end of the block, which is one transaction."""
+    # Not the thread's scoped session: an Airflow function that opens its own would commit and close ours midway.
+    with create_session(scoped=False) as session:
+        row = select(DagRun.id).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id).with_for_update()
+        run = session.get(DagRun, session.scalar(row) or -1)
+        if run is None:
+            raise AirflowNotFound(f"DAG {dag_id!r} has no run {run_id!r}.")
+        yield session, run
+
+
+def _require_versioned_bundle(dag_id: str) -> None:
+    with create_session(scoped=False) as session:
+        model = session.get(DagModel, dag_id)
+        name, paused = (model.bundle_name, model.is_paused) if model else (None, False)
+    if name is None:
+        raise AirflowNotFound(f"No DAG {dag_id!r} in Airflow.")
+    if paused:
+        raise RerunImpossible(
+            f"DAG {dag_id!r} is paused, so no task of it would run. A person has to unpause it: airflow dags unpause {dag_id}"
+        )
+    try:
+        bundle = DagBundlesManager().get_bundle(name)  # type: ignore[no-untyped-call]  # Airflow's
+    except (ValueError, AirflowException) as error:
+        raise RerunImpossible(
+            f"The API server could not load the bundle {name!r} of DAG {dag_id!r} ({error}). Give it the same "
+            "[dag_processor] dag_bundle_config_list and connections as the DAG processor."
+        ) from error
+    if not bundle.supports_versioning:
+        raise RerunImpossible(
+            f"DAG {dag_id!r} comes from the bundle {name!r} ({type(bundle).__name__}), which has no versions, so its run cannot "
+            "move to a commit. Serve it from a GitDagBundle."
+        )
+
+
+def _require_terminal(run: DagRun) -> None:
+    if run.state not in State.finished_dr_states:
+        raise AirflowConflict(
+            f"Run {run.run_id!r} of DAG {run.dag_id!r} is {run.state}; expected success or failed. Wait until it ended."
+        )
+
+
+def _require_pinnable(session: Session, run: DagRun) -> Any:
+    """The DAG the run was created with."""
+    _require_terminal(run)
+    if run.created_dag_version_id is None:
+        raise RerunImpossible(
+            f"Run {run.run_id!r} of DAG {run.dag_id!r} has no DAG version (it is from Airflow 2, or `airflow db clean` removed "
+            "it), so clearing would move it to the latest code. Trigger a new run after the fix is merged."
+        )
+    if not run.bundle_version:
+        raise RerunImpossible(
+            f"Run {run.run_id!r} of DAG {run.dag_id!r} has no bundle version: it follows the latest code. Serve the DAG from a "
+            "GitDagBundle without disable_bundle_versioning; runs created from then on can be pinned."
+        )
+    dag = DBDagBag(load_op_links=False).get_dag_for_run(run, session=session)
+    if dag is None:
+        raise RerunImpossible(
+            f"Airflow no longer has the serialized DAG of run {run.run_id!r} of {run.dag_id!r}. Trigger a new run."
+        )
+    if dag.disable_bundle_versioning:
+        raise RerunImpossible(
+            f"DAG {run.dag_id!r} sets disable_bundle_versioning, so its tasks run the latest code whatever the run says. "
+            "Remove that (or [dag_processor] disable_bundle_versioning) to have fixes rerun."
+        )
+    return dag
+
+
+def _instances(session: Session, run: DagRun, dag: Any, request: PinRequest) -> list[TaskInstance]:
+    """The failed instances of the cause, and every instance downstream of them that has a result of any kind."""
+    of_run = select(TaskInstance).where(TaskInstance.dag_id == run.dag_id, TaskInstance.run_id == run.run_id)
+    instances = list(session.scalars(of_run))
+    failed = _failed(instances, request)
+    indexes = {instance.map_index for instance in failed}
+    relevant = set(_downstream(dag, request.task_id)) - {request.task_id}
+    same_group = _in_same_mapped_group(dag, request.task_id, relevant)
+    return failed + [
+        instance
+        for instance in instances
+        if instance.task_id in relevant
+        and instance.state not in (None, TaskInstanceState.REMOVED)
+        and (instance.task_id not in same_group or instance.map_index in indexes | {-1})
+    ]
+
+
+def _failed(instances: Collection[TaskInstance], request: PinRequest) -> list[TaskInstance]:
+    of_task = [instance for instance in instances if instance.task_id == request.task_id]
+    named = [instance for instance in of_task if instance.map_index == request.map_index]
+    if not named and request.map_index == -1:
+        named = of_task  # the whole mapped task is meant
+    failed = [instance for instance in named if instance.state == TaskInstanceState.FAILED]
+    if not failed:
+        found = sorted({str(instance.state) for instance in named}) or "no such task instance"
+        task = f"Task {request.task_id!r} (map index {request.map_index}) of run {request.run_id!r}"
+        raise AirflowConflict(f"{task} is not failed (any more): {found}. Nothing is left to rerun.")
+    return failed
+
+
+def _downstream(dag: Any, task_id: str) -> Collection[str]:
+    """The task and all that a clear of it takes along: downstream, with the setups those need."""
+    subset = dag.partial_subset(task_ids=[task_id], include_downstream=True, include_upstream=False)
+    return set(subset.task_dict)
+
+
+def _in_same_mapped_group(dag: Any, task_id: str, others: Collection[str]) -> set[str]:
+    """Those of `others` that share the task's mapped task group: only their instance of the same map index depends on it."""
+    group = _mapped_group(dag, task_id)
+    return {other for other in others if group is not None and _mapped_group(dag, other) == group}
+
+
+def _mapped_group(dag: Any, task_id: str) -> str | None:
+    group = dag.get_task(task_id).get_closest_mapped_task_group()
+    return None if group is None else str(group.group_id)
+
+
+def _pin_in_force(session: Session, run: DagRun) -> _Record | None:
+    """The newest pin of the run, if the run still is on its commit."""
+    rows = select(Log.extra).where(Log.dag_id == run.dag_id, Log.run_id == run.run_id, Log.event == PINNED)
+    newest = session.scalar(rows.order_by(Log.id.desc()).limit(1))
+    if newest is None:
+        return None
+    data = json.loads(newest)
+    record = _Record(**{**data, "task_ids": tuple(data["task_ids"])})
+    return record if record.commit == run.bundle_version else None
+
+
+def _audit(session: Session, run: DagRun, event: str, extra: Mapping[str, Any]) -> None:
+    session.add(Log(event=event, owner="agentfix", dag_id=run.dag_id, run_id=run.run_id, extra=json.dumps(extra)))
+
+
+def _note(run: DagRun, line: str) -> None:
+    """Add a line to the run's note. A note without room keeps its text: it is a person's, and the audit log has ours."""
+    if run.dag_run_note is None:
+        run.note = line
+        return
+    text = f"{run.dag_run_note.content or ''}\n{line}".strip()
+    if len(text) <= _NOTE_CHARS:
+        run.dag_run_note.content = text
