@@ -14,7 +14,8 @@ from typing import Any, Protocol
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import requests  # noqa: TID253 - doors import this module lazily
-from requests.adapters import HTTPAdapter
+from requests.adapters import HTTPAdapter  # noqa: TID253 - as above
+from urllib3.exceptions import TimeoutError as HttpTimeout
 from urllib3.util import Retry
 
 from airflow_agentfix.errors import (
@@ -76,6 +77,7 @@ def retrying_session(retries: int) -> requests.Session:
     """A session that retries reads on 429, 5xx and broken connections, writes only where nothing can have happened."""
     retry = BoundedRetry(
         total=retries,
+        read=min(retries, 1),  # each may take the whole timeout
         allowed_methods=_READING,
         backoff_factor=0.3,
         backoff_max=5.0,
@@ -220,7 +222,7 @@ def json_of(response: requests.Response) -> Any:
     except requests.exceptions.JSONDecodeError as error:
         kind = response.headers.get("Content-Type", "no content type")
         raise AirflowRefused(
-            f"{_asked(response)}: {response.status_code} with {kind}, expected JSON. Is the URL Airflow's own, base path included?"
+            f"{_asked(response)}: {response.status_code} with {kind}, expected JSON. Is the URL Airflow's, base path included?"
         ) from error
 
 
@@ -270,12 +272,14 @@ def mapped_errors(base_url: str) -> Iterator[None]:
         raise ConfigurationError(f"Airflow's URL is {base_url!r}; expected http(s)://host[:port][/base path].") from error
     except requests.exceptions.SSLError as error:
         raise AirflowUnreachable(
-            f"The certificate of Airflow at {base_url} is not trusted: {_reason(error)}. Set REQUESTS_CA_BUNDLE to your CA's file."
+            f"The certificate of Airflow at {base_url} is not trusted: {_words(_innermost(error))}. Set REQUESTS_CA_BUNDLE to your CA."
         ) from error
-    except requests.Timeout as error:
-        raise AirflowUnreachable(f"Airflow at {base_url} did not answer in time: {_reason(error)}.") from error
     except requests.RequestException as error:
-        raise AirflowUnreachable(f"Airflow at {base_url} is not reachable: {_reason(error)}.") from error
+        inner = _innermost(error)
+        what = (
+            "did not answer in time" if isinstance(inner, (requests.Timeout, TimeoutError, HttpTimeout)) else "is not reachable"
+        )
+        raise AirflowUnreachable(f"Airflow at {base_url} {what}: {_words(inner)}.") from error
 
 
 def error_of(response: requests.Response) -> AirflowError:
@@ -314,14 +318,12 @@ def _asked(response: requests.Response) -> str:
     return f"{response.request.method} {parts.scheme}://{parts.netloc}{parts.path}"
 
 
-def _reason(error: BaseException) -> str:
-    """The innermost words of a nested connection error, without object addresses."""
-    reason: Any = error
-    while (inner := getattr(reason, "reason", None)) is not None or (inner := _wrapped(reason)) is not None:
-        reason = inner
-    return re.sub(r"<[\w.]+ object at 0x[0-9a-f]+>:? ?", "", str(reason)).strip() or type(reason).__name__
+def _innermost(error: BaseException) -> BaseException:
+    """What requests and urllib3 wrapped, two or three deep."""
+    inner = getattr(error, "reason", None) or next(iter(error.args), None)
+    return _innermost(inner) if isinstance(inner, BaseException) else error
 
 
-def _wrapped(error: Any) -> BaseException | None:
-    arguments = getattr(error, "args", ())
-    return arguments[0] if arguments and isinstance(arguments[0], BaseException) else None
+def _words(error: BaseException) -> str:
+    """Without object addresses."""
+    return re.sub(r"<[\w.]+ object at 0x[0-9a-f]+>:? ?", "", str(error)).strip(" .") or type(error).__name__

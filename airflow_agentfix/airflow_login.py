@@ -141,8 +141,8 @@ def _connection_url(host: str | None, schema: str | None, port: int | None) -> s
 
 def airflow_connection(conn_id: str) -> Any:
     """The connection as a task, the DAG processor or the API server sees it; None if there is none."""
-    from airflow.exceptions import AirflowNotFoundException  # Airflow takes seconds; a command line with a URL does not need it
-    from airflow.sdk import Connection
+    from airflow.exceptions import AirflowNotFoundException  # type: ignore[attr-defined] # its home moved after 3.1
+    from airflow.sdk import Connection  # Airflow takes seconds; a command line that has a URL does not need it
 
     try:
         return Connection.get(conn_id)
