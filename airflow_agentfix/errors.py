@@ -16,6 +16,7 @@ AgentFixError
 ├── SessionError                  the session API or its rules
 │   ├── SessionNotFound
 │   ├── SessionConflict           another writer was first, or the lease is someone else's
+│   │   └── StaleWrite            the row moved between reading and writing (read again, then retry)
 │   ├── InvalidTransition         the state does not allow it
 │   ├── DecisionRequired          an approval is pending and no decision was given
 │   ├── NotAllowed                the person has no right to it
@@ -106,6 +107,10 @@ class SessionNotFound(SessionError):
 
 class SessionConflict(SessionError):
     """Another writer was first, or another worker holds the lease. Read again, then decide."""
+
+
+class StaleWrite(SessionConflict):
+    """The session's version moved between reading and writing it. Nothing was written; reading again and retrying helps."""
 
 
 class InvalidTransition(SessionError):

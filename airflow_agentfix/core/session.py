@@ -6,10 +6,13 @@ read from its transcript (tool calls without results).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
+
+from airflow_agentfix.core.incident import TaskRef
+from airflow_agentfix.errors import InvalidTransition
 
 
 class State(StrEnum):
@@ -80,6 +83,7 @@ class Event:
     `data` by kind (all values JSON; everything redacted before it gets here):
 
     - created: {source, autonomy, requested_by}
+    - claimed: {worker}
     - incident: Incident.to_json() and {repository, base_commit} (null where the repository is not known, with `repository_error`)
     - model: {content: [content blocks as the Messages API has them], stop_reason, model, usage: {input_tokens, output_tokens,
       cache_read_input_tokens, cache_creation_input_tokens}, dollars, after: number of the last event the model had seen}
@@ -89,8 +93,9 @@ class Event:
       {findings: [Finding as JSON], call_id}
     - fix: {branch, commit, base_commit, title, summary, diff, pull_request: url or null, findings, checks: [{name, ok, detail}],
       call_id}
-    - note: {message}: what a person said
-    - question: {question_id, call_id, about: question | approval, subject, body, options, commit, ask_run: {dag_id, run_id}}
+    - note: {message}: what a person said; from `server`: why no worker comes (its run could not be started)
+    - question: {question_id, call_id, about: question | approval, subject, body, options, commit, ask_run: {dag_id, run_id},
+      approvers: user ids it is assigned to}
     - answer: {question_id, decision, message, via: required_actions | api}
     - approval: {question_id or null, commit, decision: approve | reject, via: required_actions | api | waived}
     - rerun: {way, dag_id, run_id, commit, task_ids, original_version}
@@ -106,6 +111,13 @@ class Event:
     actor: str
     at: str
     data: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"number": self.number, "kind": self.kind.value, "actor": self.actor, "at": self.at, "data": dict(self.data)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Event:
+        return cls(**{**data, "kind": EventKind(data["kind"])})
 
 
 @dataclass(frozen=True)
@@ -153,3 +165,173 @@ class Session:
     """the run of agentfix_fix that drives it now"""
     last_event: int = 0
     usage: Usage = field(default_factory=Usage)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Session:
+        return cls(
+            **{
+                **data,
+                "state": State(data["state"]),
+                "outcome": data["outcome"] and Outcome(data["outcome"]),
+                "waiting_for": data["waiting_for"] and WaitFor(data["waiting_for"]),
+                "usage": Usage(**data["usage"]),
+            }
+        )
+
+
+# --- moves -----------------------------------------------------------------------------------------------------------
+
+_ALWAYS = frozenset(State)
+_UNTIL_DONE = _ALWAYS - {State.DONE}
+_AT_WORK = frozenset({State.RUNNING})
+_ASKED = frozenset({State.RUNNING, State.WAITING})
+
+ALLOWED: Mapping[EventKind, frozenset[State]] = {
+    EventKind.CREATED: frozenset({State.OPEN}),
+    EventKind.CLAIMED: _UNTIL_DONE,
+    **dict.fromkeys(WORKER_KINDS, _AT_WORK),
+    EventKind.QUESTION: _AT_WORK,
+    EventKind.RERUN: _AT_WORK,
+    EventKind.PARKED: _AT_WORK,
+    EventKind.ANSWER: _ASKED,
+    EventKind.APPROVAL: _ASKED,
+    EventKind.NOTE: _ALWAYS,
+    EventKind.OCCURRENCE: _UNTIL_DONE,
+    EventKind.STOP: _UNTIL_DONE,
+    EventKind.FINISHED: _UNTIL_DONE,
+    EventKind.PIN_ENDED: _ALWAYS,
+    EventKind.ERASED: frozenset({State.DONE}),
+}
+"""In which states an event may happen."""
+
+
+def fold(session: Session, event: Event) -> Session:
+    """The session after `event`. Raises InvalidTransition where its state does not allow it."""
+    if session.state not in ALLOWED[event.kind]:
+        ended = f" ({session.outcome})" if session.outcome else ""
+        expected = " or ".join(sorted(ALLOWED[event.kind]))
+        raise InvalidTransition(f"Session {session.id!r} is {session.state}{ended}; {event.kind} needs it {expected}.")
+    changes = _FOLDS[event.kind](session, event) if event.kind in _FOLDS else {}
+    return replace(session, **changes, last_event=event.number, updated_at=event.at)
+
+
+def _claimed(_: Session, event: Event) -> dict[str, Any]:
+    worker = _worker(event.data["worker"])
+    return {"state": State.RUNNING, "waiting_for": None, "worker_run_id": worker.run_id if worker else event.data["worker"]}
+
+
+def _incident(session: Session, event: Event) -> dict[str, Any]:
+    repository = event.data.get("repository") or {}
+    return {
+        "fingerprint": event.data["fingerprint"],
+        "repository": _text(repository.get("url")) or session.repository,
+        "verdict": event.data["judgement"]["verdict"],
+        "cause": _text(event.data["cause"]["line"]),
+    }
+
+
+def _model(session: Session, event: Event) -> dict[str, Any]:
+    used, so_far = event.data.get("usage") or {}, session.usage
+    usage = Usage(
+        turns=so_far.turns + 1,
+        input_tokens=so_far.input_tokens + (used.get("input_tokens") or 0),
+        output_tokens=so_far.output_tokens + (used.get("output_tokens") or 0),
+        cache_read_tokens=so_far.cache_read_tokens + (used.get("cache_read_input_tokens") or 0),
+        cache_write_tokens=so_far.cache_write_tokens + (used.get("cache_creation_input_tokens") or 0),
+        dollars=so_far.dollars + (event.data.get("dollars") or 0.0),
+    )
+    return {"usage": usage, "model": _text(event.data.get("model")) or session.model}
+
+
+def _fix(_: Session, event: Event) -> dict[str, Any]:
+    return {
+        "fix_branch": _text(event.data["branch"]),
+        "fix_commit": _text(event.data["commit"]),
+        "pull_request": _text(event.data.get("pull_request")),
+    }
+
+
+def _note(session: Session, event: Event) -> dict[str, Any]:
+    if event.actor == SERVER:
+        return {"summary": _text(event.data["message"])}
+    if session.state is State.DONE:
+        return {"state": State.OPEN, "outcome": None}
+    return {}
+
+
+def _parked(_: Session, event: Event) -> dict[str, Any]:
+    return {"state": State.WAITING, "waiting_for": WaitFor(event.data["waiting_for"])}
+
+
+def _finished(session: Session, event: Event) -> dict[str, Any]:
+    return {
+        "state": State.DONE,
+        "waiting_for": None,
+        "outcome": Outcome(event.data["outcome"]),
+        "verdict": event.data.get("verdict") or session.verdict,
+        "summary": _text(event.data["summary"]),
+    }
+
+
+def _erased(_: Session, __: Event) -> dict[str, Any]:
+    return {"cause": None, "summary": None}
+
+
+_FOLDS: Mapping[EventKind, Callable[[Session, Event], dict[str, Any]]] = {
+    EventKind.CLAIMED: _claimed,
+    EventKind.INCIDENT: _incident,
+    EventKind.MODEL: _model,
+    EventKind.FIX: _fix,
+    EventKind.NOTE: _note,
+    EventKind.PARKED: _parked,
+    EventKind.FINISHED: _finished,
+    EventKind.ERASED: _erased,
+}
+
+
+def _text(value: str | None, limit: int = 2000) -> str | None:
+    """Text a column can hold: Postgres takes no NUL."""
+    return value.replace("\0", "")[:limit] if value else None
+
+
+# --- actors and workers ----------------------------------------------------------------------------------------------
+
+SERVER = "server"
+WORKER = "worker"
+
+
+def worker_name(dag_id: str, run_id: str, task_id: str, try_number: int) -> str:
+    """A worker's name: the task instance that drives the session, so that a resumed or retried task is known again."""
+    return f"{dag_id}/{run_id}/{task_id}/{try_number}"
+
+
+def takes_over(worker: str, holder: str) -> bool:
+    """May `worker` take the session from `holder` at once? Airflow runs one try of a task at a time: a newer try, or the
+    session's next run, means that the old process is dead; the same name is the same task resumed."""
+    if worker == holder:
+        return True
+    new, old = _worker(worker), _worker(holder)
+    if new is None or old is None or (new.dag_id, new.task_id) != (old.dag_id, old.task_id):
+        return False
+    if new.run_id == old.run_id:
+        return new.try_number >= old.try_number
+    (base, number), (old_base, old_number) = _numbered(new.run_id), _numbered(old.run_id)
+    return base == old_base and number > old_number
+
+
+def fix_run_id(session_id: str, number: int) -> str:
+    """The run of agentfix_fix that works on a session for the `number`-th time."""
+    return f"agentfix__{session_id}__{number}"
+
+
+def _worker(name: str) -> TaskRef | None:
+    parts = name.split("/")
+    return TaskRef(*parts[:3], try_number=int(parts[3])) if len(parts) == 4 and parts[3].isdecimal() else None
+
+
+def _numbered(run_id: str) -> tuple[str, int]:
+    base, _, number = run_id.rpartition("__")
+    return (base, int(number)) if base and number.isdecimal() else (run_id, 0)

@@ -1,0 +1,107 @@
+"""What was asked in a session and what was answered, read from its events.
+
+Invariant: a question that the session's end left open is closed; it waits for nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from airflow_agentfix.core.findings import Severity
+from airflow_agentfix.core.policy import Policy
+from airflow_agentfix.core.session import Event, EventKind, Session
+
+APPROVE = "Approve"
+APPROVED_ELSEWHERE = "Approved through Agent Fix"
+REJECT = "Reject"
+_DIFF_CHARS = 20_000
+
+
+def current(events: Sequence[Event]) -> Sequence[Event]:
+    """The events since the session last ended."""
+    ends = [index for index, event in enumerate(events) if event.kind is EventKind.FINISHED]
+    return events[ends[-1] + 1 :] if ends else events
+
+
+def answer_to(events: Sequence[Event], question_id: str) -> Event | None:
+    return next((e for e in events if e.kind is EventKind.ANSWER and e.data.get("question_id") == question_id), None)
+
+
+def waiting(events: Sequence[Event]) -> list[Event]:
+    """Questions nobody has answered yet."""
+    now = current(events)
+    return [e for e in now if e.kind is EventKind.QUESTION and answer_to(now, e.data["question_id"]) is None]
+
+
+def question_of(events: Sequence[Event], call_id: str) -> Event | None:
+    """The question a tool call asked."""
+    asked = (e for e in events if e.kind is EventKind.QUESTION and e.data["about"] == "question")
+    return next((e for e in asked if e.data["call_id"] == call_id), None)
+
+
+def approval_question(events: Sequence[Event], commit: str) -> Event | None:
+    """The newest question whether `commit` may be run."""
+    asked = (e for e in reversed(current(events)) if e.kind is EventKind.QUESTION and e.data["about"] == "approval")
+    return next((e for e in asked if e.data["commit"] == commit), None)
+
+
+def waiver(policy: Policy, events: Sequence[Event]) -> str | None:
+    """Why no person has to approve the rerun; None where one has to. A finding for a person is never waived."""
+    if any(_for_a_person(event) for event in events):
+        return None
+    if policy.allow_unreviewed_reruns:
+        return "[agentfix] allow_unreviewed_reruns is True"
+    if "rerun" not in policy.approve_before:
+        return "[agentfix] approve_before does not name rerun"
+    return None
+
+
+def _for_a_person(event: Event) -> bool:
+    if event.kind not in (EventKind.PATCH, EventKind.FIX):
+        return False
+    return any(finding.get("severity") == Severity.PERSON for finding in event.data.get("findings") or ())
+
+
+def decision_of(question: Event, option: str) -> str:
+    """What choosing `option` under Required Actions says: answer | approve | reject.
+
+    Approving there counts only where the question was put to named approvers: Airflow lets nobody else answer those.
+    """
+    if question.data["about"] == "question":
+        return "answer"
+    if option == REJECT:
+        return "reject"
+    return "approve" if option == APPROVE and question.data.get("approvers") else "answer"
+
+
+def approval_subject(session: Session, commit: str) -> str:
+    return f"Run fix {commit[:12]} of {session.dag_id}.{session.task_id}?"
+
+
+def approval_body(session: Session, fix: Mapping[str, Any], *, approvers: Sequence[str]) -> str:
+    """What a person needs to decide, as Markdown: cause, branch, commit, objections, diff, and how to say yes."""
+    if approvers:
+        how = f"Choose **{APPROVE}** here, or run `agentfix continue {session.id} --approve`."
+    else:
+        how = (
+            f"Run `agentfix continue {session.id} --approve` (your right on the DAG is checked there). "
+            f"**{APPROVED_ELSEWHERE}** here counts only after that."
+        )
+    findings = "".join(f"\n- {finding['path']}: {finding['reason']}" for finding in fix.get("findings") or ())
+    return (
+        f"Approving runs unmerged code with production connections.\n\n"
+        f"**Failed:** {session.dag_id} / {session.run_id} / {session.task_id}\n"
+        f"**Cause:** {session.cause or 'unknown'}\n"
+        f"**Fix:** {fix.get('title', '')}\n"
+        f"**Branch:** `{session.fix_branch}`\n**Commit:** `{session.fix_commit}`\n"
+        f"**Pull request:** {session.pull_request or 'none'}\n"
+        + (f"**Look at:**{findings}\n" if findings else "")
+        + f"\n```diff\n{_cut(fix.get('diff') or '')}\n```\n\n{how}"
+    )
+
+
+def _cut(diff: str) -> str:
+    if len(diff) <= _DIFF_CHARS:
+        return diff
+    return f"{diff[:_DIFF_CHARS]}\n[{len(diff) - _DIFF_CHARS} characters left out; see the branch]"

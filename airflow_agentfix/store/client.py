@@ -1,0 +1,169 @@
+"""The session API from outside: `HttpSessionClient` is a worker's narrow part, `SessionsApi` what the doors need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_agentfix.core.session import Event, EventKind, Outcome, Session
+from airflow_agentfix.errors import AgentFixError
+from airflow_agentfix.ports import Answer, Approved, Claim, Json, Rerun, WaitRun
+from airflow_agentfix.store.wire import BASE, Taken, claim_from_json, error_from_json, result_from_json
+
+if TYPE_CHECKING:
+    from airflow_agentfix.airflow_http import AirflowHttp
+
+
+class HttpSessionClient:
+    """`ports.SessionClient` over HTTP. Raises the error the API names."""
+
+    def __init__(self, http: AirflowHttp) -> None:
+        self._http = http
+
+    def claim(self, session_id: str, *, worker: str) -> Claim:
+        return claim_from_json(self._post(session_id, "claim", worker=worker))
+
+    def append(
+        self, session_id: str, *, lease: str, after: int, events: Sequence[tuple[EventKind, Mapping[str, Any]]]
+    ) -> list[Event]:
+        drafts = [{"kind": kind.value, "data": dict(data)} for kind, data in events]
+        answer = self._post(session_id, "events", lease=lease, after=after, events=drafts)
+        return [Event.from_json(event) for event in answer["events"]]
+
+    def ask(
+        self, session_id: str, *, lease: str, call_id: str, subject: str, body: str, options: Sequence[str]
+    ) -> Answer | WaitRun:
+        question = {"call_id": call_id, "subject": subject, "body": body, "options": list(options)}
+        return result_from_json(self._post(session_id, "ask", lease=lease, **question))  # type: ignore[return-value]  # as the route
+
+    def approval(self, session_id: str, *, lease: str, call_id: str, commit: str) -> Approved | Answer | WaitRun:
+        answer = self._post(session_id, "approval", lease=lease, call_id=call_id, commit=commit)
+        return result_from_json(answer)  # type: ignore[return-value]  # as the route
+
+    def shape(self, session_id: str, *, lease: str) -> Json:
+        return _asked(self._http, "GET", f"/{session_id}/shape", params={"lease": lease})["shape"]  # type: ignore[no-any-return]
+
+    def rerun(self, session_id: str, *, lease: str, call_id: str) -> Rerun | WaitRun:
+        return result_from_json(self._post(session_id, "rerun", lease=lease, call_id=call_id))  # type: ignore[return-value]  # as the route
+
+    def park(self, session_id: str, *, lease: str, wait: WaitRun) -> None:
+        where = {"dag_id": wait.dag_id, "run_id": wait.run_id, "waiting_for": wait.waiting_for.value, "call_id": wait.call_id}
+        self._post(session_id, "park", lease=lease, **where)
+
+    def finish(
+        self,
+        session_id: str,
+        *,
+        lease: str,
+        outcome: Outcome,
+        summary: str,
+        verdict: str | None,
+        report: Json | None,
+        error: str | None,
+    ) -> Session:
+        end = {"outcome": outcome.value, "summary": summary, "verdict": verdict, "report": report, "error": error}
+        return Session.from_json(self._post(session_id, "finish", lease=lease, **end)["session"])
+
+    def _post(self, session_id: str, verb: str, **body: Any) -> Any:
+        return _asked(self._http, "POST", f"/{session_id}/{verb}", body=body)
+
+
+class SessionsApi:
+    """Sessions for the doors: callback, command line, triage. Raises the error the API names."""
+
+    def __init__(self, http: AirflowHttp) -> None:
+        self._http = http
+
+    def intake(
+        self,
+        *,
+        dag_id: str,
+        run_id: str,
+        task_id: str,
+        try_number: int | None = None,
+        map_index: int = -1,
+        source: str = "callback",
+        autonomy: str | None = None,
+        hint: Mapping[str, str] | None = None,
+    ) -> Taken:
+        """Hand a failure over; the same failure again gives the same session."""
+        failure = {
+            "dag_id": dag_id,
+            "run_id": run_id,
+            "task_id": task_id,
+            "try_number": try_number,
+            "map_index": map_index,
+            "source": source,
+            "autonomy": autonomy,
+            "hint": dict(hint or {}),
+        }
+        return Taken.from_json(self._http.json("POST", f"{BASE}/failures", body=failure, error_from=_error))
+
+    def create(
+        self,
+        *,
+        dag_id: str,
+        run_id: str,
+        task_id: str,
+        try_number: int | None = None,
+        map_index: int = -1,
+        source: str = "cli",
+        autonomy: str | None = None,
+        message: str | None = None,
+    ) -> Taken:
+        """A person asks for a fix. A session that works on the task is joined; one that ended gets a successor."""
+        wanted = {
+            "dag_id": dag_id,
+            "run_id": run_id,
+            "task_id": task_id,
+            "try_number": try_number,
+            "map_index": map_index,
+            "source": source,
+            "autonomy": autonomy,
+            "message": message,
+        }
+        return Taken.from_json(_asked(self._http, "POST", "", body=wanted))
+
+    def list(
+        self, *, dag_id: str | None = None, state: str | None = None, limit: int = 50, offset: int = 0
+    ) -> list[Session]:
+        """Sessions the login may read, newest first."""
+        wanted = {"dag_id": dag_id, "state": state, "limit": limit, "offset": offset}
+        params = {name: value for name, value in wanted.items() if value is not None}
+        return [Session.from_json(session) for session in _asked(self._http, "GET", "", params=params)["sessions"]]
+
+    def get(self, session_id: str) -> Session:
+        return Session.from_json(_asked(self._http, "GET", f"/{session_id}")["session"])
+
+    def events(self, session_id: str, *, after: int = 0) -> Sequence[Event]:
+        answer = _asked(self._http, "GET", f"/{session_id}/events", params={"after": after})
+        return [Event.from_json(event) for event in answer["events"]]
+
+    def message(self, session_id: str, message: str) -> Taken:
+        """Tell the session something; one that is done starts again with it."""
+        return Taken.from_json(_asked(self._http, "POST", f"/{session_id}/message", body={"message": message}))
+
+    def reply(
+        self, session_id: str, *, decision: str | None = None, message: str = "", question_id: str | None = None
+    ) -> Session:
+        """Answer the waiting question. `decision`: answer | approve | reject."""
+        body = {"decision": decision, "message": message, "question_id": question_id}
+        return Session.from_json(_asked(self._http, "POST", f"/{session_id}/continue", body=body)["session"])
+
+    def stop(self, session_id: str, *, reason: str = "") -> Session:
+        return Session.from_json(_asked(self._http, "POST", f"/{session_id}/stop", body={"reason": reason})["session"])
+
+    def delete(self, session_id: str) -> None:
+        """Stop it and erase its content; hashes stay."""
+        _asked(self._http, "DELETE", f"/{session_id}")
+
+
+def _asked(http: AirflowHttp, method: str, path: str, **request: Any) -> Any:
+    return http.json(method, f"{BASE}/sessions{path}", error_from=_error, **request)
+
+
+def _error(response: Any) -> AgentFixError | None:
+    try:
+        return error_from_json(response.json())
+    except ValueError:
+        return None

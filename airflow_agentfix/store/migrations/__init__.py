@@ -1,0 +1,1 @@
+"""Alembic's folder for AgentFix's tables; `store.migrate` runs it."""

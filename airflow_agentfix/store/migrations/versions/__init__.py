@@ -1,0 +1,1 @@
+"""One file per change of AgentFix's tables, in order."""

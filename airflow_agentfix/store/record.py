@@ -1,0 +1,49 @@
+"""What the store keeps beside a session's columns, and events before they have a number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from airflow_agentfix.core.session import EventKind, Session
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A session and who works on it. A lease that was given back keeps its id, so that a repeated last call is known again."""
+
+    session: Session
+    runs: int = 1
+    """how many runs of agentfix_fix it was given"""
+    lease: str | None = None
+    holder: str | None = None
+    lease_until: str | None = None
+    """ISO 8601; None once the lease was given back"""
+
+    def leased(self, now: datetime) -> bool:
+        return self.lease_until is not None and datetime.fromisoformat(self.lease_until) > now
+
+
+@dataclass(frozen=True)
+class Draft:
+    """An event to be: the store numbers it."""
+
+    kind: EventKind
+    actor: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Approval:
+    """A person's decision on one commit (`person` is "waived" where policy decided)."""
+
+    number: int
+    """the approval event's number"""
+    question_id: str | None
+    commit: str
+    decision: str
+    person: str
+    via: str
+    at: str

@@ -1,0 +1,213 @@
+"""Sessions in SQL: every write is one transaction, compares the session's version and chains its events.
+
+Invariants: an event is never changed (erasing empties its data, its digest and hash stay); an approval row is written with
+its event; one task has at most one session that is not done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, fields, replace
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa  # noqa: TID253 - the store runs inside the API server only
+from sqlalchemy.exc import IntegrityError  # noqa: TID253 - as above
+
+from airflow_agentfix.core.audit import digest, link
+from airflow_agentfix.core.incident import TaskRef
+from airflow_agentfix.core.session import Event, EventKind, Outcome, Session, State, Usage, WaitFor
+from airflow_agentfix.errors import StaleWrite
+from airflow_agentfix.store import tables
+from airflow_agentfix.store.engine import reading, writing
+from airflow_agentfix.store.record import Approval, Stored
+
+_SESSION_FIELDS = tuple(field.name for field in fields(Session) if field.name != "usage")
+_USAGE_FIELDS = tuple(field.name for field in fields(Usage))
+
+
+class SqlStore:
+    """AgentFix's tables. `key` keys the audit chain."""
+
+    def __init__(self, engine: sa.Engine, *, key: bytes) -> None:
+        self.engine = engine
+        self._key = key
+
+    # --- reading
+
+    def get(self, session_id: str) -> Stored | None:
+        return self._one(tables.session.c.id == session_id)
+
+    def of_failure(self, ref: TaskRef) -> Stored | None:
+        """The session this failure was given to."""
+        wanted = sa.select(tables.failure.c.session_id).where(*_is(ref))
+        return self._one(tables.session.c.id == wanted.scalar_subquery())
+
+    def open_on(self, dag_id: str, run_id: str, task_id: str) -> Stored | None:
+        """The session that works on this task now."""
+        return self._one(tables.session.c.open_key == _open_key(dag_id, run_id, task_id))
+
+    def dag_ids(self) -> list[str]:
+        with reading(self.engine) as connection:
+            return list(connection.scalars(sa.select(tables.session.c.dag_id).distinct()))
+
+    def sessions(self, dag_ids: Iterable[str], *, state: State | None, limit: int, offset: int) -> list[Session]:
+        """Sessions of these DAGs, newest first."""
+        query = sa.select(tables.session).where(tables.session.c.dag_id.in_(list(dag_ids)))
+        if state is not None:
+            query = query.where(tables.session.c.state == state.value)
+        query = query.order_by(tables.session.c.created_at.desc(), tables.session.c.id).limit(limit).offset(offset)
+        with reading(self.engine) as connection:
+            return [_stored(row).session for row in connection.execute(query).mappings()]
+
+    def events(self, session_id: str, *, after: int = 0) -> list[Event]:
+        t = tables.event
+        query = sa.select(t).where(t.c.session_id == session_id, t.c.number > after).order_by(t.c.number)
+        with reading(self.engine) as connection:
+            return [_event(row) for row in connection.execute(query).mappings()]
+
+    def approvals(self, session_id: str) -> list[Approval]:
+        """Decisions, oldest first."""
+        t = tables.approval
+        query = sa.select(t).where(t.c.session_id == session_id).order_by(t.c.number)
+        with reading(self.engine) as connection:
+            rows = connection.execute(query).mappings()
+            return [Approval(**{name: row[name] for name in row if name != "session_id"}) for row in rows]
+
+    def digests(self, session_id: str, *, after: int) -> dict[int, str]:
+        """Each later event's data digest: two events with the same one hold the same data."""
+        t = tables.event
+        query = sa.select(t.c.number, t.c.digest).where(t.c.session_id == session_id, t.c.number > after)
+        with reading(self.engine) as connection:
+            return {number: value for number, value in connection.execute(query)}
+
+    def digest(self, event: Event) -> str:
+        return digest(self._key, event.data)
+
+    def broken_link(self, session_id: str) -> int | None:
+        """The number of the first event whose hash or data is not what was written; None for a whole chain."""
+        t = tables.event
+        previous, number = "", 0
+        with reading(self.engine) as connection:
+            rows = list(connection.execute(sa.select(t).where(t.c.session_id == session_id).order_by(t.c.number)).mappings())
+        erased = any(row["kind"] == EventKind.ERASED for row in rows)
+        for row in rows:
+            event, number = _event(row), number + 1
+            content = event.data if event.data or not erased else None
+            told = content is None or digest(self._key, content) == row["digest"]
+            if event.number != number or not told or link(self._key, previous, session_id, event, row["digest"]) != row["hash"]:
+                return number
+            previous = row["hash"]
+        return None
+
+    # --- writing
+
+    def create(self, stored: Stored, events: Sequence[Event], *, failure: TaskRef) -> Stored:
+        """Raises StaleWrite where another writer took the failure, or the task, first."""
+        try:
+            with writing(self.engine) as connection:
+                connection.execute(sa.insert(tables.session).values(**_columns(stored)))
+                self._add(connection, stored.session.id, events, after=0)
+                _assign(connection, failure, stored.session)
+        except IntegrityError as error:
+            raise StaleWrite(f"Another writer took the failure {failure} first; read again.") from error
+        return stored
+
+    def write(
+        self, before: Stored, after: Stored, events: Sequence[Event], *, failure: TaskRef | None = None, erase: Sequence[int] = ()
+    ) -> Stored:
+        """Replace `before` by `after` and append `events`. Raises StaleWrite unless `before` is what the table holds."""
+        session_id, version = before.session.id, before.session.version
+        after = replace(after, session=replace(after.session, version=version + 1))
+        t = tables.session
+        try:
+            with writing(self.engine) as connection:
+                where = (t.c.id == session_id, t.c.version == version)
+                if connection.execute(sa.update(t).where(*where).values(**_columns(after))).rowcount != 1:
+                    raise StaleWrite(f"Session {session_id!r} is past version {version}; read it again.")
+                self._add(connection, session_id, events, after=before.session.last_event)
+                if failure is not None:
+                    _assign(connection, failure, after.session)
+                if erase:
+                    _erase(connection, session_id, erase)
+        except IntegrityError as error:
+            raise StaleWrite(f"Another session works on the task of session {session_id!r} now; read again.") from error
+        return after
+
+    # --- inside
+
+    def _one(self, condition: sa.ColumnElement[bool]) -> Stored | None:
+        with reading(self.engine) as connection:
+            row = connection.execute(sa.select(tables.session).where(condition)).mappings().one_or_none()
+        return _stored(row) if row is not None else None
+
+    def _add(self, connection: sa.Connection, session_id: str, events: Sequence[Event], *, after: int) -> None:
+        t = tables.event
+        last = sa.select(t.c.hash).where(t.c.session_id == session_id, t.c.number == after)
+        previous: str = connection.scalar(last) or ""
+        for event in events:
+            data_digest = digest(self._key, event.data)
+            previous = link(self._key, previous, session_id, event, data_digest)
+            row = {**event.to_json(), "session_id": session_id, "digest": data_digest, "hash": previous}
+            connection.execute(sa.insert(t).values(**row))
+            if event.kind is EventKind.APPROVAL:
+                connection.execute(sa.insert(tables.approval).values(session_id=session_id, **_approval(event)))
+
+
+def _is(ref: TaskRef) -> list[sa.ColumnElement[bool]]:
+    return [tables.failure.c[name] == value for name, value in asdict(ref).items()]
+
+
+def _assign(connection: sa.Connection, ref: TaskRef, session: Session) -> None:
+    connection.execute(sa.delete(tables.failure).where(*_is(ref)))
+    connection.execute(sa.insert(tables.failure).values(**asdict(ref), session_id=session.id, at=session.updated_at))
+
+
+def _erase(connection: sa.Connection, session_id: str, numbers: Sequence[int]) -> None:
+    t = tables.event
+    connection.execute(sa.update(t).where(t.c.session_id == session_id, t.c.number.in_(numbers)).values(data={}))
+
+
+def _open_key(dag_id: str, run_id: str, task_id: str) -> str:
+    return hashlib.sha256("\0".join((dag_id, run_id, task_id)).encode()).hexdigest()
+
+
+def _columns(stored: Stored) -> dict[str, Any]:
+    session = stored.session
+    open_key = None if session.state is State.DONE else _open_key(session.dag_id, session.run_id, session.task_id)
+    return {
+        **{name: _plain(getattr(session, name)) for name in _SESSION_FIELDS},
+        **asdict(session.usage),
+        "runs": stored.runs,
+        "lease": stored.lease,
+        "holder": stored.holder,
+        "lease_until": stored.lease_until,
+        "open_key": open_key,
+    }
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, StrEnum) else value
+
+
+def _stored(row: sa.RowMapping) -> Stored:
+    session = Session(
+        **{
+            **{name: row[name] for name in _SESSION_FIELDS},
+            "state": State(row["state"]),
+            "outcome": row["outcome"] and Outcome(row["outcome"]),
+            "waiting_for": row["waiting_for"] and WaitFor(row["waiting_for"]),
+            "usage": Usage(**{name: row[name] for name in _USAGE_FIELDS}),
+        }
+    )
+    return Stored(session, runs=row["runs"], lease=row["lease"], holder=row["holder"], lease_until=row["lease_until"])
+
+
+def _event(row: sa.RowMapping) -> Event:
+    return Event(row["number"], EventKind(row["kind"]), row["actor"], row["at"], row["data"])
+
+
+def _approval(event: Event) -> dict[str, Any]:
+    wanted = ("question_id", "commit", "decision", "via")
+    return {**{name: event.data[name] for name in wanted}, "number": event.number, "person": event.actor, "at": event.at}

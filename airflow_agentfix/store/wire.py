@@ -1,0 +1,81 @@
+"""How the session API's values travel: what the routes answer and what the clients make of it again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from airflow_agentfix import errors
+from airflow_agentfix.core.session import Event, Session, State, WaitFor
+from airflow_agentfix.errors import AgentFixError
+from airflow_agentfix.ports import Answer, Approved, Claim, Json, Rerun, WaitRun
+
+BASE = "/agentfix/api/v1"
+
+Result = Answer | Approved | Rerun | WaitRun
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What became of a failure. `created`: a session was made for it; `warning`: why it will not be worked on yet."""
+
+    id: str
+    state: State
+    created: bool
+    warning: str | None = None
+
+    def to_json(self) -> Json:
+        return {"session_id": self.id, "state": self.state.value, "created": self.created, "warning": self.warning}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, object]) -> Taken:
+        warning = data.get("warning")
+        return cls(str(data["session_id"]), State(str(data["state"])), bool(data["created"]), str(warning) if warning else None)
+
+
+def claim_to_json(claim: Claim) -> Json:
+    return {
+        "lease": claim.lease,
+        "session": claim.session.to_json(),
+        "events": [event.to_json() for event in claim.events],
+        "policy": claim.policy,
+    }
+
+
+def claim_from_json(data: Json) -> Claim:
+    events = tuple(Event.from_json(event) for event in data["events"])
+    return Claim(data["lease"], Session.from_json(data["session"]), events, data["policy"])
+
+
+def result_to_json(result: Result) -> Json:
+    """One of the answers a worker gets to `ask`, `approval` and `rerun`, told apart by `type`."""
+    return {"type": type(result).__name__, **asdict(result)}
+
+
+def result_from_json(data: Json) -> Result:
+    values = {name: value for name, value in data.items() if name != "type"}
+    match data["type"]:
+        case "Answer":
+            return Answer(**values)
+        case "Approved":
+            return Approved(**values)
+        case "Rerun":
+            return Rerun(**{**values, "task_ids": tuple(values["task_ids"])})
+        case "WaitRun":
+            return WaitRun(**{**values, "waiting_for": WaitFor(values["waiting_for"])})
+    raise ValueError(f"Unknown result {data['type']!r}")
+
+
+def error_to_json(error: AgentFixError) -> Json:
+    return {"error": {"type": type(error).__name__, "message": str(error)}}
+
+
+def error_from_json(data: object) -> AgentFixError | None:
+    """The error the API names; None for an answer that is not the API's (a proxy, an Airflow without the plugin)."""
+    told = data.get("error") if isinstance(data, dict) else None
+    if not isinstance(told, dict):
+        return None
+    kind = getattr(errors, str(told.get("type")), None)
+    if not (isinstance(kind, type) and issubclass(kind, AgentFixError)):
+        return None
+    return kind(str(told.get("message")))
