@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from airflow_agentfix.resources import dags_dir
+from airflow_agentfix.resources import dags_folder
 
 DAG_ID = "shop_daily_revenue"
 BASE_BRANCH = "main"
@@ -40,7 +40,7 @@ class Origin:
 def make_origin(folder: Path) -> Origin:
     """Two commits: a working pipeline, then the rename that forgot one caller."""
     tree, bare = folder / "shop-tree", folder / "shop.git"
-    shutil.copytree(dags_dir() / "demo", tree)
+    shutil.copytree(dags_folder() / "demo", tree)
     money = tree / "dags" / "shop" / "money.py"
     renamed = money.read_text()
     money.write_text(renamed.replace("to_euros", "to_euro"))
