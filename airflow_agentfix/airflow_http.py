@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import requests  # noqa: TID253 - doors import this module lazily
 from requests.adapters import HTTPAdapter  # noqa: TID253 - as above
-from urllib3.exceptions import TimeoutError as HttpTimeout
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ReadTimeoutError
 from urllib3.util import Retry
 
 from airflow_agentfix.errors import (
@@ -271,8 +271,9 @@ def mapped_errors(base_url: str) -> Iterator[None]:
     except requests.exceptions.InvalidURL as error:
         raise ConfigurationError(f"Airflow's URL is {base_url!r}; expected http(s)://host[:port][/base path].") from error
     except requests.exceptions.SSLError as error:
+        why = _words(_innermost(error))
         raise AirflowUnreachable(
-            f"The certificate of Airflow at {base_url} is not trusted: {_words(_innermost(error))}. Set REQUESTS_CA_BUNDLE to your CA."
+            f"No safe connection to Airflow at {base_url}: {why}. REQUESTS_CA_BUNDLE names your CA."
         ) from error
     except requests.RequestException as error:
         inner = _innermost(error)
@@ -324,6 +325,15 @@ def _innermost(error: BaseException) -> BaseException:
     return _innermost(inner) if isinstance(inner, BaseException) else error
 
 
+def _is_timeout(error: BaseException) -> bool:
+    """urllib3 calls a refused connection a timeout too."""
+    timeouts = (requests.Timeout, TimeoutError, ConnectTimeoutError, ReadTimeoutError)
+    return isinstance(error, timeouts) and not isinstance(error, NewConnectionError)
+
+
 def _words(error: BaseException) -> str:
-    """Without object addresses."""
-    return re.sub(r"<[\w.]+ object at 0x[0-9a-f]+>:? ?", "", str(error)).strip(" .") or type(error).__name__
+    """Without the objects that urllib3 puts in front."""
+    return (
+        re.sub(r"<[\w.]+ object at 0x[0-9a-f]+>:? ?|HTTPS?Connection\w*\(.*?\): ", "", str(error)).strip(" .")
+        or type(error).__name__
+    )

@@ -39,7 +39,8 @@ class Answer:
 
 @dataclass
 class Fault:
-    """What happens to the next `times` requests whose path has `path` in it: a status, a wait, or a connection cut half-way or before any answer."""
+    """What happens to the next `times` requests whose path has `path` in it: a status, a wait, or a connection that is cut
+    half-way (`cut`) or closed without an answer (`drop`)."""
 
     path: str = ""
     times: int = 1
