@@ -277,9 +277,7 @@ def mapped_errors(base_url: str) -> Iterator[None]:
         ) from error
     except requests.RequestException as error:
         inner = _innermost(error)
-        what = (
-            "did not answer in time" if isinstance(inner, (requests.Timeout, TimeoutError, HttpTimeout)) else "is not reachable"
-        )
+        what = "did not answer in time" if _is_timeout(inner) else "is not reachable"
         raise AirflowUnreachable(f"Airflow at {base_url} {what}: {_words(inner)}.") from error
 
 
