@@ -119,6 +119,14 @@ class Done:
 
 
 @dataclass(frozen=True)
+class Pause:
+    """Wait for a run; `events` are recorded before."""
+
+    wait: WaitRun
+    events: tuple[NewEvent, ...]
+
+
+@dataclass(frozen=True)
 class Ending:
     """How the session ends."""
 
@@ -129,4 +137,4 @@ class Ending:
     error: str | None = None
 
 
-Given = Done | WaitRun | Ending
+Given = Done | WaitRun | Pause | Ending

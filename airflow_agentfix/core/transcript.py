@@ -110,7 +110,7 @@ def _text(text: str) -> Json:
 
 
 def _result(call_id: str, text: str, is_error: bool) -> Json:
-    return {"type": "tool_result", "tool_use_id": call_id, "content": text or "(empty)", "is_error": is_error}
+    return {"type": "tool_result", "tool_use_id": call_id, "content": text, "is_error": is_error}
 
 
 def _notes(events: Events, *, after: int, upto: int) -> list[Json]:
@@ -143,6 +143,12 @@ def of_kind(events: Iterable[Event], kind: EventKind) -> list[Event]:
 def last(events: Events, kind: EventKind) -> Event | None:
     """The newest event of a kind, None if there is none."""
     return next((event for event in reversed(events) if event.kind is kind), None)
+
+
+def since_finished(events: Events) -> Events:
+    """The events after the session last ended; all of them while it never has."""
+    ended = last(events, EventKind.FINISHED)
+    return events if ended is None else [event for event in events if event.number > ended.number]
 
 
 def incident_of(events: Events) -> Incident:

@@ -1,0 +1,177 @@
+"""The tools that change code: edits in the working copy, and the fix branch.
+
+Invariants: a call of change_files is made whole or not at all; a fix is opened once, and once more after a rerun or its checks
+failed on it; everything that reaches the code host is redacted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from airflow_agentfix.agent.case import Case, Code, Done, Use
+from airflow_agentfix.agent.reading import CAP
+from airflow_agentfix.core import commit, transcript
+from airflow_agentfix.core.budget import usage_of
+from airflow_agentfix.core.findings import Finding, Severity
+from airflow_agentfix.core.policy import Autonomy
+from airflow_agentfix.core.session import Event, EventKind
+from airflow_agentfix.errors import BranchExists, EditRefused, NothingToCommit, ToolRefused
+from airflow_agentfix.ports import FixRequest, Json, OpenedFix
+
+MAX_FIXES = 2
+"""one fix and one amendment"""
+
+
+# --- change_files ----------------------------------------------------------------------------------------------------
+
+
+def change_files(use: Use) -> Done:
+    """Apply all edits and new files, run the gates, and record the patch; nothing of it stays where anything is refused."""
+    code = use.case.tree()
+    edits, new_files = use.input.get("edits", []), use.input.get("new_files", [])
+    if not edits and not new_files:
+        raise ToolRefused("change_files got neither edits nor new_files; expected at least one of them.")
+    snapshot = code.copy.snapshot()
+    before: dict[str, str | None] = {}
+    try:
+        for edit in edits:
+            before.setdefault(edit["path"], code.copy.read(edit["path"]))
+        for edit in edits:
+            code.copy.edit(edit["path"], edit["old"], edit["new"])
+        for file in new_files:
+            code.copy.create(file["path"], file["content"])
+            before[file["path"]] = None
+        findings = _gated(use.case, code)
+    except EditRefused:
+        code.copy.restore(snapshot)
+        raise
+    files = [{"path": path, "before": text, "after": code.copy.read(path)} for path, text in before.items()]
+    patch = {"files": files, "findings": [asdict(finding) for finding in findings], "call_id": use.call.id}
+    return Done(_diff_shown(use.case, code, findings), events=((EventKind.PATCH, patch),))
+
+
+def _gated(case: Case, code: Code) -> Sequence[Finding]:
+    """What needs a person; EditRefused with every reason where a gate refuses."""
+    findings = code.gates(code.copy, case.policy)
+    refused = [finding for finding in findings if finding.severity is Severity.REFUSE]
+    if refused:
+        raise EditRefused("Refused, nothing was changed:\n" + "\n".join(_gate_line(finding) for finding in refused))
+    return findings
+
+
+def _gate_line(finding: Finding) -> str:
+    return f"gate: {finding.rule}: {' '.join(finding.reason.split())}"
+
+
+def _diff_shown(case: Case, code: Code, findings: Iterable[Finding]) -> str:
+    diff = case.redact(code.copy.diff())
+    if len(diff) > CAP:
+        paths = ", ".join(change.path for change in code.copy.changes())
+        diff = f"(changed; the diff has {len(diff)} characters and is not shown: read_file shows {paths})\n"
+    lines = [diff.rstrip("\n") or "(the working copy equals its base again)", *map(_gate_line, findings)]
+    return "\n".join(lines)
+
+
+# --- open_fix --------------------------------------------------------------------------------------------------------
+
+
+def open_fix(use: Use) -> Done:
+    """Commit the working copy on a new branch; the same branch again if this session made it before."""
+    case, code = use.case, use.case.tree()
+    if not case.policy.autonomy.allows(Autonomy.PROPOSE):
+        raise ToolRefused(
+            f"This session's autonomy is {case.policy.autonomy!s}: no branch may be opened. Describe the fix in submit_report."
+        )
+    _refuse_second_fix(use)
+    if not code.copy.changes():
+        raise NothingToCommit("The working copy equals its base; use change_files before open_fix.")
+    findings = _gated(case, code)
+    opened = _open(use, code, findings)
+    return Done(_opened_text(opened, code, findings), events=((EventKind.FIX, _fix(use, code, opened, findings)),))
+
+
+def _refuse_second_fix(use: Use) -> None:
+    """One fix, and one amendment once a rerun or its checks failed and something was changed since."""
+    fixes = transcript.of_kind(use.events, EventKind.FIX)
+    if not fixes:
+        return
+    branch, judged = fixes[-1].data["branch"], transcript.rerun_result(use.events)
+    if judged is None or transcript.is_green(use.events):
+        raise ToolRefused(f"The fix is open already on {branch}. Use rerun, or end with submit_report.")
+    if len(fixes) >= MAX_FIXES:
+        raise ToolRefused(f"{len(fixes)} fixes were opened, the newest on {branch}; there is no further one. Use submit_report.")
+    if not any(event.number > fixes[-1].number for event in transcript.of_kind(use.events, EventKind.PATCH)):
+        raise ToolRefused(f"Nothing was changed since the fix on {branch}. Use change_files first, or submit_report.")
+
+
+def _open(use: Use, code: Code, findings: Iterable[Finding]) -> OpenedFix:
+    """Where a branch of that name is someone else's, one other name is tried."""
+    amended = "-a2" if transcript.newest_fix(use.events) else ""
+    try:
+        return code.host.open_fix(_request(use, code, findings, suffix=amended))
+    except BranchExists:
+        return code.host.open_fix(_request(use, code, findings, suffix=f"{amended}-2"))
+
+
+def _request(use: Use, code: Code, findings: Iterable[Finding], *, suffix: str) -> FixRequest:
+    case, incident = use.case, use.case.incident
+    title, summary = _said(use)
+    changes = code.copy.changes()
+    file = "/".join(part for part in (code.repository.subdir.strip("/"), incident.dag.file) if part)
+    trailers = commit.trailers(incident, session_id=case.session_id, file=file, audit=case.audit)
+    body = commit.pull_request_body(
+        incident, session_id=case.session_id, summary=summary, paths=[change.path for change in changes], findings=findings,
+        stages=_stages(), cost=_cost(use.events),
+    )  # fmt: skip
+    return FixRequest(
+        session_id=case.session_id,
+        branch=commit.branch_name(incident.ref.dag_id, title, incident.fingerprint, suffix=suffix),
+        base_branch=code.repository.base_branch,
+        base_commit=code.base_commit,
+        message=commit.commit_message(title, summary, trailers),
+        changes=changes,
+        title=commit.one_line(title),
+        body=case.redact(body),
+    )
+
+
+def _said(use: Use) -> tuple[str, str]:
+    """Title and summary, as they may leave the process."""
+    return commit.one_line(use.case.redact(use.input["title"])), use.case.redact(use.input["summary"])
+
+
+def _stages() -> list[tuple[str, str]]:
+    return [("gates and static checks", "passed"), ("import and shape", "not run yet"), ("rerun", "not run yet")]
+
+
+def _cost(events: Sequence[Event]) -> str:
+    used = usage_of(events)
+    return f"{used.turns} model calls, ${used.dollars:.2f} so far"
+
+
+def _fix(use: Use, code: Code, opened: OpenedFix, findings: Sequence[Finding]) -> Mapping[str, Any]:
+    title, summary = _said(use)
+    checks: list[Json] = [{"name": "gates and static checks", "ok": True, "detail": f"{len(findings)} for a person"}]
+    return {
+        "branch": opened.branch,
+        "commit": opened.commit,
+        "base_commit": code.base_commit,
+        "title": title,
+        "summary": summary,
+        "diff": use.case.redact(code.copy.diff()),
+        "pull_request": opened.pull_request,
+        "findings": [asdict(finding) for finding in findings],
+        "checks": checks,
+        "call_id": use.call.id,
+    }
+
+
+def _opened_text(opened: OpenedFix, code: Code, findings: Sequence[Finding]) -> str:
+    where = f"{opened.branch} at {opened.commit}"
+    request = f", draft pull request {opened.pull_request}" if opened.pull_request else ""
+    lines = [f"Fix opened: {where}{request}. {code.repository.base_branch} is untouched."]
+    if findings:
+        lines.append("A person must approve it, whatever is waived, because of:")
+    return "\n".join([*lines, *map(_gate_line, findings)])

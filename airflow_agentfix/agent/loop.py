@@ -1,0 +1,127 @@
+"""The loop: one step after the other, each saved before the next, until the session waits or ends.
+
+A step is the next unanswered tool call, else the end that the events ask for, else one model call. Because a step reads nothing
+but events, a worker that takes the session over goes on where the last one was; what was under way is done again, and tools
+with an effect are written so that doing them again changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from airflow_agentfix.agent.case import Case, Done, Ending, Pause
+from airflow_agentfix.agent.journal import Journal, Stopped
+from airflow_agentfix.agent.prompt import system_prompt
+from airflow_agentfix.agent.reporting import done_so_far
+from airflow_agentfix.agent.toolbox import EFFECTS, use_tool
+from airflow_agentfix.agent.tools import TOOLS
+from airflow_agentfix.core import transcript
+from airflow_agentfix.core.budget import exceeded, usage_of
+from airflow_agentfix.core.session import EventKind, Outcome, Session
+from airflow_agentfix.core.transcript import Call
+from airflow_agentfix.errors import AirflowError, CodeError, ConfigurationError, ModelError, ModelRefused
+from airflow_agentfix.ports import Model, ModelRequest, WaitRun
+
+log = logging.getLogger(__name__)
+
+IDLE_TURNS = 2
+"""turns in a row without a tool call: one reminder, then the end"""
+NOT_OURS = (AirflowError, CodeError, ConfigurationError, ModelError)
+"""What the model cannot mend and no bug of ours is: the session ends as failed with its message. All else is raised."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the loop runs on."""
+
+    case: Case
+    model: Model
+    journal: Journal
+
+
+def run(work: Work) -> WaitRun | Session:
+    """Step until the session waits (it is parked then) or ends."""
+    try:
+        work.journal.heed_stop()
+        while (end := step(work)) is None:
+            pass
+    except Stopped as stop:
+        end = _ending(work, Outcome.STOPPED, str(stop))
+    except ModelRefused as error:
+        end = _ending(work, Outcome.GAVE_UP, str(error))
+    except NOT_OURS as error:
+        log.warning("Session %s failed: %s", work.case.session_id, error)
+        end = _ending(work, Outcome.FAILED, str(error), error=f"{type(error).__name__}: {error}")
+    return work.journal.park(end) if isinstance(end, WaitRun) else work.journal.finish(end)
+
+
+def step(work: Work) -> WaitRun | Ending | None:
+    """One step, saved. None: there is more to do."""
+    if calls := transcript.pending(work.journal.events):
+        return _use(work, calls[0])
+    if (end := _conclusion(work)) is not None:
+        return end
+    _ask(work)
+    return None
+
+
+def _use(work: Work, call: Call) -> WaitRun | Ending | None:
+    """Run one tool call: intent before an effect, result after."""
+    journal = work.journal
+    if call.name in EFFECTS and not journal.has_intent(call.id):
+        journal.append((EventKind.INTENT, {"call_id": call.id, "tool": call.name, "input": call.input}))
+    given = use_tool(call, work.case, journal.events)
+    if isinstance(given, Done):
+        result = {"call_id": call.id, "tool": call.name, "text": given.text, "is_error": given.is_error}
+        journal.append(*given.events, (EventKind.RESULT, result))
+        return None
+    if isinstance(given, Pause):
+        journal.append(*given.events)
+        return given.wait
+    return given
+
+
+def _ask(work: Work) -> None:
+    """One model call, saved with the number of the last event it had seen: later notes belong after it."""
+    case, journal = work.case, work.journal
+    seen = journal.last
+    request = ModelRequest(
+        system=system_prompt(case.policy, case.skills, has_code=case.code is not None),
+        tools=TOOLS,
+        messages=transcript.messages(journal.events),
+        incident=case.incident,
+    )
+    turn = work.model.reply(request)
+    content = [dict(block) for block in turn.content]
+    data = {
+        "content": content,
+        "stop_reason": turn.stop_reason,
+        "model": turn.model,
+        "usage": turn.usage,
+        "dollars": turn.dollars,
+    }
+    journal.append((EventKind.MODEL, {**data, "after": seen}))
+
+
+def _conclusion(work: Work) -> Ending | None:
+    """The end that what happened so far asks for: a refusal, turns that lead nowhere, a budget that is used up."""
+    events = transcript.since_finished(work.journal.events)
+    turn = transcript.last(events, EventKind.MODEL)
+    if turn is not None and turn.data["stop_reason"] == "refusal":
+        return _ending(work, Outcome.GAVE_UP, "The model declined to go on.")
+    if transcript.idle_turns(events) >= IDLE_TURNS:
+        return _ending(work, Outcome.GAVE_UP, "The model ended its turn without a report, twice.")
+    if (limit := exceeded(usage_of(work.journal.events), work.case.policy)) is not None:
+        return _ending(work, Outcome.OVER_BUDGET, limit)
+    return None
+
+
+def _ending(work: Work, outcome: Outcome, reason: str, *, error: str | None = None) -> Ending:
+    """An end without a report: the reason, what was done, what the model found so far."""
+    events = work.journal.events
+    said = transcript.said(events)
+    parts = [reason, done_so_far(events), f"Findings so far: {said}" if said else ""]
+    redact = work.case.redact
+    summary = redact(" ".join(part for part in parts if part))
+    return Ending(outcome, summary, work.case.incident.judgement.verdict, error=redact(error) if error else None)

@@ -1,0 +1,169 @@
+"""The reading tools: log, files, search, history, skills. They change nothing and may be repeated after a change.
+
+Every result is redacted, then measured: one over the cap is refused with how to narrow it, never cut in silence.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from airflow_agentfix.agent.case import Case, Done, Use
+from airflow_agentfix.core.incident import RunFacts, TaskRef
+from airflow_agentfix.core.patterns import compiled
+from airflow_agentfix.errors import ToolRefused
+
+CAP = 16_000
+LOG_TAIL = 200
+LOG_CONTEXT = 2
+LOG_WINDOW = 20
+LINE_CHARS = 2_000
+MATCHED_CHARS = 1_000
+RUNS_LOOKED_AT = 50
+
+Line = tuple[int, str]
+
+
+def read_log(use: Use) -> Done:
+    """The failed try's log, or another's: what matches `grep`, a range of lines, or the last 200."""
+    lines = use.case.log(_log_ref(use))
+    header = ""
+    if "grep" in use.input:
+        chosen = list(_matching(lines, use.input["grep"], _number(use, "around", LOG_CONTEXT)))
+        if not chosen:
+            return Done(f"No line of the log matches {use.input['grep']!r}.")
+    elif use.input.keys() & {"start", "end", "around"}:
+        first, last = _range(use)
+        chosen = [line for line in islice(lines, last) if line[0] >= first]
+    else:
+        header, chosen = _tail(lines)
+    text = "\n".join(f"L{number}\t{_bounded(line)}" for number, line in chosen)
+    return _shown(use, header + text, "Use grep, or a smaller range with start and end.")
+
+
+def _number(use: Use, name: str, default: int) -> int:
+    """An integer of the input; JSON's 3.0 is one too."""
+    return int(use.input.get(name, default))
+
+
+def _log_ref(use: Use) -> TaskRef:
+    """The failed try; another task's newest try unless one is named."""
+    ref = use.case.incident.ref
+    task_id = use.input.get("task_id", ref.task_id)
+    map_index = _number(use, "map_index", ref.map_index if task_id == ref.task_id else -1)
+    number = _number(use, "try_number", 0)
+    if number < 1 and (task_id, map_index) == (ref.task_id, ref.map_index):
+        number = ref.try_number
+    if number < 1:
+        number = use.case.airflow.task_instance(ref.dag_id, ref.run_id, task_id, map_index).try_number
+    return TaskRef(ref.dag_id, ref.run_id, task_id, number, map_index)
+
+
+def _range(use: Use) -> tuple[int, int]:
+    if not use.input.keys() & {"start", "end"}:
+        middle = _number(use, "around", 1)
+        return max(1, middle - LOG_WINDOW), middle + LOG_WINDOW
+    first = max(1, _number(use, "start", 1))
+    return first, max(first, _number(use, "end", first + LOG_TAIL - 1))
+
+
+def _matching(lines: Iterable[Line], regex: str, around: int) -> Iterator[Line]:
+    """Lines that match, with `around` lines before and after each."""
+    pattern = compiled(regex)
+    before: deque[Line] = deque(maxlen=max(0, around))
+    after, size = 0, 0
+    for line in lines:
+        if pattern.search(line[1][:MATCHED_CHARS]):
+            chosen, after = [*before, line], max(0, around)
+            before.clear()
+        elif after:
+            chosen, after = [line], after - 1
+        else:
+            before.append(line)
+            continue
+        yield from chosen
+        size += sum(len(text[:LINE_CHARS]) for _, text in chosen)
+        if size > 4 * CAP:
+            raise ToolRefused(f"Over {4 * CAP} characters match by line {line[0]}. Use a narrower regex or a smaller around.")
+
+
+def _tail(lines: Iterable[Line]) -> tuple[str, list[Line]]:
+    newest = list(deque(lines, maxlen=LOG_TAIL))
+    if not newest or newest[0][0] == 1:
+        return "", newest
+    return f"(lines {newest[0][0]} to {newest[-1][0]}; earlier ones with start and end, or grep)\n", newest
+
+
+def _bounded(line: str) -> str:
+    return line if len(line) <= LINE_CHARS else f"{line[:LINE_CHARS]}… [{len(line) - LINE_CHARS} more characters in this line]"
+
+
+def list_files(use: Use) -> Done:
+    """One path per line."""
+    paths = use.case.tree().copy.list_files(use.input.get("glob"))
+    return _shown(use, "\n".join(paths), f"{len(paths)} paths. Use a narrower glob.")
+
+
+def read_file(use: Use) -> Done:
+    """The file, or the lines from `start` to `end`, each with its number."""
+    path, start = use.input["path"], max(1, _number(use, "start", 1))
+    # redacted whole: a secret can span lines, and redaction keeps their number
+    lines = use.case.redact(use.case.tree().copy.read(path)).splitlines()
+    chosen = lines[start - 1 : max(0, _number(use, "end", len(lines)))]
+    if lines and not chosen:
+        raise ToolRefused(f"{path!r} has {len(lines)} lines; expected start and end within them.")
+    text = "\n".join(f"{number}\t{line}" for number, line in enumerate(chosen, start))
+    return _shown(use, text, f"{path!r} has {len(lines)} lines. Read a part with start and end.")
+
+
+def search_code(use: Use) -> Done:
+    """One line per hit: path, line number, text."""
+    hits = use.case.tree().copy.search(use.input["regex"], use.input.get("glob"))
+    text = "\n".join(f"{path}:{number}:{_bounded(line)}" for path, number, line in hits)
+    return _shown(use, text, f"{len(hits)} hits. Use a narrower regex or a glob.")
+
+
+def get_history(use: Use) -> Done:
+    """Earlier runs of a task, or what changed in the code since the last green run."""
+    if use.input["of"] == "task":
+        task_id = use.input.get("task_id", use.case.incident.ref.task_id)
+        return _shown(use, use.case.task_history(task_id), "Look at the log or the code instead.")
+    return _shown(use, _changes(use.case), "Use read_file on the files the traceback names.")
+
+
+def _changes(case: Case) -> str:
+    """Commits and files between the last green run's version and this run's."""
+    code, failed = case.tree(), case.incident.run
+    green = _last_green(case)
+    if green is None:
+        return f"No green run with a recorded code version among the {RUNS_LOOKED_AT} newest, so what changed is not known."
+    newest = failed.bundle_version or code.base_commit
+    if green.bundle_version == newest:
+        return f"The code did not change: {green.run_id} was green on the same commit {newest}. Look at data and environment."
+    compared = code.host.compare(str(green.bundle_version), newest)
+    commits = [f"{c['sha'][:10]} {c['date']} {c['author']}: {c['subject']}" for c in compared.commits]
+    head = f"Since the green run {green.run_id} ({str(green.bundle_version)[:10]}..{newest[:10]}):"
+    return "\n".join([head, *commits, "files:", *compared.files])
+
+
+def _last_green(case: Case) -> RunFacts | None:
+    """The newest green run before the failed one. A run without dates cannot be ordered and counts."""
+    failed = case.incident.run
+    for run in case.airflow.runs(failed.dag_id, limit=RUNS_LOOKED_AT):
+        earlier = not (run.start_date and failed.start_date) or run.start_date < failed.start_date
+        if run.state == "success" and run.bundle_version and earlier and run.run_id != failed.run_id:
+            return run
+    return None
+
+
+def load_skill(use: Use) -> Done:
+    """A skill's body, or a file of it."""
+    return _shown(use, use.case.skills.load(use.input["name"], use.input.get("file")), "Load a smaller file of it.")
+
+
+def _shown(use: Use, text: str, narrow: str) -> Done:
+    text = use.case.redact(text)
+    if len(text) > CAP:
+        raise ToolRefused(f"The result has {len(text)} characters; at most {CAP} are shown. {narrow}")
+    return Done(text)

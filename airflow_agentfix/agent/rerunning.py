@@ -1,0 +1,171 @@
+"""The rerun tool: approval, then checks that execute the fix, then the rerun, then its judgement.
+
+The whole tool runs again each time the session wakes: the server's answers are the same for the same call, and what was
+started is known from the events. Unreviewed code is imported only after the approval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+from airflow_agentfix.agent.case import Case, Code, Done, Ending, Given, Pause, Use
+from airflow_agentfix.core import transcript
+from airflow_agentfix.core.incident import TaskFacts, TaskRef
+from airflow_agentfix.core.policy import Autonomy
+from airflow_agentfix.core.session import Event, EventKind, Outcome, WaitFor
+from airflow_agentfix.core.shape import shape_diff
+from airflow_agentfix.core.transcript import CHECK_FAILED, RERUN_FAILED, RERUN_GREEN
+from airflow_agentfix.errors import ToolRefused
+from airflow_agentfix.ports import Answer, WaitRun
+
+_TERMINAL_RUN = frozenset({"success", "failed"})
+_FINE = frozenset({"success", "skipped", "removed"})
+_IMAGE_FILES = (
+    "requirements*",
+    "requirements/*",
+    "constraints*",
+    "pyproject.toml",
+    "setup.cfg",
+    "*.lock",
+    "Dockerfile*",
+    "packages.txt",
+)
+_NOT_VERIFIED = "import not verified"
+
+
+def rerun(use: Use) -> Given:
+    """Rerun the failed tasks on the newest fix commit; its result once the run has ended."""
+    fix = _fix_to_run(use)
+    if (started := _started(use.events, fix.data["commit"])) is not None:
+        return _watch(use, started.data, fix)
+    approved = use.case.client.approval(use.case.session_id, lease=use.case.lease, call_id=use.call.id, commit=fix.data["commit"])
+    if isinstance(approved, WaitRun):
+        return approved
+    if isinstance(approved, Answer):
+        return _rejected(approved, fix, str(use.case.incident.judgement.verdict))
+    refused, unverified = _checked(use.case, use.case.tree())
+    return refused or _start(use, fix, unverified)
+
+
+def _fix_to_run(use: Use) -> Event:
+    case, fix = use.case, transcript.newest_fix(use.events)
+    if not case.policy.autonomy.allows(Autonomy.RERUN):
+        raise ToolRefused(
+            f"This session's autonomy is {case.policy.autonomy!s}: nothing may be rerun. "
+            "End with submit_report, outcome proposed if a fix is open."
+        )
+    if fix is None:
+        raise ToolRefused("There is no fix to rerun on; use open_fix before.")
+    if any(event.number > fix.number for event in transcript.of_kind(use.events, EventKind.PATCH)):
+        raise ToolRefused(f"The working copy was changed after the fix on {fix.data['branch']}; use open_fix first.")
+    paths = [change.path for change in case.tree().copy.changes()]
+    if paths and all(_belongs_to_image(path) for path in paths):
+        raise ToolRefused(
+            f"The fix changes {', '.join(paths)} only: the workers' image must be rebuilt before a rerun can prove it. "
+            "End with submit_report, outcome proposed, and name who rebuilds it in owner_action."
+        )
+    return fix
+
+
+def _belongs_to_image(path: str) -> bool:
+    return any(PurePosixPath(path).match(pattern) for pattern in _IMAGE_FILES)
+
+
+def _started(events: Sequence[Event], commit: str) -> Event | None:
+    return next((e for e in reversed(events) if e.kind is EventKind.RERUN and e.data["commit"] == commit), None)
+
+
+def _rejected(answer: Answer, fix: Event, verdict: str) -> Ending:
+    said = f": {answer.message}" if answer.message else ""
+    return Ending(
+        Outcome.REJECTED,
+        f"{answer.actor} rejected running {fix.data['commit'][:10]} on {fix.data['branch']}{said}. Nothing was rerun.",
+        verdict,
+    )
+
+
+def _checked(case: Case, code: Code) -> tuple[Done | None, str | None]:
+    """Import the fix; refuse what is new: an error the base has not, or another shape than the run was made with.
+
+    Gives the refusal, or what could not be verified.
+    """
+    fixed = code.import_fix()
+    if fixed.shape is None:
+        if code.import_base().shape is None:
+            return None, f"{_NOT_VERIFIED}: the DAG file imports neither on the base nor on the fix outside its workers"
+        return _check_failed(f"the DAG file does not import on the fix, but does on its base:\n{fixed.error}"), None
+    if differs := shape_diff(case.client.shape(case.session_id, lease=case.lease), fixed.shape):
+        return _check_failed(f"the fix changes the DAG's shape: {' '.join(differs)} pin cannot rerun it. Keep the shape."), None
+    return None, None
+
+
+def _check_failed(reason: str) -> Done:
+    return Done(f"{CHECK_FAILED}: {reason}", is_error=True)
+
+
+def _start(use: Use, fix: Event, unverified: str | None) -> Given:
+    """Start it; what was not verified is written down, since the session sleeps before there is a result."""
+    started = use.case.client.rerun(use.case.session_id, lease=use.case.lease, call_id=use.call.id)
+    if isinstance(started, WaitRun):
+        return started
+    facts = {"dag_id": started.dag_id, "run_id": started.run_id, "task_ids": started.task_ids, "way": started.way}
+    given = _watch(use, facts, fix)
+    if isinstance(given, WaitRun) and unverified:
+        note = {"call_id": use.call.id, "tool": use.call.name, "input": use.input, "note": unverified}
+        return Pause(given, events=((EventKind.INTENT, note),))
+    return given
+
+
+def _unverified(use: Use) -> str:
+    """What was written down as not verified for this call, as a sentence to append."""
+    intents = [e for e in transcript.of_kind(use.events, EventKind.INTENT) if e.data["call_id"] == use.call.id]
+    return "".join(f" Note: {event.data['note']}." for event in intents if event.data.get("note"))
+
+
+# --- after it was started --------------------------------------------------------------------------------------------
+
+
+def _watch(use: Use, started: Mapping[str, Any], fix: Event) -> Given:
+    run = use.case.airflow.run(started["dag_id"], started["run_id"])
+    if run.state not in _TERMINAL_RUN:
+        return WaitRun(started["dag_id"], started["run_id"], WaitFor.RERUN, use.call.id)
+    tasks = _rerun_tasks(use.case, started)
+    described = "; ".join(_described(task) for task in tasks)
+    where = f"{started['dag_id']}/{started['run_id']} on {fix.data['branch']} ({fix.data['commit'][:10]}), {started['way']}"
+    if tasks and all(task.state in _FINE for task in tasks) and any(task.state == "success" for task in tasks):
+        return Done(f"{RERUN_GREEN}: {described}. Run {where}, now {run.state}.{_unverified(use)}")
+    return _failed(use, started, tasks, f"{described or 'no task instance was found'}. Run {where}, now {run.state}.")
+
+
+def _rerun_tasks(case: Case, started: Mapping[str, Any]) -> list[TaskFacts]:
+    """The task instances that were cleared; of the failed task only the map index that failed."""
+    ref = case.incident.ref
+    return [
+        task
+        for task in case.airflow.task_instances(started["dag_id"], started["run_id"])
+        if task.task_id in started["task_ids"] and (task.task_id != ref.task_id or task.map_index == ref.map_index)
+    ]
+
+
+def _described(task: TaskFacts) -> str:
+    mapped = f"[{task.map_index}]" if task.map_index >= 0 else ""
+    took = f" in {task.duration:.1f} s" if task.duration is not None else ""
+    return f"{task.task_id}{mapped} {task.state} (try {task.try_number}){took}"
+
+
+def _failed(use: Use, started: Mapping[str, Any], tasks: Sequence[TaskFacts], described: str) -> Done:
+    """Say whether it is the same cause again, with the new evidence."""
+    failed = [task for task in tasks if task.state == "failed"]
+    if not failed:
+        return Done(f"{RERUN_FAILED}: {described} No task failed itself; look at the run.", is_error=True)
+    own = use.case.incident.ref.task_id
+    first = min(failed, key=lambda task: (task.task_id != own, task.end_date or ""))
+    new = use.case.diagnose(TaskRef(started["dag_id"], started["run_id"], first.task_id, first.try_number, first.map_index))
+    same = new.fingerprint == use.case.incident.fingerprint
+    verdict = "the same cause again" if same else "another cause"
+    fixes = len(transcript.of_kind(use.events, EventKind.FIX))
+    left = "One amendment is left: change_files, open_fix, rerun." if fixes < 2 else "No amendment is left: submit_report."
+    head = f"{RERUN_FAILED}: {described}\n{first.task_id} failed with {verdict} (fingerprint {new.fingerprint}). {left}"
+    return Done(use.case.redact(f"{head}\n\n{new.text}"), is_error=True)
