@@ -1,0 +1,228 @@
+"""What AirflowInside reads from and does in Airflow, on this Airflow's real database and its own auth manager."""
+
+from __future__ import annotations
+
+from itertools import count
+from threading import Timer
+from typing import Any
+
+import pytest
+from airflow_agentfix.airflow_inside import AirflowInside
+from airflow_agentfix.errors import AirflowConflict, AirflowForbidden, AirflowNotFound, AirflowRefused, ConfigurationError
+from airflow_agentfix.ports import HumanAnswer, Question
+
+from tests.inside.database import FIRST, Deployment
+
+_number = count()
+
+
+@pytest.fixture(scope="module")
+def users(database: object) -> dict[str, Any]:
+    """People of the simple auth manager: vera may look, uma and ulf may also work."""
+    from airflow.api_fastapi.app import create_auth_manager
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+
+    create_auth_manager()
+    roles = {"vera": "viewer", "uma": "op", "ulf": "op", "nobody": None}
+    return {name: SimpleAuthManagerUser(username=name, role=role) for name, role in roles.items()}
+
+
+@pytest.fixture
+def inside() -> AirflowInside:
+    return AirflowInside(patience=0.2)
+
+
+@pytest.fixture
+def ask_dag(airflow: Deployment) -> None:
+    source = """
+from airflow_agentfix.operators.ask import AskOperator
+with DAG("agentfix_ask", schedule=None, is_paused_upon_creation=False):
+    AskOperator(task_id="question")
+"""
+    airflow.add_dag(source, bundle="plain", version=None)
+
+
+def question(**changes: Any) -> Question:
+    values = {"subject": "Rerun on f00?", "body": "{{ diff }}", "options": ("Approve", "Reject"), "assigned_users": ()}
+    return Question(run_id=f"agentfix__s__{next(_number)}", **{**values, **changes})
+
+
+def show(run_id: str, *, assigned: tuple[str, ...] = ()) -> None:
+    """Put the question under Required Actions, as the task's process does through the execution API."""
+    from airflow.models import TaskInstance
+    from airflow.models.hitl import HITLDetail
+    from airflow.utils.session import create_session
+    from sqlalchemy import select  # noqa: TID253 - a test of ORM code
+
+    with create_session(scoped=False) as session:
+        instance = session.scalar(
+            select(TaskInstance).where(TaskInstance.dag_id == "agentfix_ask", TaskInstance.run_id == run_id)
+        )
+        session.add(HITLDetail(
+            ti_id=instance.id, options=["Approve", "Reject"], subject="s", body="b", defaults=None, multiple=False, params={},
+            assignees=[{"id": name, "name": name} for name in assigned] or None,
+        ))  # fmt: skip
+
+
+def asked(inside: AirflowInside, *, assigned: tuple[str, ...] = ()) -> str:
+    """A question that is shown; its run id."""
+    put = question(assigned_users=assigned)
+    inside.ask(put)
+    show(put.run_id, assigned=assigned)
+    return put.run_id
+
+
+SOURCE = """
+with DAG("facts_{number}", schedule=None):
+    @task
+    def extract(): ...
+    @task(queue="big")
+    def part(x): ...
+    part.expand(x=[1, 2]) << extract()
+"""
+
+
+@pytest.fixture
+def dag_id(airflow: Deployment) -> str:
+    dag_id = airflow.add_dag(SOURCE.format(number=next(_number)))
+    airflow.add_run(dag_id, {"extract": "success", "part[1]": "failed"})
+    return dag_id
+
+
+def test_a_task_instance_is_resolved_as_it_stands(inside: AirflowInside, dag_id: str) -> None:
+    facts = inside.resolve(dag_id, "r1", "part", 1)
+    assert (facts.state, facts.try_number, facts.map_index, facts.queue, facts.dag_version) == ("failed", 1, 1, "big", "1")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"dag_id": "nope"}, "No DAG 'nope'"),
+        ({"run_id": "r2"}, "no run 'r2'.*'r1'"),
+        ({"task_id": "extrct"}, "no task 'extrct'. Near to it: 'extract'"),
+        ({"map_index": 7}, "no map index 7; it has map indexes 0 to 1"),
+        ({"task_id": "extract", "map_index": 0}, "no map index 0; it is not mapped"),
+    ],
+)
+def test_what_is_unknown_is_named_with_what_comes_near(
+    inside: AirflowInside, dag_id: str, changed: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(AirflowNotFound, match=message):
+        inside.resolve(**{"dag_id": dag_id, "run_id": "r1", "task_id": "part", "map_index": 0, **changed})
+
+
+def test_a_run_is_started_once_with_its_conf(inside: AirflowInside, airflow: Deployment, dag_id: str) -> None:
+    inside.start_run(dag_id, run_id="agentfix__1", conf={"session_id": "1"})
+    inside.start_run(dag_id, run_id="agentfix__1", conf={"session_id": "other"})
+    assert inside.run_state(dag_id, "agentfix__1") == "queued"
+    assert airflow.run(dag_id, "agentfix__1")["conf"] == {"session_id": "1"}
+
+
+def test_an_unknown_run_has_no_state(inside: AirflowInside, dag_id: str) -> None:
+    assert inside.run_state(dag_id, "never") is None
+
+
+def test_a_missing_dag_says_which_bundle_brings_it(inside: AirflowInside, database: object) -> None:
+    with pytest.raises(ConfigurationError, match="AgentFixDags"):
+        inside.start_run("agentfix_missing", run_id="r", conf={})
+
+
+def test_a_paused_dag_says_how_to_unpause_it(inside: AirflowInside, airflow: Deployment, dag_id: str) -> None:
+    airflow.pause(dag_id)
+    with pytest.raises(ConfigurationError, match=f"airflow dags unpause {dag_id}"):
+        inside.start_run(dag_id, run_id="r9", conf={})
+    assert inside.run_state(dag_id, "r9") is None
+
+
+@pytest.mark.usefixtures("ask_dag")
+def test_a_question_is_asked_once(inside: AirflowInside, airflow: Deployment) -> None:
+    put = question()
+    inside.ask(put)
+    inside.ask(put)
+    assert airflow.run("agentfix_ask", put.run_id)["conf"]["body"] == "{{ diff }}"
+
+
+@pytest.mark.usefixtures("ask_dag")
+def test_a_run_with_that_id_and_other_words_is_not_taken_for_the_question(inside: AirflowInside) -> None:
+    put = question()
+    inside.start_run("agentfix_ask", run_id=put.run_id, conf={"subject": "harmless", "options": ["Approve"]})
+    with pytest.raises(AirflowConflict, match="another question"):
+        inside.ask(put)
+
+
+@pytest.mark.usefixtures("ask_dag")
+def test_an_answer_is_none_until_somebody_gave_it(inside: AirflowInside, users: dict[str, Any]) -> None:
+    put = question()
+    inside.ask(put)
+    assert inside.answer(put.run_id) is None
+    show(put.run_id)
+    assert inside.answer(put.run_id) is None
+    inside.give_answer(put.run_id, option="Approve", message="go", user=users["uma"])
+    assert inside.answer(put.run_id) == HumanAnswer(option="Approve", message="go", user="uma")
+
+
+@pytest.mark.usefixtures("ask_dag")
+def test_a_second_answer_is_a_conflict_and_changes_nothing(inside: AirflowInside, users: dict[str, Any]) -> None:
+    run_id = asked(inside)
+    inside.give_answer(run_id, option="Approve", message="", user=users["uma"])
+    with pytest.raises(AirflowConflict, match="already"):
+        inside.give_answer(run_id, option="Reject", message="", user=users["ulf"])
+    assert inside.answer(run_id) == HumanAnswer(option="Approve", message="", user="uma")
+
+
+@pytest.mark.usefixtures("ask_dag")
+def test_only_an_assigned_user_may_answer(inside: AirflowInside, users: dict[str, Any]) -> None:
+    run_id = asked(inside, assigned=("uma",))
+    with pytest.raises(AirflowForbidden, match="ulf"):
+        inside.give_answer(run_id, option="Approve", message="", user=users["ulf"])
+    assert inside.answer(run_id) is None
+    inside.give_answer(run_id, option="Approve", message="", user=users["uma"])
+    assert inside.answer(run_id) is not None
+
+
+@pytest.mark.usefixtures("ask_dag")
+def test_a_question_that_is_just_being_shown_is_waited_for(users: dict[str, Any]) -> None:
+    inside = AirflowInside(patience=10)
+    put = question()
+    inside.ask(put)
+    later = Timer(0.7, show, (put.run_id,))
+    later.start()
+    inside.give_answer(put.run_id, option="Reject", message="no", user=users["uma"])
+    later.join()
+    assert inside.answer(put.run_id) == HumanAnswer(option="Reject", message="no", user="uma")
+
+
+@pytest.mark.usefixtures("ask_dag")
+def test_a_question_that_is_not_shown_in_time_says_try_again(inside: AirflowInside, users: dict[str, Any]) -> None:
+    put = question()
+    inside.ask(put)
+    with pytest.raises(AirflowConflict, match="queued.*Try again"):
+        inside.give_answer(put.run_id, option="Approve", message="", user=users["uma"])
+
+
+@pytest.mark.usefixtures("ask_dag")
+def test_a_question_whose_run_failed_is_not_waited_for(airflow: Deployment, users: dict[str, Any]) -> None:
+    inside = AirflowInside(patience=30)
+    put = question()
+    inside.ask(put)
+    airflow.change_run("agentfix_ask", put.run_id, state="failed")
+    with pytest.raises(AirflowConflict, match="failed without showing"):
+        inside.give_answer(put.run_id, option="Approve", message="", user=users["uma"])
+
+
+@pytest.mark.usefixtures("ask_dag")
+def test_an_answer_to_an_unknown_question_is_not_found(inside: AirflowInside, users: dict[str, Any]) -> None:
+    with pytest.raises(AirflowNotFound, match="no run 'agentfix__x'"):
+        inside.give_answer("agentfix__x", option="Approve", message="", user=users["uma"])
+
+
+def test_the_shape_is_that_of_the_runs_own_version(inside: AirflowInside, airflow: Deployment, dag_id: str) -> None:
+    before = inside.shape(dag_id, "r1")
+    airflow.add_dag(f'with DAG("{dag_id}", schedule=None):\n    @task\n    def new(): ...\n    new()\n', version="b" * 40)
+    assert inside.shape(dag_id, "r1") == before
+    assert set(before["tasks"]) == {"extract", "part"}
+
+
+def test_who_may_look_may_not_therefore_edit(inside: AirflowInside, users: dict[str, Any], dag_id: str) -> None:
+    rights = {name: (inside.may(user, dag_id, edit=False), inside.may(user, dag_id, edit=True)) for name, user in users.items()}
+    assert rights == {"vera": (True, False), "uma": (True, True), "ulf": (True, True), "nobody": (False, False)}

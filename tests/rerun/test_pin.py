@@ -1,0 +1,14 @@
+"""The pin's contract with Airflow; each sentence is proved in tests/inside/pin_contract.py, in a process of its own."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests import inside
+
+_CONTRACT = "pin_contract.py"
+
+
+@pytest.mark.parametrize("name", inside.names(_CONTRACT))
+def test_on_a_real_database(name: str) -> None:
+    inside.prove(_CONTRACT, name)
