@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
 
     from airflow_agentfix.airflow_http import AirflowHttp
+    from airflow_agentfix.store.wire import Taken
 
 log = logging.getLogger(__name__)
 
@@ -70,8 +71,11 @@ class AgentFixNotifier(BaseNotifier):
         if is_own(failed.dag_id):
             log.info("AgentFix does not work on its own DAG %s.", failed.dag_id)
             return
-        session = _send(failed, autonomy=self.autonomy)
-        log.info("AgentFix session %s (%s) has taken over %s.", session["id"], session["state"], failed)
+        taken = _send(failed, autonomy=self.autonomy)
+        if taken.warning:
+            log.warning("AgentFix session %s has %s, but: %s", taken.id, failed, taken.warning)
+        else:
+            log.info("AgentFix session %s (%s) has taken over %s.", taken.id, taken.state, failed)
 
 
 def agentfix_on_failure(*, autonomy: str | None = None) -> AgentFixNotifier:
@@ -106,7 +110,7 @@ def _failed_run(context: Mapping[str, Any], ti: Any) -> Failed:
     return Failed(dag.dag_id, run_id, hint=hint)
 
 
-def _send(failed: Failed, *, autonomy: str | None) -> Mapping[str, Any]:
+def _send(failed: Failed, *, autonomy: str | None) -> Taken:
     from airflow_agentfix.airflow_login import connect  # requests: paid for when a task has failed, not when a DAG is parsed
     from airflow_agentfix.settings import Settings
     from airflow_agentfix.store.client import SessionsApi
@@ -116,16 +120,14 @@ def _send(failed: Failed, *, autonomy: str | None) -> Mapping[str, Any]:
     if failed.task_id is None:
         failed = _first_failed(failed, http)
     return SessionsApi(http).intake(
-        {
-            "dag_id": failed.dag_id,
-            "run_id": failed.run_id,
-            "task_id": failed.task_id,
-            "try_number": failed.try_number,
-            "map_index": failed.map_index,
-            "source": "callback",
-            "autonomy": autonomy,
-            "hint": dict(failed.hint),
-        }
+        dag_id=failed.dag_id,
+        run_id=failed.run_id,
+        task_id=str(failed.task_id),
+        try_number=failed.try_number,
+        map_index=failed.map_index,
+        source="callback",
+        autonomy=autonomy,
+        hint=failed.hint,
     )
 
 
@@ -142,7 +144,7 @@ def _first_failed(failed: Failed, http: AirflowHttp) -> Failed:
 
 def _will_retry(context: Mapping[str, Any]) -> bool:
     """The task runner sets the state before it calls back; in the DAG processor there is none."""
-    return str(getattr(context.get("ti"), "state", None) or "").endswith("up_for_retry")
+    return bool(getattr(context.get("ti"), "state", None) == "up_for_retry")
 
 
 def _hint(cause: object) -> Mapping[str, str]:

@@ -76,7 +76,10 @@ class ApiIntake:
         self._sessions = sessions
 
     def sessions_of(self, dag_id: str) -> Sequence[Session]:
-        return self._sessions.list(dag_id=dag_id)
+        found: list[Session] = []
+        while page := self._sessions.list(dag_id=dag_id, limit=PAGE, offset=len(found)):
+            found += page
+        return found
 
     def take(self, task: FailedTask) -> str:
         return self._sessions.intake(

@@ -12,6 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from airflow_agentfix.core.session import Session, State
+
 Json = dict[str, Any]
 TOKEN = "let-me-in"
 API = "/agentfix/api/v1"
@@ -32,6 +34,7 @@ class Deployment:
     page: int = 2
     health: Json = field(default_factory=lambda: {"status": "ok", "version": "0.1.0", "database": "ok"})
     plugin: bool = True
+    warning: str | None = None
     refuses_login: bool = False
     delay: float = 0.0
     runs: list[Json] = field(default_factory=list)
@@ -176,6 +179,37 @@ def _health(world: Deployment, *_: Any) -> tuple[int, Any]:
     return (200, world.health) if world.plugin else (404, {"detail": "Not Found"})
 
 
+def _taken(world: Deployment, _: Any, __: Any, body: Json) -> tuple[int, Any]:
+    known = next((one for one in world.sessions.values() if one["task_id"] == body["task_id"]), None)
+    session = known or world.add_session("s1", dag_id=body["dag_id"], run_id=body["run_id"], task_id=body["task_id"])
+    return 201, {"session_id": session["id"], "state": session["state"], "created": known is None, "warning": world.warning}
+
+
+def _sessions(world: Deployment, _: Any, query: dict[str, list[str]], __: Any) -> tuple[int, Any]:
+    wanted = {name: query[name][0] for name in ("dag_id", "state") if name in query}
+    found = [one for one in world.sessions.values() if all(one[name] == value for name, value in wanted.items())]
+    offset, limit = int(query["offset"][0]), int(query["limit"][0])
+    return 200, {"sessions": found[offset : offset + min(limit, world.page)]}
+
+
+def _session(world: Deployment, match: re.Match[str], *_: Any) -> tuple[int, Any]:
+    session = world.sessions.get(match[1])
+    return (200, {"session": session}) if session else _unknown(match[1])
+
+
+def _events(world: Deployment, match: re.Match[str], query: dict[str, list[str]], _: Any) -> tuple[int, Any]:
+    after = int(query.get("after", ["0"])[0])
+    return 200, {"events": [one for one in world.events.get(match[1], []) if one["number"] > after]}
+
+
+def _told(world: Deployment, match: re.Match[str], *_: Any) -> tuple[int, Any]:
+    return 200, {"session_id": match[1], "state": world.sessions[match[1]]["state"], "created": False, "warning": None}
+
+
+def _unknown(session_id: str) -> tuple[int, Any]:
+    return 404, {"error": {"type": "SessionNotFound", "message": f"No session {session_id!r}."}}
+
+
 Route = Callable[[Deployment, re.Match[str], dict[str, list[str]], Any], tuple[int, Any]]
 _ROUTES: list[tuple[str, str, Route]] = [
     ("GET", "/api/v2/version", _version),
@@ -186,6 +220,14 @@ _ROUTES: list[tuple[str, str, Route]] = [
     ("POST", "/api/v2/dags/~/dagRuns/~/taskInstances/list", _task_instances_list),
     ("GET", "/api/v2/importErrors", _import_errors),
     ("GET", f"{API}/health", _health),
+    ("POST", f"{API}/failures", _taken),
+    ("POST", f"{API}/sessions", _taken),
+    ("GET", f"{API}/sessions", _sessions),
+    ("GET", f"{API}/sessions/([^/]+)", _session),
+    ("GET", f"{API}/sessions/([^/]+)/events", _events),
+    ("POST", f"{API}/sessions/([^/]+)/continue", _session),
+    ("POST", f"{API}/sessions/([^/]+)/stop", _session),
+    ("POST", f"{API}/sessions/([^/]+)/message", _told),
 ]
 
 
@@ -226,17 +268,6 @@ def task_json(dag_id: str, run_id: str, task_id: str, *, end: str, state: str = 
 
 def session_json(session_id: str, **more: Any) -> Json:
     """A session as the API gives it."""
-    return {
-        "id": session_id,
-        "dag_id": "orders",
-        "run_id": "monday",
-        "task_id": "load",
-        "map_index": -1,
-        "try_number": 1,
-        "state": "open",
-        "autonomy": "rerun",
-        "source": "callback",
-        "created_at": "2026-11-22T07:00:00+00:00",
-        "updated_at": "2026-11-22T07:00:00+00:00",
-        **more,
-    }
+    plain = {"dag_id": "orders", "run_id": "monday", "task_id": "load", "map_index": -1, "try_number": 1, "state": State.OPEN}
+    said = {"autonomy": "rerun", "source": "callback", "created_at": "2026-11-22T07:00:00+00:00"}
+    return Session(**{"id": session_id, **plain, **said, "updated_at": "2026-11-22T07:00:41+00:00", **more}).to_json()
