@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from airflow_agentfix.models.recipes import attributes, keys
+from airflow_agentfix.models.recipes import attributes, imports, keys, keywords, variables
 from airflow_agentfix.models.recipes.base import Recipe
 
-RECIPES: tuple[Recipe, ...] = (attributes.RECIPE, keys.RECIPE)
+RECIPES: tuple[Recipe, ...] = (
+    attributes.RECIPE,
+    variables.RECIPE,
+    imports.NAME,
+    imports.MODULE,
+    keywords.RECIPE,
+    keys.RECIPE,
+)

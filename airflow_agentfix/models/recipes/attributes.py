@@ -70,7 +70,7 @@ def _attempt(incident: Incident, repo: Repo) -> Steps[Fix | NoFix]:
     line = place.end_lineno or place.lineno
     defined_at = f"{owner.source.path}:{definition_line(owner.source, right)}" if owner.source else f"{spot.path}:{line}"
     reason = f"`{right}` is the only attribute of {owner.described} that is near `{wrong}`"
-    return rename(incident, spot, Slip(wrong, right, line, (place.end_col_offset or 0) - len(wrong), defined_at, reason))
+    return rename(incident, spot, Slip(wrong, right, ((line, (place.end_col_offset or 0) - len(wrong)),), defined_at, reason))
 
 
 def _place(spot: Spot, wrong: str) -> ast.Attribute | NoFix:

@@ -64,8 +64,7 @@ def _attempt(incident: Incident, repo: Repo) -> Steps[Fix | NoFix]:
     shown = next(key for key in known if key.key == right)
     key = place.slice
     reason = f"`{right}` is the only key that the code shows for `{ast.unparse(place.value)}` and that is near `{wrong}`"
-    column = key.col_offset + 1
-    return rename(incident, spot, Slip(wrong, right, key.lineno, column, f"{shown.path}:{shown.line}", reason))
+    return rename(incident, spot, Slip(wrong, right, ((key.lineno, key.col_offset + 1),), f"{shown.path}:{shown.line}", reason))
 
 
 def _place(spot: Spot, wrong: str) -> ast.Subscript | NoFix:

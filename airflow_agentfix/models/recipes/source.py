@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+
+Place = tuple[int, int]
+"""line from 1, column in UTF-8 bytes from 0: as ast counts"""
 
 _DYNAMIC = re.compile(r"\b(globals|locals|vars|setattr|exec|eval|__getattr__|__getattribute__)\b")
 
@@ -63,13 +66,14 @@ class Source:
         """Names bound at the module's top level, in `if` and `try` too."""
         return frozenset(_bound(self.tree.body))
 
-    def replaced(self, line: int, column: int, old: str, new: str) -> str | None:
-        """The text with `old` at (line, column in UTF-8 bytes, as ast counts) replaced; None where it does not stand there."""
+    def replaced(self, places: Iterable[Place], old: str, new: str) -> str | None:
+        """The text with `old` at each place replaced; None where it does not stand there."""
         lines = self.text.split("\n")
-        raw = lines[line - 1].encode()
-        if raw[column : column + len(old.encode())] != old.encode():
-            return None
-        lines[line - 1] = (raw[:column] + new.encode() + raw[column + len(old.encode()) :]).decode()
+        for line, column in sorted(places, reverse=True):
+            raw = lines[line - 1].encode()
+            if raw[column : column + len(old.encode())] != old.encode():
+                return None
+            lines[line - 1] = (raw[:column] + new.encode() + raw[column + len(old.encode()) :]).decode()
         return "\n".join(lines)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from airflow_agentfix.core.incident import Incident
 from airflow_agentfix.models.recipes.base import Claim, Edit, Fix, Hit, NoFix, Repo, Steps
-from airflow_agentfix.models.recipes.source import Source
+from airflow_agentfix.models.recipes.source import Place, Source
 
 
 def exception_name(incident: Incident) -> str:
@@ -81,43 +81,46 @@ def find_spot(incident: Incident, repo: Repo, *, in_user_code: bool = True) -> S
 
 @dataclass(frozen=True)
 class Slip:
-    """A wrong name at a place (ast's line and column), and the right one with the line that defines it."""
+    """A wrong name at its places in the file, and the right one with the line that defines it."""
 
     wrong: str
     right: str
-    line: int
-    column: int
+    places: tuple[Place, ...]
     defined_at: str
     reason: str
     """why `right` is the only one that can be meant"""
 
 
 def rename(incident: Incident, spot: Spot, slip: Slip) -> Fix | NoFix:
-    """The fix that writes `right` for `wrong` at that one place."""
-    after = spot.source.replaced(slip.line, slip.column, slip.wrong, slip.right)
+    """The fix that writes `right` for `wrong` at those places."""
+    after = spot.source.replaced(slip.places, slip.wrong, slip.right)
     if after is None:
         return NoFix(f"{slip.wrong!r} does not stand as such at {spot.cite}")
+    where = ", ".join(f"{spot.path}:{line}" for line in sorted({line for line, _ in slip.places}))
     return Fix(
         title=f"Use {slip.right} instead of {slip.wrong} in {spot.path.rsplit('/', 1)[-1]}",
         cause=f"{spot.cite} uses `{slip.wrong}`, which does not exist: {exception_name(incident)}: {exception_text(incident)}",
-        change=f"`{slip.wrong}` becomes `{slip.right}` at {spot.path}:{slip.line}; nothing else changes.",
+        change=f"`{slip.wrong}` becomes `{slip.right}` at {where}; nothing else changes.",
         why_this_one=slip.reason,
         edits=(Edit(spot.path, spot.source.text, after),),
         claims=(
             Claim(f"The task failed with {exception_name(incident)}: {exception_text(incident)}", log_cites(incident)),
-            Claim(f"The code uses `{slip.wrong}`", (f"{spot.path}:{slip.line}",)),
+            Claim(f"The code uses `{slip.wrong}`", (spot.cite,)),
             Claim(slip.reason, (slip.defined_at,)),
         ),
     )
 
 
-def other_uses(repo: Repo, name: str, spot: Spot, *, glob: str = "**/*.py") -> Steps[tuple[Hit, ...]]:
-    """Uses of `name` away from the spot's line; comments do not count. A name used elsewhere may be the right one."""
+def other_uses(repo: Repo, name: str, spot: Spot, *, own: frozenset[int] = frozenset()) -> Steps[tuple[Hit, ...]]:
+    """Uses of `name` away from the spot's line and the file's `own` ones: a name used elsewhere may be the right one.
+
+    Comments do not count.
+    """
     word = re.compile(rf"\b{re.escape(name)}\b")
-    hits = yield from repo.search(word.pattern, glob)
-    return tuple(
-        hit for hit in hits if (hit.path, hit.line) != (spot.path, spot.line) and word.search(hit.text.partition("#")[0])
-    )
+    hits = yield from repo.search(word.pattern, "**/*.py")
+    known = own | {spot.line}
+    used = [hit for hit in hits if word.search(hit.text.partition("#")[0])]
+    return tuple(hit for hit in used if hit.path != spot.path or hit.line not in known)
 
 
 def used_elsewhere(name: str, hits: tuple[Hit, ...]) -> NoFix:
