@@ -1,0 +1,119 @@
+"""A session for a person: the story in about ten lines, one line per event, one line per session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_agentfix.cli.story import pending_question
+from airflow_agentfix.core.session import Event, Session
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+LABEL = 9
+
+
+def print_story(console: Console, story: dict[str, Any]) -> None:
+    """Cause, verdict, diff, branch, rerun, time, tokens, dollars."""
+    from rich.syntax import Syntax
+    from rich.text import Text
+
+    for label, text in _lines(story):
+        console.print(Text.assemble((label.ljust(LABEL), "bold"), text))
+    if diff := (story["fix"] or {}).get("diff"):
+        console.print(Syntax(diff.rstrip(), "diff", background_color="default", word_wrap=not console.soft_wrap))
+    if question := pending_question(story):
+        console.print(Text.assemble(("Waits".ljust(LABEL), "bold"), _next(story, question)))
+
+
+def _lines(story: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    session, fix, rerun = story["session"], story["fix"], story["rerun"]
+    yield "Session", f"{session['id']}: {_state(session)}"
+    yield "Failed", f"{session['dag_id']} / {session['run_id']} / {_task(session)}"
+    yield "Cause", session["cause"] or "not known yet"
+    yield "Verdict", session["verdict"] or "none yet"
+    if fix:
+        yield "Fix", f"{fix['title']} ({_changed(fix['diff'])})"
+        yield "Branch", " ".join(part for part in (fix["branch"], f"at {fix['commit'][:12]}", fix.get("pull_request")) if part)
+    for approval in story["approvals"]:
+        yield "Approval", f"{approval['decision']} of {str(approval['commit'])[:12]} by {approval['actor']} ({approval['via']})"
+    if rerun:
+        yield "Rerun", f"{rerun['way']}: {rerun['dag_id']} / {rerun['run_id']}: {', '.join(rerun['task_ids'])}"
+    if session["summary"] or story["error"]:
+        yield "Result", story["error"] or session["summary"]
+    yield "Cost", _cost(story["cost"])
+
+
+def _state(session: dict[str, Any]) -> str:
+    if session["outcome"]:
+        return str(session["outcome"])
+    return f"{session['state']} for {session['waiting_for']}" if session["waiting_for"] else str(session["state"])
+
+
+def _task(session: dict[str, Any]) -> str:
+    mapped = f"[{session['map_index']}]" if session["map_index"] >= 0 else ""
+    return f"{session['task_id']}{mapped}" + (f" try {session['try_number']}" if session["try_number"] else "")
+
+
+def _changed(diff: str) -> str:
+    lines = diff.splitlines()
+    added = sum(line.startswith("+") and not line.startswith("+++") for line in lines)
+    removed = sum(line.startswith("-") and not line.startswith("---") for line in lines)
+    return f"+{added} -{removed}"
+
+
+def _cost(cost: dict[str, Any]) -> str:
+    tokens = cost["input_tokens"] + cost["output_tokens"] + cost["cache_read_tokens"] + cost["cache_write_tokens"]
+    spent = f"{cost['seconds']:.0f} s, {cost['turns']} turns, {tokens:,} tokens, ${cost['dollars']:.2f}"
+    return f"{spent}, {cost['model']}" if cost["model"] else spent
+
+
+def _next(story: dict[str, Any], question: dict[str, Any]) -> str:
+    how = "--approve | --reject" if question["about"] == "approval" else f"--answer TEXT ({' | '.join(question['options'])})"
+    return f"{question['subject']}\n{' ' * LABEL}agentfix continue {story['session']['id']} {how}"
+
+
+def print_sessions(console: Console, sessions: Sequence[Session]) -> None:
+    """A table, newest first as served."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("session", "state", "verdict", "failed", "cause", "dollars"):
+        table.add_column(name, overflow="fold" if name == "session" else "ellipsis", no_wrap=name == "session")
+    for one in sessions:
+        failed = f"{one.dag_id} / {one.run_id} / {one.task_id}"
+        state = str(one.outcome or one.state)
+        table.add_row(one.id, state, one.verdict or "", failed, one.cause or "", f"{one.usage.dollars:.2f}")
+    console.print(table)
+
+
+def event_line(event: Event) -> str:
+    """`12  10:31:07  worker  result open_fix: …`, at most one line."""
+    return f"{event.number:>4}  {event.at[11:19]}  {event.actor:<8}  {event.kind} {_gist(event)}".rstrip()
+
+
+def _gist(event: Event) -> str:
+    data = event.data
+    parts: dict[str, str] = {
+        "created": f"by {data.get('source')}, autonomy {data.get('autonomy')}",
+        "incident": str((data.get("cause") or {}).get("line", "")) if event.kind == "incident" else "",
+        "model": f"{data.get('model')}: {_said(data.get('content') or ())}",
+        "intent": f"{data.get('tool')}",
+        "result": f"{data.get('tool')}: {data.get('text')}",
+        "fix": f"{data.get('branch')} at {str(data.get('commit'))[:12]}",
+        "note": f"{data.get('message')}",
+        "question": f"{data.get('subject')}",
+        "answer": f"{data.get('decision')} {data.get('message') or ''}",
+        "approval": f"{data.get('decision')} {str(data.get('commit'))[:12]} ({data.get('via')})",
+        "rerun": f"{data.get('way')}: {', '.join(data.get('task_ids') or ())}",
+        "parked": f"until {data.get('waiting_for')}",
+        "stop": f"{data.get('reason')}",
+        "finished": f"{data.get('outcome')}: {data.get('summary') or data.get('error') or ''}",
+    }
+    text = " ".join(parts.get(str(event.kind), "").split())
+    return text if len(text) <= 140 else f"{text[:139]}…"
+
+
+def _said(content: Sequence[dict[str, Any]]) -> str:
+    return ", ".join(block["name"] if block["type"] == "tool_use" else block["type"] for block in content)

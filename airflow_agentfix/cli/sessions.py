@@ -1,0 +1,170 @@
+"""Verbs on sessions: fix, sessions, show, continue, stop."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer  # noqa: TID253 - see app.py
+
+from airflow_agentfix.cli import here, render
+from airflow_agentfix.cli.output import NOT_GREEN, OK, WAITS_FOR_PERSON, AsJson, console, print_json
+from airflow_agentfix.cli.story import pending_question, story_of
+from airflow_agentfix.core.policy import Autonomy
+from airflow_agentfix.core.session import Outcome, Session, State, WaitFor
+
+if TYPE_CHECKING:
+    from airflow_agentfix.store.client import SessionsApi
+    from airflow_agentfix.store.wire import Taken
+
+POLL_SECONDS = 2.0
+
+Dag = Annotated[str, typer.Argument(metavar="DAG|URL", help="DAG id, or the address of the task instance's page.")]
+Run = Annotated[str | None, typer.Argument(metavar="RUN", help="Run id.", show_default=False)]
+Task = Annotated[str | None, typer.Argument(metavar="TASK", help="Task id.", show_default=False)]
+MapIndex = Annotated[int, typer.Option("--map-index", help="Index of a mapped task instance; -1 is not mapped.")]
+Try = Annotated[int | None, typer.Option("--try", min=1, help="Which try; the newest unless given.")]
+SessionId = Annotated[str, typer.Argument(metavar="SESSION", help="Session id.")]
+Wanted = Annotated[Autonomy | None, typer.Option("--autonomy", help="How far it may go at most.", show_default=False)]
+Follow = Annotated[
+    bool, typer.Option("--follow", help="Show what happens until it ends (0 fixed, 3 not) or waits for a person (4).")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the verbs, in the order --help shows them."""
+    app.command("fix")(fix)
+    app.command("sessions")(sessions)
+    app.command("show")(show)
+    app.command("continue")(continue_)
+    app.command("stop")(stop)
+
+
+def fix(
+    dag: Dag,
+    run: Run = None,
+    task: Task = None,
+    map_index: MapIndex = -1,
+    try_: Try = None,
+    autonomy: Wanted = None,
+    follow: Follow = False,
+    as_json: AsJson = False,
+) -> None:
+    """Start a session on a failed task; prints the session's id."""
+    wanted = here.named(dag, run, task, map_index=map_index, try_number=try_)
+    api = here.sessions_api()
+    taken = api.create(
+        dag_id=wanted.dag_id,
+        run_id=wanted.run_id,
+        task_id=wanted.task_id,
+        map_index=wanted.map_index,
+        try_number=wanted.try_number,
+        autonomy=autonomy and str(autonomy),
+        source="cli",
+    )
+    if not follow:
+        _print_taken(taken, as_json=as_json)
+        return
+    session = _followed(api, taken.id, quiet=as_json)
+    _print(api, taken.id, as_json=as_json)
+    raise typer.Exit(_code(session))
+
+
+def sessions(
+    dag: Annotated[str | None, typer.Option("--dag", help="Only sessions of this DAG.")] = None,
+    state: Annotated[State | None, typer.Option("--state", help="Only sessions in this state.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List sessions, newest first."""
+    found = here.sessions_api().list(dag_id=dag, state=state)
+    if as_json:
+        print_json([one.to_json() for one in found])
+    elif found:
+        render.print_sessions(console(), found)
+    else:
+        typer.echo("No sessions.")
+
+
+def show(
+    session: SessionId,
+    events: Annotated[bool, typer.Option("--events", help="Every event too, one line each.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Tell a session's story: cause, verdict, diff, branch, rerun, time, tokens, dollars."""
+    api = here.sessions_api()
+    _print(api, session, as_json=as_json)
+    if events and not as_json:
+        for event in api.events(session):
+            typer.echo(render.event_line(event))
+
+
+def continue_(
+    session: SessionId,
+    approve: Annotated[bool, typer.Option("--approve", help="Yes: the fix commit may be run.")] = False,
+    reject: Annotated[bool, typer.Option("--reject", help="No.")] = False,
+    answer: Annotated[str | None, typer.Option("--answer", help="Answer a question.")] = None,
+    message: Annotated[str | None, typer.Option("--message", help="Something to add; alone, a note to the session.")] = None,
+    question: Annotated[str | None, typer.Option("--question", help="Which question; needed if several wait.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Answer, approve, reject, or leave a note."""
+    if sum((approve, reject, answer is not None)) > 1:
+        raise typer.BadParameter("--approve, --reject and --answer exclude each other")
+    decision = "approve" if approve else "reject" if reject else "answer" if answer is not None else None
+    if decision is None and message is None:
+        raise typer.BadParameter("say --approve, --reject, --answer TEXT or --message TEXT")
+    api = here.sessions_api()
+    if decision is None:
+        _print_taken(api.message(session, message or ""), as_json=as_json)
+        return
+    text = "\n".join(part for part in (answer, message) if part)
+    _print_session(api.reply(session, decision=decision, message=text, question_id=question), as_json=as_json)
+
+
+def stop(session: SessionId, as_json: AsJson = False) -> None:
+    """Stop a session; its branch stays, its record too."""
+    _print_session(here.sessions_api().stop(session), as_json=as_json)
+
+
+def _followed(api: SessionsApi, session_id: str, *, quiet: bool) -> Session:
+    """Print events as they come until the session is done or a person is needed."""
+    seen = 0
+    while True:
+        session = api.get(session_id)  # before its events, or the last ones could be missed
+        for event in api.events(session_id, after=seen):
+            seen = event.number
+            if not quiet:
+                typer.echo(render.event_line(event))
+        if session.state is State.DONE or session.waiting_for is WaitFor.PERSON:
+            return session
+        time.sleep(POLL_SECONDS)
+
+
+def _print(api: SessionsApi, session_id: str, *, as_json: bool) -> None:
+    story = story_of(api.get(session_id), api.events(session_id))
+    if as_json:
+        print_json({**story, "waits_for": pending_question(story)})
+    else:
+        render.print_story(console(), story)
+
+
+def _print_taken(taken: Taken, *, as_json: bool) -> None:
+    if as_json:
+        print_json(taken.to_json())
+        return
+    typer.echo(f"{taken.id}  {taken.state}{'' if taken.created else '  (was there already)'}")
+    if taken.warning:
+        typer.echo(f"Warning: {taken.warning}", err=True)
+
+
+def _print_session(session: Session, *, as_json: bool) -> None:
+    if as_json:
+        print_json(session.to_json())
+    else:
+        typer.echo(f"{session.id}  {session.outcome or session.state}  {session.dag_id} / {session.run_id} / {session.task_id}")
+
+
+def _code(session: Session) -> int:
+    if session.state is State.DONE:
+        return OK if session.outcome is Outcome.FIXED else NOT_GREEN
+    return WAITS_FOR_PERSON

@@ -1,0 +1,59 @@
+"""What a session did, as one value: the fold of its events that `show` prints and the demo ends with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from airflow_agentfix.core.session import Event, EventKind, Session
+
+
+def story_of(session: Session, events: Sequence[Event]) -> dict[str, Any]:
+    """The whole story as plain JSON values; parts that did not happen are null or empty."""
+    finished = _last(events, EventKind.FINISHED) or {}
+    return {
+        "session": session.to_json(),
+        "incident": _incident(events),
+        "fix": _last(events, EventKind.FIX),
+        "questions": _questions(events),
+        "approvals": [_with_actor(event) for event in events if event.kind == EventKind.APPROVAL],
+        "rerun": _last(events, EventKind.RERUN),
+        "report": finished.get("report"),
+        "error": finished.get("error"),
+        "cost": {**asdict(session.usage), "model": session.model, "seconds": seconds_of(session, events)},
+        "events": [event.to_json() for event in events],
+    }
+
+
+def seconds_of(session: Session, events: Sequence[Event]) -> float:
+    """From the session's creation to its end, or to its last event while it has none."""
+    end = next((event.at for event in reversed(events) if event.kind == EventKind.FINISHED), session.updated_at)
+    return round((datetime.fromisoformat(end) - datetime.fromisoformat(session.created_at)).total_seconds(), 1)
+
+
+def pending_question(story: dict[str, Any]) -> dict[str, Any] | None:
+    """The newest question nobody has answered."""
+    return next((question for question in reversed(story["questions"]) if question["answer"] is None), None)
+
+
+def _incident(events: Sequence[Event]) -> dict[str, Any] | None:
+    """Without the evidence text: `context` prints it, and the events hold it."""
+    incident = _last(events, EventKind.INCIDENT)
+    return incident and {key: value for key, value in incident.items() if key != "text"}
+
+
+def _questions(events: Sequence[Event]) -> list[dict[str, Any]]:
+    answers = {event.data["question_id"]: _with_actor(event) for event in events if event.kind == EventKind.ANSWER}
+    decided = {event.data.get("question_id"): _with_actor(event) for event in events if event.kind == EventKind.APPROVAL}
+    asked = [dict(event.data) for event in events if event.kind == EventKind.QUESTION]
+    return [{**one, "answer": answers.get(one["question_id"]) or decided.get(one["question_id"])} for one in asked]
+
+
+def _last(events: Sequence[Event], kind: EventKind) -> dict[str, Any] | None:
+    return next((dict(event.data) for event in reversed(events) if event.kind == kind), None)
+
+
+def _with_actor(event: Event) -> dict[str, Any]:
+    return {**event.data, "actor": event.actor, "at": event.at}

@@ -1,0 +1,195 @@
+"""Is this deployment ready for AgentFix? Each check says what was found and, where that is a problem, the command that ends it.
+
+The checks are pure over what is passed to them; `diagnose` puts them in order, `wired` gives them the real Airflow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from airflow_agentfix.core.incident import DagFacts, Repository
+from airflow_agentfix.core.policy import is_own
+from airflow_agentfix.errors import (
+    AgentFixError,
+    AirflowLoginRefused,
+    AirflowNotFound,
+    AirflowUnreachable,
+    CodeHostForbidden,
+    NoRepository,
+)
+from airflow_agentfix.settings import Settings
+
+BUNDLE = '{"name": "agentfix", "classpath": "airflow_agentfix.bundles.AgentFixDags", "kwargs": {}}'
+NEEDED_DAGS = ("agentfix_fix", "agentfix_ask")
+HEALTH = "/agentfix/api/v1/health"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One answer. `fix` is a command or a configuration line, None where nothing is wrong."""
+
+    name: str
+    ok: bool
+    found: str
+    fix: str | None = None
+
+
+class Deployment(Protocol):
+    """What the checks ask. Every method raises AgentFixError's kinds; `git_dags` are those with a bundle or a rule."""
+
+    address: str
+
+    def version(self) -> str: ...
+
+    def health(self) -> Mapping[str, Any]: ...
+
+    def dag(self, dag_id: str) -> DagFacts: ...
+
+    def dags(self) -> Sequence[DagFacts]: ...
+
+    def import_errors(self) -> Sequence[Mapping[str, Any]]: ...
+
+    def repository_of(self, dag: DagFacts) -> Repository: ...
+
+    def head(self, repository: Repository) -> str | None: ...
+
+
+def diagnose(
+    deployment: Deployment, settings: Settings, environ: Mapping[str, str], *, dag_id: str | None = None
+) -> Iterator[Check]:
+    """All checks, as they are made. Without a login the ones that need it are not made."""
+    login = check_login(deployment.version, address=deployment.address)
+    yield login
+    if login.ok:
+        plugin = check_plugin(deployment.health, address=deployment.address)
+        yield plugin
+        if plugin.ok:
+            yield check_database(deployment.health())
+        yield from (check_dag(name, deployment) for name in NEEDED_DAGS)
+        yield from check_repositories(deployment, dag_id=dag_id)
+    yield check_model(settings, environ)
+
+
+def check_login(version: Callable[[], str], *, address: str) -> Check:
+    """Airflow answers and lets us in."""
+    try:
+        return Check("login", True, f"Airflow {version()} at {address}")
+    except AirflowLoginRefused as error:
+        return Check("login", False, str(error), _LOGIN)
+    except AirflowUnreachable as error:
+        fix = f"Start the API server, or name another: export AGENTFIX_AIRFLOW_URL=http://host:port (asked was {address})"
+        return Check("login", False, str(error), fix)
+    except AgentFixError as error:
+        return Check("login", False, str(error), f"Check that {address} is Airflow's address, base path included")
+
+
+def check_plugin(health: Callable[[], Mapping[str, Any]], *, address: str) -> Check:
+    """The API server has our plugin."""
+    try:
+        return Check("plugin", True, f"version {health().get('version')}")
+    except AirflowNotFound:
+        found = f"{address}{HEALTH} does not exist"
+        fix = "pip install airflow-provider-agentfix   in the API server's environment, then restart the API server"
+        return Check("plugin", False, found, fix)
+    except AgentFixError as error:
+        return Check("plugin", False, str(error), "airflow plugins   in the API server's environment shows why it did not load")
+
+
+def check_database(health: Mapping[str, Any]) -> Check:
+    """Our tables are there and of this version."""
+    state = str(health.get("database", "unknown"))
+    if state == "ok":
+        return Check("database", True, "tables at this version")
+    return Check(
+        "database", False, state, "agentfix db migrate   where [agentfix] sql_alchemy_conn or Airflow's database can be reached"
+    )
+
+
+def check_dag(dag_id: str, deployment: Deployment) -> Check:
+    """One of our own DAGs is served, imports and is not paused."""
+    name = f"bundle: {dag_id}"
+    try:
+        dag = deployment.dag(dag_id)
+    except AirflowNotFound:
+        return _missing_dag(name, dag_id, deployment)
+    except AgentFixError as error:
+        return Check(name, False, str(error), f"airflow dags details {dag_id}")
+    if dag.is_paused:
+        return Check(name, False, f"{dag_id} is paused", f"airflow dags unpause {dag_id}")
+    return Check(name, True, f"served by bundle {dag.bundle_name}")
+
+
+def _missing_dag(name: str, dag_id: str, deployment: Deployment) -> Check:
+    broken = next((error for error in deployment.import_errors() if dag_id in str(error.get("filename"))), None)
+    if broken:
+        last = str(broken.get("stack_trace") or "").strip().splitlines()[-1:] or ["no stack trace"]
+        return Check(name, False, f"{broken.get('filename')} does not import: {last[0]}", "airflow dags list-import-errors")
+    fix = f"[dag_processor] dag_bundle_config_list: add {BUNDLE}, then restart the DAG processor"
+    return Check(name, False, f"Airflow has no DAG {dag_id}", fix)
+
+
+def check_repositories(deployment: Deployment, *, dag_id: str | None) -> Iterator[Check]:
+    """The repository of the named DAG, or of one DAG of each bundle: DAGs of one bundle share their repository."""
+    try:
+        dags = [deployment.dag(dag_id)] if dag_id else _one_per_bundle(deployment.dags())
+    except AgentFixError as error:
+        yield Check("repository", False, str(error), "airflow dags list")
+        return
+    if not dags:
+        yield Check("repository", True, "no DAG of yours is there yet")
+    for dag in dags:
+        yield check_repository(dag, deployment.repository_of, deployment.head)
+
+
+def check_repository(
+    dag: DagFacts, repository_of: Callable[[DagFacts], Repository], head: Callable[[Repository], str | None]
+) -> Check:
+    """Where the DAG's code lives is known, reachable, and has its base branch."""
+    name = f"repository: {dag.dag_id}"
+    try:
+        repository = repository_of(dag)
+        commit = head(repository)
+    except NoRepository as error:
+        return Check(name, False, str(error), _REPOSITORY.format(path=dag.fileloc or dag.file))
+    except CodeHostForbidden as error:
+        return Check(name, False, str(error), "Give the git connection, or GITHUB_TOKEN, a login that may read and push branches")
+    except AgentFixError as error:
+        return Check(name, False, str(error), "git ls-remote URL   on a worker shows whether it can be reached from there")
+    if commit is None:
+        found = f"{repository.url} has no branch {repository.base_branch!r}"
+        return Check(
+            name, False, found, "Set base_branch in [agentfix] repositories, or tracking_ref of the bundle, to a branch it has"
+        )
+    return Check(name, True, f"{repository.url}, {repository.base_branch} at {commit[:12]}")
+
+
+def check_model(settings: Settings, environ: Mapping[str, str], *, has_connection: bool = False) -> Check:
+    """Which model will work. Without a key it is the rules model, which is no problem: it is said."""
+    if settings.offline:
+        return Check("model", True, "rules model, offline as configured")
+    if has_connection:
+        return Check("model", True, f"{settings.model}, by connection {settings.anthropic_conn_id}")
+    if "ANTHROPIC_API_KEY" not in environ:
+        return Check("model", True, "rules model: no ANTHROPIC_API_KEY here (workers' environment is what counts)")
+    if not environ["ANTHROPIC_API_KEY"].strip():
+        return Check(
+            "model", False, "ANTHROPIC_API_KEY is empty", "export ANTHROPIC_API_KEY=…   or unset it to use the rules model"
+        )
+    return Check("model", True, f"{settings.model}, by ANTHROPIC_API_KEY")
+
+
+def _one_per_bundle(dags: Iterable[DagFacts]) -> list[DagFacts]:
+    firsts: dict[str | None, DagFacts] = {}
+    for dag in dags:
+        if not is_own(dag.dag_id):
+            firsts.setdefault(dag.bundle_name, dag)
+    return list(firsts.values())
+
+
+_LOGIN = (
+    "airflow connections add agentfix_airflow --conn-type agentfix_airflow --conn-host URL --conn-login USER --conn-password …   "
+    "or export AGENTFIX_AIRFLOW_USERNAME and AGENTFIX_AIRFLOW_PASSWORD"
+)
+_REPOSITORY = '[agentfix] repositories = [{{"path": "{path}", "url": "https://…/dags.git", "base_branch": "main", "subdir": ""}}]'
