@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator
 
 from pathspec import GitIgnoreSpec
 
+from airflow_agentfix.code.dbt_gate import dbt_gate
+from airflow_agentfix.code.static_checks import static_checks
 from airflow_agentfix.code.text_edit import changed_lines
 from airflow_agentfix.code.working_copy import Patch, WorkingCopy
-from airflow_agentfix.core import paths
+from airflow_agentfix.core import diffgate, paths
 from airflow_agentfix.core.findings import Finding, Severity
 from airflow_agentfix.core.policy import Policy
 
@@ -67,8 +69,19 @@ def size_gate(patch: list[Patch], policy: Policy) -> Iterator[Finding]:
         )
 
 
+def diff_gate(patch: list[Patch], _policy: Policy) -> Iterator[Finding]:
+    """What hides a failure instead of fixing it, in Python and in dbt's YAML."""
+    yield from diffgate.inspect({file["path"]: file["before"] for file in patch}, {file["path"]: file["after"] for file in patch})
+    yield from dbt_gate(patch)
+
+
+def parse_gate(patch: list[Patch], _policy: Policy) -> Iterator[Finding]:
+    """Static checks."""
+    yield from static_checks(patch)
+
+
 def _refuse(rule: str, path: str, reason: str) -> Finding:
     return Finding(rule, Severity.REFUSE, path, reason)
 
 
-GATES: tuple[Gate, ...] = (path_gate, size_gate)
+GATES: tuple[Gate, ...] = (path_gate, size_gate, diff_gate, parse_gate)

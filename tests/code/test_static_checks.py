@@ -1,0 +1,57 @@
+"""Changed files must still parse."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_agentfix.code.static_checks import static_checks
+from airflow_agentfix.code.working_copy import Patch
+from airflow_agentfix.core.findings import Finding, Severity
+
+
+def findings(path: str, before: str | None, after: str | None) -> list[Finding]:
+    return list(static_checks([Patch(path=path, before=before, after=after)]))
+
+
+def test_python_that_does_not_compile_is_refused_with_its_line() -> None:
+    (finding,) = findings("a.py", "x = 1\n", "x = 1\ny = (\n")
+    assert (finding.severity, finding.line) == (Severity.REFUSE, 2)
+    assert "'(' was never closed" in finding.reason
+
+
+def test_python_is_refused_even_if_it_was_broken_before() -> None:
+    assert findings("a.py", "x = (\n", "x = [\n")
+
+
+@pytest.mark.parametrize("code", ["return 1\n", "x = 1\n\tif x:\n", "await x\n", "x = '\0'\n"])
+def test_what_only_the_compiler_sees_is_refused_too(code: str) -> None:
+    assert findings("a.py", None, code)
+
+
+@pytest.mark.parametrize(
+    ("path", "good", "bad", "line"),
+    [
+        ("a.yml", "a: 1\n", "a: 1\nb: [\n", 3),
+        ("a.yaml", "a: 1\n", "a: 1\n b: 2\n", 2),
+        ("a.json", '{"a": 1}', '{"a": 1,\n}', 2),
+        ("a.toml", "a = 1\n", "a = \n", 1),
+    ],
+)
+def test_a_data_file_is_refused_only_if_the_fix_broke_it(path: str, good: str, bad: str, line: int) -> None:
+    (finding,) = findings(path, good, bad)
+    assert finding.severity is Severity.REFUSE
+    assert path.endswith("toml") or finding.line in (line, line - 1)
+    assert findings(path, None, bad)
+    assert findings(path, bad, bad + "\n") == []
+    assert findings(path, bad, good) == []
+
+
+def test_tags_of_other_tools_templates_and_deleted_files_are_left_alone() -> None:
+    assert findings("a.yml", "a: 1", "a: !Ref b\nc: !vault |\n  x\n---\nd: 1\n") == []
+    assert findings("a.yml", "{% if x %}\na: [\n", "{% if y %}\na: [\n") == []
+    assert findings("a.py", "x", None) == []
+    assert findings("a.sql", "select", "selec (") == []
+
+
+def test_nothing_of_the_checked_file_is_executed() -> None:
+    assert findings("a.py", None, "raise SystemExit(1)\n") == []

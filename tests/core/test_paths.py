@@ -1,0 +1,73 @@
+"""Paths no fix may touch."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_agentfix.core.paths import denial, is_lfs_pointer, unsafe
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "/etc/passwd",
+        "../x",
+        "dags/../../x",
+        "dags//x",
+        "./x",
+        "~/x",
+        "C:/x",
+        "a\\b",
+        "a\nb",
+        ".git/config",
+        "dags/.GIT/hooks/x",
+        "git~1/x",
+        ".git./x",
+    ],
+)
+def test_a_path_that_leaves_the_repository_is_unsafe(path: str) -> None:
+    assert unsafe(path)
+
+
+@pytest.mark.parametrize("path", ["dags/shop.py", "a b/ü.py", ".hidden", "dags/..x", "Makefile", "dags/.gitkeep"])
+def test_an_ordinary_path_is_safe(path: str) -> None:
+    assert unsafe(path) is None
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ".github/workflows/ci.yml",
+        ".GitHub/workflows/ci.yml",
+        ".gitlab-ci.yml",
+        ".circleci/config.yml",
+        "Jenkinsfile",
+        "sub/Jenkinsfile",
+        "azure-pipelines.yml",
+        ".ci/run",
+        ".agentfix.yaml",
+        ".agentfix/keys",
+        "skills/fix/SKILL.md",
+        "dags/any/SKILL.md",
+        ".claude/settings.json",
+        ".gitattributes",
+        ".gitmodules",
+        "docs/CODEOWNERS",
+    ],
+)
+def test_what_steers_machines_is_denied(path: str) -> None:
+    assert denial(path)
+
+
+@pytest.mark.parametrize(
+    "path", ["dags/shop.py", "Makefile", "dags/skills/etl.py", "dbt/models/schema.yml", "requirements.txt", "ci/x.py"]
+)
+def test_pipeline_code_is_not_denied(path: str) -> None:
+    assert denial(path) is None
+
+
+def test_an_lfs_pointer_is_known_by_its_first_line() -> None:
+    assert is_lfs_pointer("version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 2\n")
+    assert not is_lfs_pointer("version 1\n")
+    assert not is_lfs_pointer(None)
