@@ -142,7 +142,12 @@ class Repository:
     bundle: str | None = None
     """name of the versioned git bundle that serves the DAG; None where the DAG comes another way, and pin cannot apply"""
     prefix: str = ""
-    """leading part of `DagFacts.file` that is not in the repository: git-sync and mounts put a checkout below the bundle's root"""
+    """leading part of `DagFacts.file` that is not in the repository: git-sync puts a checkout below the bundle's root"""
+
+    def path_of(self, file: str) -> str:
+        """The repository path of a file that is known by its path in the bundle, such as `DagFacts.file`."""
+        inner = file.removeprefix(f"{self.prefix}/") if self.prefix else file
+        return "/".join(part for part in (self.subdir.strip("/"), inner.strip("/")) if part)
 
 
 @dataclass(frozen=True)
