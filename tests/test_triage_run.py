@@ -39,9 +39,18 @@ def failed(run_id: str = "monday", task_id: str = "load", *, dag_id: str = "orde
 
 def session(task: FailedTask, *, state: State = State.DONE, updated: int = 0) -> Session:
     return Session(
-        id="s1", dag_id=task.dag_id, run_id=task.run_id, task_id=task.task_id, map_index=-1, try_number=task.try_number,
-        state=state, autonomy="rerun", source="callback", created_at=at(60), updated_at=at(updated),
-    )  # fmt: skip
+        id="s1",
+        dag_id=task.dag_id,
+        run_id=task.run_id,
+        task_id=task.task_id,
+        map_index=-1,
+        try_number=task.try_number,
+        state=state,
+        autonomy="rerun",
+        source="callback",
+        created_at=at(60),
+        updated_at=at(updated),
+    )
 
 
 class Sessions:

@@ -1,0 +1,268 @@
+"""The `agentfix` command, as a process: what it prints, asks and exits with."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes.deployment import API, Deployment
+from tests.fakes.sessions import COMMIT, add_fixed, add_waiting
+
+
+@dataclass(frozen=True)
+class Done:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+class Shell:
+    """Runs agentfix against one deployment, in a home of its own."""
+
+    def __init__(self, airflow: Deployment, home: Path) -> None:
+        self.airflow = airflow
+        kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LANG") if name in os.environ}
+        self.environ = {**kept, **airflow.environ, "AIRFLOW_HOME": str(home), "COLUMNS": "200"}
+
+    def __call__(self, *arguments: str, stdin: str = "") -> Done:
+        command = [sys.executable, "-m", "airflow_agentfix", *arguments]
+        done = subprocess.run(command, env=self.environ, input=stdin, capture_output=True, text=True, timeout=60, check=False)
+        return Done(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def agentfix(tmp_path: Path) -> Iterator[Shell]:
+    with Deployment(page=50) as airflow:
+        yield Shell(airflow, tmp_path / "home")
+
+
+# --- sessions
+
+
+def test_fix_starts_a_session_and_prints_its_id(agentfix: Shell):
+    done = agentfix("fix", "orders", "monday", "load", "--map-index", "3", "--try", "2", "--autonomy", "propose")
+    assert (done.code, done.out) == (0, "s1  open\n")
+    (asked,) = agentfix.airflow.sent("POST", f"{API}/sessions")
+    assert asked == {
+        "dag_id": "orders",
+        "run_id": "monday",
+        "task_id": "load",
+        "try_number": 2,
+        "map_index": 3,
+        "source": "cli",
+        "autonomy": "propose",
+        "message": None,
+    }
+
+
+def test_fix_says_when_no_worker_will_come(agentfix: Shell):
+    agentfix.airflow.warning = "agentfix_fix is paused: airflow dags unpause agentfix_fix"
+    done = agentfix("fix", "orders", "monday", "load")
+    assert done.code == 0
+    assert "Warning: agentfix_fix is paused" in done.err
+
+
+def test_following_a_session_ends_with_0_when_it_is_fixed(agentfix: Shell):
+    add_fixed(agentfix.airflow)
+    done = agentfix("fix", "orders", "monday", "load", "--follow")
+    assert done.code == 0
+    assert "fix fix/orders-load-3c9a at 3c9a00000000" in done.out
+    assert "Rerun    pin: orders / monday: load, publish" in done.out
+
+
+def test_following_a_session_ends_with_3_when_it_is_not_fixed(agentfix: Shell):
+    add_fixed(agentfix.airflow)
+    agentfix.airflow.sessions["s1"]["outcome"] = "gave_up"
+    assert agentfix("fix", "orders", "monday", "load", "--follow").code == 3
+
+
+def test_following_a_session_ends_with_4_when_a_person_is_needed_and_says_how_to_answer(agentfix: Shell):
+    add_waiting(agentfix.airflow)
+    done = agentfix("fix", "orders", "monday", "load", "--follow")
+    assert done.code == 4
+    assert "agentfix continue s2 --approve | --reject" in done.out
+
+
+def test_sessions_are_listed_with_state_verdict_and_cause(agentfix: Shell):
+    add_fixed(agentfix.airflow)
+    add_waiting(agentfix.airflow)
+    done = agentfix("sessions")
+    assert done.code == 0
+    assert "fixed" in done.out
+    assert "NameError: name 'amont' is not defined" in done.out
+    assert [one["id"] for one in agentfix("sessions", "--state", "done", "--json").json] == ["s1"]
+
+
+def test_show_tells_the_story_in_about_ten_lines(agentfix: Shell):
+    add_fixed(agentfix.airflow)
+    lines = agentfix("show", "s1").out.splitlines()
+    assert lines[:10] == [
+        "Session  s1: fixed",
+        "Failed   orders / monday / load try 1",
+        "Cause    NameError: name 'amont' is not defined",
+        "Verdict  code",
+        "Fix      Use the name that exists (+1 -1)",
+        "Branch   fix/orders-load-3c9a at 3c9a00000000",
+        "Approval approve of 3c9a00000000 by server (waived)",
+        "Rerun    pin: orders / monday: load, publish",
+        "Result   The run is green on the fix commit.",
+        "Cost     30 s, 6 turns, 12,345 tokens, $0.00, rules",
+    ]
+    assert [line.rstrip() for line in lines[10:]] == [
+        "--- a/dags/money.py",
+        "+++ b/dags/money.py",
+        "@@ -1 +1 @@",
+        "-total(amont)",
+        "+total(amount)",
+    ]
+
+
+def test_show_as_json_tells_the_whole_story(agentfix: Shell):
+    add_fixed(agentfix.airflow)
+    story = agentfix("show", "s1", "--json").json
+    assert story["session"]["outcome"] == "fixed"
+    assert story["fix"]["commit"] == story["approvals"][0]["commit"] == story["rerun"]["commit"] == COMMIT
+    assert (story["cost"]["seconds"], story["cost"]["turns"], story["cost"]["dollars"]) == (30.0, 6, 0.0)
+    assert story["report"] == {"v": 1}
+    assert [event["number"] for event in story["events"]] == [1, 2, 3, 4, 5, 6]
+    assert story["waits_for"] is None
+
+
+def test_show_with_events_prints_one_line_each(agentfix: Shell):
+    add_fixed(agentfix.airflow)
+    out = agentfix("show", "s1", "--events").out
+    assert "   6  07:00:30  worker    finished fixed: green" in out
+
+
+def test_a_waiting_approval_is_in_the_story(agentfix: Shell):
+    add_waiting(agentfix.airflow)
+    assert agentfix("show", "s2", "--json").json["waits_for"]["question_id"] == "q1"
+
+
+@pytest.mark.parametrize(
+    ("options", "sent"),
+    [
+        (["--approve"], {"decision": "approve", "message": "", "question_id": None}),
+        (["--reject", "--message", "not now"], {"decision": "reject", "message": "not now", "question_id": None}),
+        (["--answer", "use main", "--question", "q1"], {"decision": "answer", "message": "use main", "question_id": "q1"}),
+    ],
+)
+def test_continue_passes_the_decision_on(agentfix: Shell, options: list[str], sent: dict[str, Any]):
+    add_waiting(agentfix.airflow)
+    assert agentfix("continue", "s2", *options).code == 0
+    assert agentfix.airflow.sent("POST", f"{API}/sessions/s2/continue") == [sent]
+
+
+def test_a_message_alone_is_a_note(agentfix: Shell):
+    add_waiting(agentfix.airflow)
+    assert agentfix("continue", "s2", "--message", "look at the second file").code == 0
+    assert agentfix.airflow.sent("POST", f"{API}/sessions/s2/message") == [{"message": "look at the second file"}]
+
+
+def test_stop_stops(agentfix: Shell):
+    add_waiting(agentfix.airflow)
+    assert agentfix("stop", "s2", "--json").json["id"] == "s2"
+    assert len(agentfix.airflow.sent("POST", f"{API}/sessions/s2/stop")) == 1
+
+
+# --- errors and usage
+
+
+def test_an_error_is_one_line_on_stderr_and_exit_code_1(agentfix: Shell):
+    done = agentfix("show", "nope")
+    assert (done.code, done.out, done.err) == (1, "", "Error: No session 'nope'.\n")
+
+
+def test_an_airflow_that_refuses_the_login_says_what_to_do(agentfix: Shell):
+    agentfix.airflow.refuses_login = True
+    done = agentfix("sessions")
+    assert done.code == 1
+    assert "AGENTFIX_AIRFLOW_USERNAME" in done.err
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["fix", "orders", "monday"],
+        ["fix", "https://airflow.example.com/dags/orders", "monday", "load"],
+        ["continue", "s1"],
+        ["continue", "s1", "--approve", "--reject"],
+        ["sessions", "--state", "sleeping"],
+        ["nonsense"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_exits_with_2(agentfix: Shell, arguments: list[str]):
+    done = agentfix(*arguments)
+    assert (done.code, done.out) == (2, "")
+
+
+# --- without Airflow
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["redact", "-"], ["logs", "--help"], ["sessions"]], ids=" ".join)
+def test_airflow_is_not_imported_by_what_does_not_need_it(agentfix: Shell, arguments: list[str]):
+    code = (
+        "import sys, airflow_agentfix.cli as c\n"
+        f"sys.argv = ['agentfix', *{arguments!r}]\n"
+        "try: c.main()\n"
+        "except SystemExit as e: assert not e.code, e.code\n"
+        "sys.exit('airflow' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=agentfix.environ, input="", capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_help_comes_in_half_a_second(agentfix: Shell):
+    times = []
+    for _ in range(3):
+        started = time.monotonic()
+        agentfix("--help")
+        times.append(time.monotonic() - started)
+    assert min(times) < 0.5
+
+
+def test_help_documents_the_exit_codes(agentfix: Shell):
+    assert "Exit codes: 0 done · 1 an error" in agentfix("--help").out
+
+
+def test_redact_masks_secrets_and_keeps_the_rest(agentfix: Shell, tmp_path: Path):
+    log = tmp_path / "log.txt"
+    log.write_text("line one\npostgresql://app:hunter2@db/shop\n")
+    done = agentfix("redact", str(log))
+    assert done.code == 0
+    assert done.out.startswith("line one\npostgresql://")
+    assert "hunter2" not in done.out
+
+
+def test_redact_of_a_file_that_is_not_there_is_wrong_usage(agentfix: Shell):
+    done = agentfix("redact", "/nowhere")
+    assert done.code == 2
+    assert "/nowhere" in done.err
+
+
+# --- tables
+
+
+def test_tables_are_checked_made_and_checked(agentfix: Shell, tmp_path: Path):
+    agentfix.environ["AIRFLOW__AGENTFIX__SQL_ALCHEMY_CONN"] = f"sqlite:///{tmp_path / 'agentfix.db'}"
+    before = agentfix("db", "check")
+    assert (before.code, "Run: agentfix db migrate" in before.err) == (1, True)
+    assert agentfix("db", "migrate").code == 0
+    assert agentfix("db", "check").code == 0
