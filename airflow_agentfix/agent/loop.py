@@ -20,11 +20,21 @@ from airflow_agentfix.core import transcript
 from airflow_agentfix.core.budget import exceeded, usage_of
 from airflow_agentfix.core.session import EventKind, Outcome, Session
 from airflow_agentfix.core.transcript import Call
-from airflow_agentfix.errors import AirflowError, CodeError, ConfigurationError, ModelError, ModelRefused
+from airflow_agentfix.errors import (
+    AirflowError,
+    AirflowUnreachable,
+    CodeError,
+    ConfigurationError,
+    ModelError,
+    ModelRefused,
+    ModelUnavailable,
+    RepositoryUnreachable,
+)
 from airflow_agentfix.ports import Model, ModelRequest, WaitRun
 
 log = logging.getLogger(__name__)
 
+AGAIN_MAY_HELP = (AirflowUnreachable, RepositoryUnreachable, ModelUnavailable)
 IDLE_TURNS = 2
 """turns in a row without a tool call: one reminder, then the end"""
 NOT_OURS = (AirflowError, CodeError, ConfigurationError, ModelError)
@@ -50,6 +60,8 @@ def run(work: Work) -> WaitRun | Session:
         end = _ending(work, Outcome.STOPPED, str(stop))
     except ModelRefused as error:
         end = _ending(work, Outcome.GAVE_UP, str(error))
+    except AGAIN_MAY_HELP:
+        raise  # the driver knows whether another worker will try
     except NOT_OURS as error:
         log.warning("Session %s failed: %s", work.case.session_id, error)
         end = _ending(work, Outcome.FAILED, str(error), error=f"{type(error).__name__}: {error}")

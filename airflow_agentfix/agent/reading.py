@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import takewhile
 
 from airflow_agentfix.agent.case import Case, Done, Use
 from airflow_agentfix.core.incident import RunFacts, TaskRef
@@ -35,7 +35,7 @@ def read_log(use: Use) -> Done:
             return Done(f"No line of the log matches {use.input['grep']!r}.")
     elif use.input.keys() & {"start", "end", "around"}:
         first, last = _range(use)
-        chosen = [line for line in islice(lines, last) if line[0] >= first]
+        chosen = [line for line in takewhile(lambda line: line[0] <= last, lines) if line[0] >= first]
     else:
         header, chosen = _tail(lines)
     text = "\n".join(f"L{number}\t{_bounded(line)}" for number, line in chosen)

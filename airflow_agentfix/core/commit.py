@@ -19,7 +19,7 @@ _TITLE = 72
 
 def branch_name(dag_id: str, title: str, fingerprint: str, *, suffix: str = "") -> str:
     """`fix/<dag>-<slug>-<short fingerprint><suffix>`: a name git and every code host accept."""
-    parts = [slug(dag_id) or "dag", slug(title) or "fix", slug(fingerprint)[:8] or "unknown"]
+    parts = [slug(dag_id) or "dag", slug(title) or "fix", slug(fingerprint.rpartition(":")[2])[:8] or "unknown"]
     return f"fix/{'-'.join(parts)}{suffix}"
 
 
