@@ -22,7 +22,7 @@ from typing import NoReturn
 import typer  # noqa: TID253 - the demo is a part of the command line
 
 from airflow_agentfix.core.session import Event, Outcome, Session
-from airflow_agentfix.demo.deployment import RUN_ID, Deployment, DemoFailed
+from airflow_agentfix.demo.deployment import RUN_ID, DemoFailed, Deployment
 from airflow_agentfix.demo.narration import narrate
 
 KEEP = "AGENTFIX_DEMO_DIR"
@@ -89,7 +89,8 @@ def _end(deployment: Deployment, session: Session, tell: Telling) -> None:
     typer.echo(f"\nAirflow's UI: {deployment.run_url}")
     if session.outcome is not Outcome.FIXED or state != "success":
         raise DemoFailed(
-            f"The session ended {session.outcome} and run {RUN_ID!r} is {state!r}; expected 'fixed' and 'success'. {session.summary}"
+            f"The session ended {session.outcome} and run {RUN_ID!r} is {state!r}; expected 'fixed' and 'success'. "
+            f"{session.summary}"
         )
     if sys.stdout.isatty():
         typer.echo("It stays up until you press Ctrl-C.")
@@ -124,5 +125,5 @@ def _ended_by_signals() -> Iterator[None]:
             signal.signal(kind, handler)
 
 
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+def _interrupt(number: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt(signal.Signals(number).name)

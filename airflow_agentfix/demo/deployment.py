@@ -20,7 +20,7 @@ from airflow_agentfix.errors import AirflowNotFound, AirflowUnreachable
 from airflow_agentfix.settings import Settings
 from airflow_agentfix.store.client import SessionsApi
 
-__all__ = ["RUN_ID", "Deployment", "DemoFailed"]
+__all__ = ["RUN_ID", "DemoFailed", "Deployment"]
 
 RUN_ID = "daily_revenue_of_today"
 FAILED_TASK = "sum_revenue"

@@ -90,14 +90,17 @@ class AgentFixOperator(BaseOperator):
         )
 
     def _ended(self, session: Session) -> dict[str, Any]:
+        from airflow.exceptions import AirflowFailException
+
         from airflow_agentfix.core.session import Outcome
-        from airflow_agentfix.errors import AgentFixError
 
         self.pull_request = session.pull_request
         self.failed_run = f"/dags/{session.dag_id}/runs/{session.run_id}"
         self.log.info("Session %s is %s: %s", session.id, session.outcome, session.summary)
         if session.outcome is Outcome.FAILED:
-            raise AgentFixError(f"Session {session.id!r} failed: {session.summary}")
+            raise AirflowFailException(
+                f"Session {session.id!r} failed: {session.summary}"
+            )  # it is done: a retry has nothing to do
         return {
             "session_id": session.id,
             "state": str(session.state),
