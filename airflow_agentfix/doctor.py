@@ -1,6 +1,6 @@
 """Is this deployment ready for AgentFix? Each check says what was found and, where that is a problem, the command that ends it.
 
-The checks are pure over what is passed to them; `diagnose` puts them in order, `wired` gives them the real Airflow.
+The checks are pure over what is passed to them; `diagnose` puts them in order, `doctor_ports` has the real Airflow.
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ from airflow_agentfix.core.incident import DagFacts, Repository
 from airflow_agentfix.core.policy import is_own
 from airflow_agentfix.errors import (
     AgentFixError,
+    AirflowForbidden,
     AirflowLoginRefused,
     AirflowNotFound,
     AirflowUnreachable,
     CodeHostForbidden,
     NoRepository,
+    StoreOutdated,
+    StoreUnavailable,
 )
 from airflow_agentfix.settings import Settings
 
@@ -37,7 +40,7 @@ class Check:
 
 
 class Deployment(Protocol):
-    """What the checks ask. Every method raises AgentFixError's kinds; `git_dags` are those with a bundle or a rule."""
+    """What the checks ask. Every method raises AgentFixError's kinds."""
 
     address: str
 
@@ -45,13 +48,19 @@ class Deployment(Protocol):
 
     def health(self) -> Mapping[str, Any]: ...
 
+    def sessions(self) -> object:
+        """Any answer that needed our tables."""
+
+    def has_connection(self, conn_id: str) -> bool: ...
+
     def dag(self, dag_id: str) -> DagFacts: ...
 
     def dags(self) -> Sequence[DagFacts]: ...
 
     def import_errors(self) -> Sequence[Mapping[str, Any]]: ...
 
-    def repository_of(self, dag: DagFacts) -> Repository: ...
+    def repository_of(self, dag: DagFacts) -> Repository | None:
+        """None where the DAG's bundle is not configured on this machine, so it cannot be told from here."""
 
     def head(self, repository: Repository) -> str | None: ...
 
@@ -66,10 +75,10 @@ def diagnose(
         plugin = check_plugin(deployment.health, address=deployment.address)
         yield plugin
         if plugin.ok:
-            yield check_database(deployment.health())
+            yield check_database(deployment.sessions)
         yield from (check_dag(name, deployment) for name in NEEDED_DAGS)
         yield from check_repositories(deployment, dag_id=dag_id)
-    yield check_model(settings, environ)
+    yield check_model(settings, environ, deployment.has_connection if login.ok else None)
 
 
 def check_login(version: Callable[[], str], *, address: str) -> Check:
@@ -97,14 +106,19 @@ def check_plugin(health: Callable[[], Mapping[str, Any]], *, address: str) -> Ch
         return Check("plugin", False, str(error), "airflow plugins   in the API server's environment shows why it did not load")
 
 
-def check_database(health: Mapping[str, Any]) -> Check:
-    """Our tables are there and of this version."""
-    state = str(health.get("database", "unknown"))
-    if state == "ok":
-        return Check("database", True, "tables at this version")
-    return Check(
-        "database", False, state, "agentfix db migrate   where [agentfix] sql_alchemy_conn or Airflow's database can be reached"
-    )
+def check_database(sessions: Callable[[], object]) -> Check:
+    """Our tables are there and of this version, by an answer that needs them."""
+    try:
+        sessions()
+    except StoreOutdated as error:
+        return Check("database", False, str(error), "agentfix db migrate   (or [agentfix] auto_migrate = True and a restart)")
+    except StoreUnavailable as error:
+        return Check(
+            "database", False, str(error), "Check [agentfix] sql_alchemy_conn where the API server runs, then agentfix db check"
+        )
+    except AgentFixError as error:
+        return Check("database", False, str(error), "The API server's log says why")
+    return Check("database", True, "tables at this version")
 
 
 def check_dag(dag_id: str, deployment: Deployment) -> Check:
@@ -144,12 +158,14 @@ def check_repositories(deployment: Deployment, *, dag_id: str | None) -> Iterato
 
 
 def check_repository(
-    dag: DagFacts, repository_of: Callable[[DagFacts], Repository], head: Callable[[Repository], str | None]
+    dag: DagFacts, repository_of: Callable[[DagFacts], Repository | None], head: Callable[[Repository], str | None]
 ) -> Check:
     """Where the DAG's code lives is known, reachable, and has its base branch."""
     name = f"repository: {dag.dag_id}"
     try:
         repository = repository_of(dag)
+        if repository is None:
+            return Check(name, True, f"not checked: bundle {dag.bundle_name!r} is not configured on this machine")
         commit = head(repository)
     except NoRepository as error:
         return Check(name, False, str(error), _REPOSITORY.format(path=dag.fileloc or dag.file))
@@ -165,19 +181,29 @@ def check_repository(
     return Check(name, True, f"{repository.url}, {repository.base_branch} at {commit[:12]}")
 
 
-def check_model(settings: Settings, environ: Mapping[str, str], *, has_connection: bool = False) -> Check:
-    """Which model will work. Without a key it is the rules model, which is no problem: it is said."""
+def check_model(settings: Settings, environ: Mapping[str, str], has_connection: Callable[[str], bool] | None) -> Check:
+    """Which model will work. Without a key it is the rules model: no problem, but said."""
     if settings.offline:
         return Check("model", True, "rules model, offline as configured")
-    if has_connection:
+    if _told(has_connection, settings.anthropic_conn_id):
         return Check("model", True, f"{settings.model}, by connection {settings.anthropic_conn_id}")
     if "ANTHROPIC_API_KEY" not in environ:
-        return Check("model", True, "rules model: no ANTHROPIC_API_KEY here (workers' environment is what counts)")
+        return Check(
+            "model", True, "rules model: no connection and no ANTHROPIC_API_KEY here (what counts is the workers' environment)"
+        )
     if not environ["ANTHROPIC_API_KEY"].strip():
         return Check(
             "model", False, "ANTHROPIC_API_KEY is empty", "export ANTHROPIC_API_KEY=…   or unset it to use the rules model"
         )
     return Check("model", True, f"{settings.model}, by ANTHROPIC_API_KEY")
+
+
+def _told(has_connection: Callable[[str], bool] | None, conn_id: str) -> bool:
+    """A login without the right to read connections is told nothing, which is no problem."""
+    try:
+        return has_connection is not None and has_connection(conn_id)
+    except AirflowForbidden:
+        return False
 
 
 def _one_per_bundle(dags: Iterable[DagFacts]) -> list[DagFacts]:

@@ -67,7 +67,7 @@ def demo() -> None:
     """
     from airflow_agentfix.demo import run_demo
 
-    raise typer.Exit(run_demo())
+    run_demo()
 
 
 def _database_url() -> str:

@@ -21,6 +21,11 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
 
 
+def print_line(value: Any) -> None:
+    """One JSON value on one line, for verbs that print one per file."""
+    typer.echo(json.dumps(value, ensure_ascii=False, default=_plain))
+
+
 def console() -> Console:
     """Colours on a terminal; elsewhere plain text whose lines are never broken by a width nobody has."""
     from rich.console import Console  # 60 ms that --json need not pay

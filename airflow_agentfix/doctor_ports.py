@@ -1,0 +1,75 @@
+"""`doctor.Deployment` over REST and this machine's Airflow configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from airflow_agentfix.airflow_api import RestAirflowApi
+from airflow_agentfix.airflow_http import path_of
+from airflow_agentfix.airflow_login import airflow_connection, connect
+from airflow_agentfix.core.incident import DagFacts, Repository
+from airflow_agentfix.doctor import HEALTH
+from airflow_agentfix.errors import AirflowNotFound
+from airflow_agentfix.settings import Settings
+from airflow_agentfix.store.client import SessionsApi
+
+
+class RestDeployment:
+    """The Airflow this command line talks to; repositories as this machine's configuration names them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._http = connect(settings, timeout=10.0, retries=1)
+        self._api = RestAirflowApi(self._http)
+        self.address = self._http.base_url
+
+    def version(self) -> str:
+        self._http.json("GET", "/api/v2/dags", params={"limit": 1})  # the version is told to anyone, a wrong token too
+        return self._api.version()
+
+    def health(self) -> Mapping[str, Any]:
+        answer: Mapping[str, Any] = self._http.json("GET", HEALTH)
+        return answer
+
+    def sessions(self) -> object:
+        return SessionsApi(self._http).list(limit=1)
+
+    def has_connection(self, conn_id: str) -> bool:
+        try:
+            self._http.json("GET", path_of("/api/v2/connections", conn_id))
+        except AirflowNotFound:
+            return False
+        return True
+
+    def dag(self, dag_id: str) -> DagFacts:
+        return self._api.dag(dag_id)
+
+    def dags(self) -> Sequence[DagFacts]:
+        return [self._api.dag(dag_id) for dag_id in self._api.dag_ids()]
+
+    def import_errors(self) -> Sequence[Mapping[str, Any]]:
+        return self._api.import_errors()
+
+    def repository_of(self, dag: DagFacts) -> Repository | None:
+        from airflow_agentfix.code.repositories import matching_rule, repository_of
+
+        configured = {entry.get("name") for entry in self._bundles}
+        if dag.bundle_name not in configured and matching_rule(dag, self._settings.repositories) is None:
+            return None
+        return repository_of(dag, settings=self._settings, bundle_config=self._bundles, get_connection=airflow_connection)
+
+    def head(self, repository: Repository) -> str | None:
+        from airflow_agentfix.code.git_host import GitHost, connection_env
+
+        env = connection_env(repository.connection, repository.url) if repository.connection else None
+        return GitHost(repository, hook_env=env, timeout=20).head(repository.base_branch)
+
+    @cached_property
+    def _bundles(self) -> list[dict[str, Any]]:
+        from airflow.configuration import conf  # seconds; a doctor may take them
+
+        from airflow_agentfix.code.repositories import parse_bundle_config
+
+        return parse_bundle_config(conf.get("dag_processor", "dag_bundle_config_list", fallback="[]"))
