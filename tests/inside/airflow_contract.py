@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from itertools import count
+from pathlib import Path
 from threading import Timer
 from typing import Any
 
 import pytest
-from airflow_agentfix.airflow_inside import AirflowInside
-from airflow_agentfix.errors import AirflowConflict, AirflowForbidden, AirflowNotFound, AirflowRefused, ConfigurationError
-from airflow_agentfix.ports import HumanAnswer, Question
 
-from tests.inside.database import FIRST, Deployment
+from airflow_agentfix.airflow_inside import AirflowInside
+from airflow_agentfix.errors import AirflowConflict, AirflowForbidden, AirflowNotFound, ConfigurationError
+from airflow_agentfix.ports import HumanAnswer, Question
+from tests.inside.database import Deployment
 
 _number = count()
 
 
 @pytest.fixture(scope="module")
-def users(database: object) -> dict[str, Any]:
+def users(database: Path) -> dict[str, Any]:  # noqa: ARG001 - the auth manager reads the database
     """People of the simple auth manager: vera may look, uma and ulf may also work."""
     from airflow.api_fastapi.app import create_auth_manager
     from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
@@ -52,7 +53,7 @@ def show(run_id: str, *, assigned: tuple[str, ...] = ()) -> None:
     from airflow.models import TaskInstance
     from airflow.models.hitl import HITLDetail
     from airflow.utils.session import create_session
-    from sqlalchemy import select  # noqa: TID253 - a test of ORM code
+    from sqlalchemy import select
 
     with create_session(scoped=False) as session:
         instance = session.scalar(
@@ -122,7 +123,8 @@ def test_an_unknown_run_has_no_state(inside: AirflowInside, dag_id: str) -> None
     assert inside.run_state(dag_id, "never") is None
 
 
-def test_a_missing_dag_says_which_bundle_brings_it(inside: AirflowInside, database: object) -> None:
+@pytest.mark.usefixtures("database")
+def test_a_missing_dag_says_which_bundle_brings_it(inside: AirflowInside) -> None:
     with pytest.raises(ConfigurationError, match="AgentFixDags"):
         inside.start_run("agentfix_missing", run_id="r", conf={})
 
@@ -196,7 +198,7 @@ def test_a_question_that_is_just_being_shown_is_waited_for(users: dict[str, Any]
 def test_a_question_that_is_not_shown_in_time_says_try_again(inside: AirflowInside, users: dict[str, Any]) -> None:
     put = question()
     inside.ask(put)
-    with pytest.raises(AirflowConflict, match="queued.*Try again"):
+    with pytest.raises(AirflowConflict, match=r"queued.*Try again"):
         inside.give_answer(put.run_id, option="Approve", message="", user=users["uma"])
 
 

@@ -48,7 +48,7 @@ class Deployment:
         self.folder.mkdir(exist_ok=True)
         file = self.folder / "dags.py"
         file.write_text(f"from airflow.sdk import DAG, dag, task, task_group, setup, teardown\n{source}")
-        bag = BundleDagBag(dag_folder=str(file), bundle_path=self.folder, bundle_name=bundle)
+        bag = BundleDagBag(dag_folder=str(file), bundle_path=self.folder)
         assert not bag.import_errors
         sync_bag_to_db(bag, bundle, version)
         (dag_id,) = bag.dags
@@ -110,7 +110,7 @@ class Deployment:
     def audit(self, dag_id: str, event: str) -> list[dict[str, Any]]:
         from airflow.models import Log
         from airflow.utils.session import create_session
-        from sqlalchemy import select  # noqa: TID253 - a test of ORM code
+        from sqlalchemy import select
 
         with create_session() as session:
             rows = session.scalars(select(Log.extra).where(Log.dag_id == dag_id, Log.event == event).order_by(Log.id))
@@ -119,7 +119,7 @@ class Deployment:
     @staticmethod
     def _run(session: Any, dag_id: str, run_id: str) -> Any:
         from airflow.models import DagRun
-        from sqlalchemy import select  # noqa: TID253 - a test of ORM code
+        from sqlalchemy import select
 
         return session.scalar(select(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
 

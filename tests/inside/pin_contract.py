@@ -5,10 +5,10 @@ from __future__ import annotations
 from itertools import count
 
 import pytest
+
 from airflow_agentfix.errors import AirflowConflict, AirflowNotFound, RerunImpossible
 from airflow_agentfix.ports import PinRequest
 from airflow_agentfix.rerun.pin import end_pin, pin
-
 from tests.inside.database import FIRST, FIX, Deployment
 
 _number = count()
@@ -111,7 +111,7 @@ def test_a_run_without_a_bundle_version_is_refused(airflow: Deployment) -> None:
 
 def test_a_bundle_without_versions_is_refused(airflow: Deployment) -> None:
     dag_id = failed_shop(airflow, bundle="plain", version=None)
-    with pytest.raises(RerunImpossible, match="LocalDagBundle.*GitDagBundle"):
+    with pytest.raises(RerunImpossible, match=r"LocalDagBundle.*GitDagBundle"):
         pin(request(dag_id))
 
 
