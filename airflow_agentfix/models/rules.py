@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from airflow_agentfix.core.incident import Incident
+from airflow_agentfix.core.transcript import ENDED, RERUN_GREEN
 from airflow_agentfix.models.recipes import RECIPES
 from airflow_agentfix.models.recipes.base import Call, Claim, Edit, Fix, NoFix, Repo, Result, Steps, Unreadable
 from airflow_agentfix.models.recipes.spot import log_cites
@@ -77,14 +78,9 @@ def _carry_out(fix: Fix) -> Steps[Json]:
     if fix.why_no_rerun:
         return _report_of(fix, "proposed", fix.why_no_rerun)
     rerun = yield Call("rerun", {}, "Rerun the failed tasks on the fix branch.")
-    if not rerun.is_error and _green(rerun.text):
+    if not rerun.is_error and rerun.text.startswith(RERUN_GREEN):
         return _report_of(fix, "fixed", None)
     return _report_of(fix, "proposed", f"The rerun did not prove the fix: {rerun.text}")
-
-
-def _green(text: str) -> bool:
-    first = text.strip().split("\n")[0].lower()
-    return ("success" in first or "green" in first) and "fail" not in first and "not " not in first
 
 
 def _replacement(edit: Edit) -> Json:
@@ -138,11 +134,11 @@ def _chain(claims: Sequence[Claim]) -> list[Json]:
 
 
 def _report(report: Json) -> Steps[None]:
-    """Hand in the report; one whose citations are refused is handed in once more, without them."""
+    """Hand in the report; one that is refused is handed in once more, as given up and with the refusal."""
     result = yield Call("submit_report", report, "Report.")
     if result.is_error:
-        bare = [{**link, "cites": []} for link in report["causal_chain"]]
-        yield Call("submit_report", {**report, "causal_chain": bare}, "Report without the citations that were refused.")
+        told = f"{report['root_cause']}\n\nThe report was refused as {report['outcome']}: {result.text}"
+        yield Call("submit_report", {**report, "outcome": "gave_up", "root_cause": told}, "Report as given up.")
 
 
 # --- the conversation as answers to calls ----------------------------------------------------------------------------
@@ -162,11 +158,16 @@ def _next_call(steps: Steps[None], answers: Answers) -> Call | None:
 
 
 def _answers(messages: Sequence[Json]) -> Answers:
-    """Results in the conversation by the call they answer, whoever made it, in order."""
+    """Results in the conversation by the call they answer, whoever made it, in order.
+
+    A call that the session's end left without a result is still to be made: a session may go on after its report.
+    """
     calls = {block["id"]: _key(block["name"], block["input"]) for block in _blocks(messages, "tool_use")}
     answers: Answers = defaultdict(deque)
     for block in _blocks(messages, "tool_result"):
-        answers[calls[block["tool_use_id"]]].append(Result(_plain(block.get("content")), bool(block.get("is_error"))))
+        result = Result(_plain(block.get("content")), bool(block.get("is_error")))
+        if result.text != ENDED:
+            answers[calls[block["tool_use_id"]]].append(result)
     return answers
 
 

@@ -16,6 +16,7 @@ import pathspec
 
 from airflow_agentfix.agent.tools import TOOLS
 from airflow_agentfix.core.incident import DagFacts, Frame, Incident, RootCause
+from airflow_agentfix.core.transcript import RERUN_GREEN
 from airflow_agentfix.models.rules import RulesModel
 from airflow_agentfix.ports import ModelRequest
 from tests.fakes.incidents import an_incident
@@ -30,7 +31,7 @@ except BaseException as error:
     print("RAISED" + json.dumps([type(error).__name__, str(error), frames]))
 """
 
-GREEN = "success: run manual__1 is green"
+GREEN = f"{RERUN_GREEN}: sum_revenue success (try 2)"
 
 
 @dataclass
@@ -39,11 +40,16 @@ class Folder:
 
     root: Path
     refuse: dict[str, str] = field(default_factory=dict)
+    too_long: dict[str, str] = field(default_factory=dict)
+    """path -> what read_file answers when the whole of it is asked for"""
     rerun: str = GREEN
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def call(self, tool: str, given: dict[str, Any]) -> tuple[str, bool]:
+        repeated = tool in ("list_files", "read_file", "search_code") and (tool, given) in self.calls
         self.calls.append((tool, given))
+        if repeated:
+            return "The same call was answered before", True
         if tool in self.refuse:
             return self.refuse[tool], True
         try:
@@ -61,8 +67,11 @@ class Folder:
     def _matching(self, glob: str) -> list[str]:
         return sorted(pathspec.PathSpec.from_lines("gitignore", [glob]).match_files(self.texts()))
 
-    def _read_file(self, path: str) -> str:
-        return "\n".join(f"{number}\t{line}" for number, line in enumerate((self.root / path).read_text().splitlines(), 1))
+    def _read_file(self, path: str, start: int = 1, end: int | None = None) -> str:
+        if path in self.too_long and end is None:
+            raise LookupError(self.too_long[path])
+        lines = (self.root / path).read_text().splitlines()[start - 1 : end]
+        return "\n".join(f"{number}\t{line}" for number, line in enumerate(lines, start))
 
     def _search_code(self, regex: str, glob: str) -> str:
         texts = self.texts()

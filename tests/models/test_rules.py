@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from airflow_agentfix.core.incident import Incident
+from airflow_agentfix.core.transcript import ENDED
 from airflow_agentfix.models.rules import RulesModel
 from airflow_agentfix.ports import ModelRequest
 from airflow_agentfix.resources import dags_folder
@@ -28,8 +30,6 @@ def incident(shop: Path) -> Incident:
 
 
 def test_the_demos_failure_is_fixed(tmp_path: Path) -> None:
-    import shutil
-
     shutil.copytree(dags_folder() / "demo", tmp_path, dirs_exist_ok=True)
     story = converse(tmp_path, an_incident())
     assert story.outcome == "fixed"
@@ -77,7 +77,7 @@ def test_a_turn_costs_nothing(incident: Incident) -> None:
 
 
 def test_a_failed_rerun_is_reported_as_proposed_with_its_cause_and_no_second_guess(shop: Path, incident: Incident) -> None:
-    story = converse(shop, incident, rerun="failed: KeyError: 'tax'")
+    story = converse(shop, incident, rerun="rerun failed: KeyError: 'tax'")
     assert story.outcome == "proposed"
     assert "KeyError: 'tax'" in story.report["root_cause"]
     assert story.tools.count("change_files") == 1
@@ -118,15 +118,28 @@ def test_a_failure_without_frames_is_reported(shop: Path) -> None:
     assert "names no line" in story.report["root_cause"]
 
 
-def test_refused_citations_are_left_out_once(shop: Path, incident: Incident) -> None:
-    story = converse(shop, incident, refuse={"submit_report": "L42 is not in the log"})
+def test_a_refused_report_is_handed_in_as_given_up_once(shop: Path, incident: Incident) -> None:
+    story = converse(shop, incident, refuse={"submit_report": "there is no green rerun"})
     assert story.tools.count("submit_report") == 2
-    assert all(link["cites"] == [] for link in story.report["causal_chain"])
+    assert story.outcome == "gave_up"
+    assert "The report was refused as fixed: there is no green rerun" in story.report["root_cause"]
 
 
-def test_after_the_report_there_is_nothing_to_add(shop: Path, incident: Incident) -> None:
+def test_a_session_that_goes_on_after_its_report_ends_in_the_same_report(shop: Path, incident: Incident) -> None:
     story = converse(shop, incident)
-    use = story.messages[-1]["content"][-1]["id"]
-    asked = [*story.messages, {"role": "user", "content": [{"type": "tool_result", "tool_use_id": use, "content": "done"}]}]
-    turn = RulesModel().reply(ModelRequest("", (), [*asked, {"role": "user", "content": "And now?"}], incident))
-    assert (turn.stop_reason, turn.calls) == ("end_turn", ())
+    use = story.messages[-1]["content"][-1]
+    ended = {"type": "tool_result", "tool_use_id": use["id"], "content": ENDED, "is_error": True}
+    noted = {"role": "user", "content": [ended, {"type": "text", "text": "Note from ada: and now?"}]}
+    (call,) = RulesModel().reply(ModelRequest("", (), [*story.messages, noted], incident)).calls
+    assert (call.name, call.input) == ("submit_report", use["input"])
+    assert call.id != use["id"]
+
+
+def test_a_long_file_is_read_in_parts(tmp_path: Path) -> None:
+    write(tmp_path, dags__dag_py="# filler\n" * 200 + DAG, dags__money_py=MONEY)
+    refusal = (
+        "The result has 20000 characters; at most 16000 are shown. 'dags/dag.py' has 206 lines. Read a part with start and end."
+    )
+    story = converse(tmp_path, fail(tmp_path), too_long={"dags/dag.py": refusal})
+    assert story.outcome == "fixed"
+    assert story.changed["dags/dag.py"].endswith("return money.to_euros(cents)\n\ntotal(4)\n")

@@ -127,11 +127,18 @@ class Repo:
 
     seen: dict[str, str] = field(default_factory=dict)
     """path -> text of the files read so far"""
+    asked: dict[tuple[str, str], str] = field(default_factory=dict)
+    """(glob, regex or nothing) -> what list_files or search_code told"""
 
     def paths(self, glob: str) -> Steps[tuple[str, ...]]:
         """Repository paths that match, sorted."""
-        result = yield Call("list_files", {"glob": glob}, f"Which files are there like {glob}?")
-        return tuple(sorted(line.strip() for line in _told(result).splitlines() if line.strip()))
+        text = yield from self._ask((glob, ""), Call("list_files", {"glob": glob}, f"Which files are there like {glob}?"))
+        return tuple(sorted(line.strip() for line in text.splitlines() if line.strip()))
+
+    def _ask(self, key: tuple[str, str], call: Call) -> Steps[str]:
+        if key not in self.asked:
+            self.asked[key] = _told((yield call))
+        return self.asked[key]
 
     def read(self, path: str) -> Steps[str]:
         """The file's text."""
@@ -156,8 +163,9 @@ class Repo:
 
     def search(self, regex: str, glob: str) -> Steps[tuple[Hit, ...]]:
         """Lines of files like `glob` in which `regex` is found."""
-        result = yield Call("search_code", {"regex": regex, "glob": glob}, f"Where does {regex} occur in {glob}?")
-        return tuple(hit for line in _told(result).splitlines() if (hit := _hit(line)))
+        call = Call("search_code", {"regex": regex, "glob": glob}, f"Where does {regex} occur in {glob}?")
+        text = yield from self._ask((glob, regex), call)
+        return tuple(hit for line in text.splitlines() if (hit := _hit(line)))
 
     def locate(self, logged: str) -> Steps[str | None]:
         """The repository path of a file the log names by its path on a worker: the longest common ending, if one is longest."""

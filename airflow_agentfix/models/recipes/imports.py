@@ -89,9 +89,8 @@ def _attempt_module(incident: Incident, repo: Repo) -> Steps[Fix | NoFix]:
     spot = yield from find_spot(incident, repo)
     if isinstance(spot, NoFix):
         return spot
-    statements = [
-        node for node in _import_statements(spot) if isinstance(node, ast.ImportFrom) and node.module == module and not node.level
-    ]
+    imports = [node for node in _import_statements(spot) if isinstance(node, ast.ImportFrom)]
+    statements = [node for node in imports if node.module == module and not node.level]
     if len(statements) != 1:
         return NoFix(f"{spot.cite} has no one `from {module} import …`")
     package, _, wrong = module.rpartition(".")
@@ -113,20 +112,19 @@ def _near_module(repo: Repo, spot: Spot, package: str, wrong: str) -> Steps[tupl
     """The one module near `wrong` in the package, or beside the importing file and the folders above it."""
     inside = f"{package.replace('.', '/')}/" if package else ""
     paths = yield from repo.paths(f"**/{inside}{wrong[0]}*")
-    roots = _roots(spot.path)
-    stems = {
-        rest.removesuffix("/__init__.py").removesuffix(".py")
-        for path in paths
-        for root in roots
-        if path.startswith(root + inside)
-        and (rest := path[len(root + inside) :]).endswith(".py")
-        and "/" not in rest.removesuffix("/__init__.py")
-    }
+    stems = {stem for path in paths for root in _roots(spot.path) if (stem := _stem(path, root + inside))}
     right = only_near(wrong, stems, inflections=True)
     if right is None:
         return None
     source = yield from find_module(repo, f"{package}.{right}" if package else right, importer=spot.path)
     return None if isinstance(source, NoFix) else (right, source)
+
+
+def _stem(path: str, folder: str) -> str | None:
+    """The module that `path` is in `folder`; None for files further down or elsewhere."""
+    stem = path.removesuffix("/__init__.py").removesuffix(".py")
+    name = stem.removeprefix(folder)
+    return name if stem != path and stem.startswith(folder) and "/" not in name else None
 
 
 def _roots(path: str) -> list[str]:

@@ -24,39 +24,12 @@ from airflow_agentfix.models.recipes.spot import (
 )
 
 _NAME = re.compile(r"name '(\w+)' is not defined(?:\. Did you (?:mean|forget to import) .*\?)?")
-_MODULES = frozenset(
-    [
-        "base64",
-        "collections",
-        "copy",
-        "csv",
-        "datetime",
-        "decimal",
-        "functools",
-        "gzip",
-        "hashlib",
-        "io",
-        "itertools",
-        "json",
-        "logging",
-        "math",
-        "os",
-        "pathlib",
-        "random",
-        "re",
-        "shutil",
-        "statistics",
-        "string",
-        "subprocess",
-        "sys",
-        "tempfile",
-        "textwrap",
-        "time",
-        "uuid",
-        "zipfile",
-        "zoneinfo",
-    ]
+_MODULES = (
+    *("base64", "collections", "copy", "csv", "datetime", "decimal", "functools", "gzip", "hashlib", "io", "itertools", "json"),
+    *("logging", "math", "os", "pathlib", "random", "re", "shutil", "statistics", "string", "subprocess", "sys", "tempfile"),
+    *("textwrap", "time", "uuid", "zipfile", "zoneinfo"),
 )
+"""standard modules that code uses by their own name"""
 
 
 def _matches(incident: Incident) -> bool:
@@ -98,7 +71,7 @@ def _import_module(incident: Incident, spot: Spot, place: ast.Name) -> Fix | NoF
         return NoFix(f"{name!r} is not used as the standard module of that name throughout {spot.path}")
     return Fix(
         title=f"Import {name} in {spot.path.rsplit('/', 1)[-1]}",
-        cause=f"{spot.cite} uses the standard module `{name}`, which the file does not import: NameError: {exception_text(incident)}",
+        cause=f"{spot.cite} uses the standard module `{name}` without importing it: NameError: {exception_text(incident)}",
         change=f"`import {name}` is added to {spot.path}; nothing else changes.",
         why_this_one=f"Every use of `{name}` in the file is an attribute of the standard module ({', '.join(sorted(used))}).",
         edits=(Edit(spot.path, spot.source.text, _with_import(spot.source, name)),),
@@ -113,7 +86,7 @@ def _with_import(source: Source, name: str) -> str:
     """The text with `import name` before the first import, else after docstring and `from __future__`."""
     body = source.tree.body
     imports = [node.lineno for node in body if isinstance(node, ast.Import | ast.ImportFrom) and not _is_future(node)]
-    heads = [node for node in body[:1] if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)]
+    heads: list[ast.stmt] = [node for node in body[:1] if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)]
     heads += [node for node in body if _is_future(node)]
     after_heads = max((node.end_lineno or node.lineno for node in heads), default=0)
     at = imports[0] - 1 if imports else after_heads

@@ -31,6 +31,7 @@ def clean_orders(orders, drop_empty=True):
 def summarise(orders):
     return {"total": sum(order["amount"] for order in orders)}
 '''
+GETATTR = """def __getattr__(n): raise AttributeError(f"{0} has no attribute '{{n}}'")\n"""
 ROWS = 'ORDERS = [{"order_id": 1, "amount": 5, "country": "DE"}]\n'
 
 
@@ -116,9 +117,7 @@ def test_the_one_name_that_can_be_meant_is_written(tmp_path: Path, dag: str, old
             ),
             "module_getattr": (
                 "import many\nmany.load_order\n",
-                {
-                    "dags__many_py": "def load_orders(): ...\ndef __getattr__(n): raise AttributeError(f\"module 'many' has no attribute '{n}'\")\n"
-                },
+                {"dags__many_py": "def load_orders(): ...\n" + GETATTR.format("module 'many'")},
             ),
             "module_with_star_import": (
                 "import many\nmany.load_order()\n",
@@ -142,7 +141,9 @@ def test_the_one_name_that_can_be_meant_is_written(tmp_path: Path, dag: str, old
                 {"dags__other_py": "class Order:\n    amout_total = 1\n"},
             ),
             "class_with_getattr": (
-                "class Order:\n    amount = 1\n    def __getattr__(self, n):\n        raise AttributeError(f\"'Order' object has no attribute '{n}'\")\n\nprint(Order().amout)\n",
+                "class Order:\n    amount = 1\n    "
+                + GETATTR.replace("(n)", "(self, n)").format("'Order' object")
+                + "\nprint(Order().amout)\n",
                 {},
             ),
             "class_with_a_foreign_base": (
