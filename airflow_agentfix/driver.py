@@ -45,8 +45,11 @@ TERMINAL = frozenset({"success", "failed", "upstream_failed", "skipped", "remove
 class Bench(Protocol):
     """What a driver works with, brought by wiring."""
 
-    client: SessionClient
-    airflow: AirflowApi
+    @property
+    def client(self) -> SessionClient: ...
+
+    @property
+    def airflow(self) -> AirflowApi: ...
 
     def collect(self, ref: TaskRef) -> Incident:
         """The evidence of a failed try."""

@@ -1,0 +1,143 @@
+"""What a worker works with: the adapters of one session, made when they are first needed. Only wiring.py imports this."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from functools import cache, partial
+from pathlib import Path
+
+from airflow_agentfix import redaction
+from airflow_agentfix.agent.case import Case, Code
+from airflow_agentfix.agent.skills import load_skills
+from airflow_agentfix.airflow_api import RestAirflowApi
+from airflow_agentfix.airflow_http import AirflowHttp
+from airflow_agentfix.airflow_login import airflow_connection
+from airflow_agentfix.code import gates
+from airflow_agentfix.code.hosts import host_for
+from airflow_agentfix.code.import_check import import_shape
+from airflow_agentfix.code.repositories import repository_of
+from airflow_agentfix.code.working_copy import WorkingCopy
+from airflow_agentfix.core import transcript
+from airflow_agentfix.core.incident import DagFacts, Incident, Repository, TaskRef
+from airflow_agentfix.core.log_lines import numbered, rows
+from airflow_agentfix.core.policy import Policy
+from airflow_agentfix.driver import Found
+from airflow_agentfix.errors import CommitNotFound
+from airflow_agentfix.evidence.collect import collect
+from airflow_agentfix.evidence.history import task_history
+from airflow_agentfix.models.rules import RulesModel
+from airflow_agentfix.ports import Claim, CodeHost, Model
+from airflow_agentfix.resources import skills_folder
+from airflow_agentfix.settings import Settings
+from airflow_agentfix.store.client import HttpSessionClient
+
+log = logging.getLogger(__name__)
+
+
+class Workbench:
+    """`driver.Bench` on a worker: everything over REST, git and the model's API; no database."""
+
+    def __init__(self, http: AirflowHttp, settings: Settings) -> None:
+        self.settings = settings
+        self.client = HttpSessionClient(http)
+        self.airflow = RestAirflowApi(http)
+
+    @staticmethod
+    def redact(text: str) -> str:
+        return redaction.redact(text)
+
+    def collect(self, ref: TaskRef) -> Incident:
+        return collect(ref, api=self.airflow, budget_chars=self.settings.evidence_chars)
+
+    def repository_of(self, dag: DagFacts) -> Repository:
+        return repository_of(dag, settings=self.settings, bundle_config=bundle_config(), get_connection=airflow_connection)
+
+    def base_commit(self, repository: Repository) -> str:
+        commit = self.host(repository).head(repository.base_branch)
+        if commit is None:
+            raise CommitNotFound(
+                f"The repository of the DAG has no branch {repository.base_branch!r}. Correct tracking_ref of its bundle, "
+                "or base_branch in [agentfix] repositories."
+            )
+        return commit
+
+    def model(self) -> Model:
+        """Claude where there is a key, else the rules; the log says which."""
+        claude = None
+        if not self.settings.offline:
+            from airflow_agentfix.models.claude import build_claude  # anthropic costs seconds
+
+            claude = build_claude(self.settings, find_connection=airflow_connection)
+        model: Model = claude or RulesModel()
+        log.info("Model: %s", model.name)
+        return model
+
+    def case(self, found: Found, *, claim: Claim, folder: Path) -> Case:
+        incident = found.incident
+        code, no_code = None, found.no_code or ""
+        if found.repository is not None and found.base_commit is not None:
+            code = self._code(found.repository, found.base_commit, claim, incident, folder)
+        return Case(
+            session_id=claim.session.id,
+            lease=claim.lease,
+            incident=incident,
+            policy=Policy.from_json(claim.policy),
+            airflow=self.airflow,
+            client=self.client,
+            log=self._log,
+            task_history=lambda task_id: task_history(self.airflow, _of_task(incident.ref, task_id)),
+            diagnose=self.collect,
+            redact=self.redact,
+            skills=load_skills(
+                shipped=skills_folder(), configured=self.settings.skills, tree=folder / "base" if code is not None else None
+            ),
+            code=code,
+            no_code=no_code,
+        )
+
+    @cache  # noqa: B019 - a workbench lives as long as one task's process
+    def host(self, repository: Repository) -> CodeHost:
+        """GitHub over its API where there is a login for it, else plain git."""
+        from airflow_agentfix.code.github_client import build_github, has_login
+
+        connection = airflow_connection(self.settings.github_conn_id)
+        has_token = has_login(connection, os.environ)
+        if host_for(repository, self.settings, has_token=has_token) == "github":
+            from airflow_agentfix.code.github_host import GitHubHost
+
+            return GitHubHost(repository, build_github(self.settings, connection=connection, env=os.environ))
+        from airflow_agentfix.code.git_host import GitHost, connection_env
+
+        credentials = connection_env(repository.connection, repository.url) if repository.connection else None
+        return GitHost(repository, hook_env=credentials)
+
+    def _code(self, repository: Repository, commit: str, claim: Claim, incident: Incident, folder: Path) -> Code:
+        """The tree twice: as it is on the base branch, and with the session's changes."""
+        base, fix = folder / "base", folder / "fix"
+        base.mkdir()
+        host = self.host(repository)
+        host.export(commit, base)
+        shutil.copytree(base, fix, symlinks=True)
+        copy = WorkingCopy(fix, files=transcript.working_files(claim.events))
+        shape = partial(import_shape, dag_file=incident.dag.file, dag_id=incident.dag.dag_id, subdir=repository.subdir)
+        return Code(repository, commit, copy, host, gates.check, import_fix=partial(shape, fix), import_base=partial(shape, base))
+
+    def _log(self, ref: TaskRef) -> Iterator[tuple[int, str]]:
+        for number, raw in numbered(self.airflow.log_lines(ref)):
+            yield from ((row.number, row.text) for row in rows(number, raw))
+
+
+def bundle_config() -> list[dict[str, object]]:
+    """[dag_processor] dag_bundle_config_list, as the worker's Airflow has it."""
+    from airflow.configuration import conf
+
+    return list(json.loads(conf.get("dag_processor", "dag_bundle_config_list", fallback="[]") or "[]"))
+
+
+def _of_task(ref: TaskRef, task_id: str) -> TaskRef:
+    same = task_id == ref.task_id
+    return TaskRef(ref.dag_id, ref.run_id, task_id, ref.try_number if same else 1, ref.map_index if same else -1)
