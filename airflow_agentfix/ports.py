@@ -23,6 +23,9 @@ class AirflowApi(Protocol):
 
     def dag(self, dag_id: str) -> DagFacts: ...
 
+    def dag_ids(self) -> list[str]:
+        """Every DAG the login may read."""
+
     def run(self, dag_id: str, run_id: str) -> RunFacts: ...
 
     def runs(self, dag_id: str, *, limit: int) -> list[RunFacts]:
@@ -69,7 +72,10 @@ class WaitRun:
 
 @dataclass(frozen=True)
 class Claim:
-    """What a worker gets when it takes a session: the lease, the session, all its events, and what it may do."""
+    """What a worker gets when it takes a session: the lease, the session, all its events, and what it may do.
+
+    A session that is done is given as it is, with an empty lease: there is nothing to do.
+    """
 
     lease: str
     session: Session

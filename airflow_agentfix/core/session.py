@@ -329,7 +329,7 @@ def fix_run_id(session_id: str, number: int) -> str:
 
 def _worker(name: str) -> TaskRef | None:
     parts = name.split("/")
-    return TaskRef(*parts[:3], try_number=int(parts[3])) if len(parts) == 4 and parts[3].isdecimal() else None
+    return TaskRef(parts[0], parts[1], parts[2], int(parts[3])) if len(parts) == 4 and parts[3].isdecimal() else None
 
 
 def _numbered(run_id: str) -> tuple[str, int]:

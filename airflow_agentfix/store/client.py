@@ -124,9 +124,7 @@ class SessionsApi:
         }
         return Taken.from_json(_asked(self._http, "POST", "", body=wanted))
 
-    def list(
-        self, *, dag_id: str | None = None, state: str | None = None, limit: int = 50, offset: int = 0
-    ) -> list[Session]:
+    def list(self, *, dag_id: str | None = None, state: str | None = None, limit: int = 50, offset: int = 0) -> list[Session]:
         """Sessions the login may read, newest first."""
         wanted = {"dag_id": dag_id, "state": state, "limit": limit, "offset": offset}
         params = {name: value for name, value in wanted.items() if value is not None}

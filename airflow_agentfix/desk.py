@@ -1,0 +1,121 @@
+"""What every use case of the server stands on: whose session it is, writing it down, and leaving nothing behind.
+
+Invariant: who may not read a session's DAG does not learn that the session exists.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
+
+from airflow_agentfix.core import questions
+from airflow_agentfix.core.session import SERVER, Event, EventKind, fold
+from airflow_agentfix.errors import AirflowError, NotAllowed, SessionNotFound, StaleWrite
+from airflow_agentfix.ports import ServerAirflow
+from airflow_agentfix.settings import Settings
+from airflow_agentfix.store.record import Draft, Stored
+
+if TYPE_CHECKING:
+    from airflow_agentfix.core.incident import TaskRef
+    from airflow_agentfix.store.sql import SqlStore
+
+log = logging.getLogger(__name__)
+
+ENDED = frozenset({"success", "failed"})
+
+again = retry(retry=retry_if_exception_type(StaleWrite), stop=stop_after_attempt(10), wait=wait_random(0, 0.1), reraise=True)
+"""A use case reads, decides and writes once: when another writer was in between, it is decided anew."""
+
+
+class Desk:
+    """Sessions, read and written with rights checked and events folded."""
+
+    def __init__(
+        self,
+        store: SqlStore,
+        airflow: ServerAirflow,
+        settings: Settings,
+        *,
+        clock: Callable[[], datetime],
+        new_id: Callable[[], str],
+    ) -> None:
+        self.store = store
+        self.airflow = airflow
+        self.settings = settings
+        self.clock = clock
+        self.new_id = new_id
+
+    def at(self, moment: datetime | None = None) -> str:
+        """The time as the store keeps it."""
+        return (moment or self.clock()).astimezone(UTC).isoformat(timespec="milliseconds")
+
+    def require_edit(self, user: Any, dag_id: str) -> None:
+        if not self.airflow.may(user, dag_id, edit=True):
+            raise NotAllowed(f"{user.get_name()!r} may not edit runs of DAG {dag_id!r}. Ask for the right, or an owner to do it.")
+
+    def open(self, session_id: str, user: Any, *, edit: bool) -> Stored:
+        """The session, for someone who may read it, and act on it where `edit`."""
+        stored = self.store.get(session_id)
+        if stored is None or not self.airflow.may(user, stored.session.dag_id, edit=False):
+            raise SessionNotFound(f"No session {session_id!r}. See which there are: agentfix sessions")
+        if edit:
+            self.require_edit(user, stored.session.dag_id)
+        return stored
+
+    def number(self, stored: Stored, drafts: Sequence[Draft]) -> tuple[list[Event], Stored]:
+        """The drafts as the session's next events, and the session after them."""
+        session, events, at = stored.session, [], self.at()
+        for draft in drafts:
+            event = Event(session.last_event + 1, draft.kind, draft.actor, at, draft.data)
+            session = fold(session, event)
+            events.append(event)
+        return events, replace(stored, session=session)
+
+    def save(
+        self, before: Stored, *drafts: Draft, failure: TaskRef | None = None, erase: Sequence[int] = (), **columns: Any
+    ) -> Stored:
+        """Append the drafts and set `columns` of `Stored`. Raises StaleWrite where another writer was first."""
+        events, after = self.number(before, drafts)
+        return self.store.write(before, replace(after, **columns), events, failure=failure, erase=erase)
+
+    def release_askers(self, stored: Stored, events: Sequence[Event], user: Any, message: str) -> None:
+        """End the runs of questions nobody needs an answer to any more, so that no worker waits for them."""
+        for question in questions.waiting(events):
+            run_id, option = question.data["ask_run"]["run_id"], question.data["options"][-1]
+            with _logged(f"Question {run_id} of session {stored.session.id} stays open"):
+                if self.airflow.answer(run_id) is None:
+                    self.airflow.give_answer(run_id, option=option, message=message, user=user)
+
+    def end_pin(self, stored: Stored) -> Stored:
+        """Set the pinned run back to its own version, once it is terminal. Where Airflow refuses, the pin stays and is logged."""
+        session = stored.session
+        pin = pinned(self.store.events(session.id))
+        if pin is None:
+            return stored
+        run_id, version = pin.data["run_id"], pin.data["original_version"]
+        with _logged(f"Run {run_id} of {session.dag_id} stays pinned to {pin.data['commit']}"):
+            if self.airflow.run_state(session.dag_id, run_id) in ENDED:
+                self.airflow.end_pin(session.dag_id, run_id, version=version)
+                return self.save(stored, Draft(EventKind.PIN_ENDED, SERVER, {"run_id": run_id, "version": version}))
+        return stored
+
+
+def pinned(events: Sequence[Event]) -> Event | None:
+    """The rerun whose pin is still in force."""
+    of_pins = [e for e in events if e.kind is EventKind.PIN_ENDED or (e.kind is EventKind.RERUN and e.data["way"] == "pin")]
+    return of_pins[-1] if of_pins and of_pins[-1].kind is EventKind.RERUN else None
+
+
+@contextmanager
+def _logged(consequence: str) -> Iterator[None]:
+    """The session's own end counts, whatever Airflow says to the tidying up."""
+    try:
+        yield
+    except AirflowError as error:
+        log.warning("%s: %s", consequence, error)

@@ -1,0 +1,287 @@
+"""What people and callbacks do with sessions: hand over a failure, read, tell, answer, stop, erase.
+
+Runs in the API server. Rights are checked here, on the session's DAG, with the person's own login.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_agentfix.core import questions
+from airflow_agentfix.core.incident import TaskRef
+from airflow_agentfix.core.policy import Autonomy, is_own, stricter
+from airflow_agentfix.core.session import SERVER, Event, EventKind, Outcome, Session, State, fix_run_id
+from airflow_agentfix.desk import ENDED, Desk, again
+from airflow_agentfix.errors import (
+    AirflowError,
+    ConfigurationError,
+    DecisionRequired,
+    InvalidRequest,
+    InvalidTransition,
+    NotAllowed,
+)
+from airflow_agentfix.ports import ServerAirflow
+from airflow_agentfix.settings import Settings
+from airflow_agentfix.store.record import Draft, Stored
+from airflow_agentfix.store.wire import Taken
+from airflow_agentfix.worker_service import WorkerService
+
+if TYPE_CHECKING:
+    from airflow_agentfix.store.sql import SqlStore
+
+FIX_DAG = "agentfix_fix"
+
+_KEPT_WHEN_ERASED = frozenset({EventKind.CLAIMED, EventKind.APPROVAL, EventKind.RERUN, EventKind.PIN_ENDED, EventKind.ERASED})
+"""they hold no content, only who did what to which commit and run"""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A task that failed for good, as it was reported: hints, until Airflow confirms them."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int = -1
+    try_number: int | None = None
+    source: str = "callback"
+    autonomy: str | None = None
+    message: str | None = None
+    """what the person who asks wants the agent to know"""
+
+
+class SessionService:
+    """Use cases of sessions. `worker` is the part for whoever drives one."""
+
+    def __init__(
+        self,
+        store: SqlStore,
+        airflow: ServerAirflow,
+        settings: Settings,
+        *,
+        clock: Callable[[], datetime],
+        new_id: Callable[[], str],
+    ) -> None:
+        self._desk = Desk(store, airflow, settings, clock=clock, new_id=new_id)
+        self._store, self._airflow, self._settings = store, airflow, settings
+        self.worker = WorkerService(self._desk)
+
+    # --- the way in
+
+    @again
+    def intake(self, failure: Failure, user: Any) -> Taken:
+        """Record a failure. The same failure gives the same session; another one of a task in work is its occurrence."""
+        ref = self._resolved(failure, user)
+        known = self._store.of_failure(ref)
+        return self._started(known) if known else self._joined_or_new(ref, failure, user, requested_by=None)
+
+    @again
+    def create(self, failure: Failure, user: Any) -> Taken:
+        """A person asks for a session: the one in work on this task, or a new one, even if an earlier one ended."""
+        ref = self._resolved(failure, user)
+        known = self._store.of_failure(ref)
+        if known and known.session.state is not State.DONE:
+            return self._started(self._told(known, failure, user))
+        return self._joined_or_new(ref, failure, user, requested_by=user.get_name())
+
+    def _resolved(self, failure: Failure, user: Any) -> TaskRef:
+        if is_own(failure.dag_id):
+            raise InvalidRequest(f"{failure.dag_id!r} is one of AgentFix's own DAGs; it works on others only.")
+        self._desk.require_edit(user, failure.dag_id)
+        facts = self._airflow.resolve(failure.dag_id, failure.run_id, failure.task_id, failure.map_index)
+        newest, wanted = facts.try_number, failure.try_number
+        if wanted is not None and not 1 <= wanted <= newest:
+            raise InvalidRequest(f"Try {wanted} of {failure.task_id!r} does not exist; expected 1 to {newest}, or none given.")
+        return TaskRef(failure.dag_id, failure.run_id, failure.task_id, wanted or newest, failure.map_index)
+
+    def _joined_or_new(self, ref: TaskRef, failure: Failure, user: Any, *, requested_by: str | None) -> Taken:
+        working = self._store.open_on(ref.dag_id, ref.run_id, ref.task_id)
+        if working is None:
+            return self._started(self._made(ref, failure, user, requested_by), created=True)
+        occurrence = Draft(EventKind.OCCURRENCE, SERVER, {"ref": str(ref), "run_id": ref.run_id})
+        return self._started(self._told(self._desk.save(working, occurrence, failure=ref), failure, user))
+
+    def _made(self, ref: TaskRef, failure: Failure, user: Any, requested_by: str | None) -> Stored:
+        at, ceiling = self._desk.at(), self._settings.autonomy
+        autonomy = stricter(ceiling, _autonomy(failure.autonomy)) if failure.autonomy else ceiling
+        session = Session(
+            id=self._desk.new_id(),
+            dag_id=ref.dag_id,
+            run_id=ref.run_id,
+            task_id=ref.task_id,
+            map_index=ref.map_index,
+            try_number=ref.try_number,
+            state=State.OPEN,
+            autonomy=autonomy.value,
+            source=failure.source,
+            created_at=at,
+            updated_at=at,
+            requested_by=requested_by,
+        )
+        how = {"source": failure.source, "autonomy": autonomy.value, "requested_by": requested_by}
+        drafts = [Draft(EventKind.CREATED, requested_by or SERVER, how), *_notes(failure, user)]
+        events, stored = self._desk.number(Stored(session), drafts)
+        return self._store.create(stored, events, failure=ref)
+
+    def _told(self, stored: Stored, failure: Failure, user: Any) -> Stored:
+        notes = _notes(failure, user)
+        return self._desk.save(stored, *notes) if notes else stored
+
+    def _started(self, stored: Stored, *, created: bool = False) -> Taken:
+        """With a run of the fix DAG for it. Where that cannot be started the session waits, and says why."""
+        session = stored.session
+        if session.state is State.DONE:
+            return Taken(session.id, session.state, created)
+        try:
+            run_state = self._airflow.run_state(FIX_DAG, fix_run_id(session.id, stored.runs))
+            if run_state in ENDED:  # its worker died for good: the session goes on in a new run
+                stored = self._desk.save(stored, runs=stored.runs + 1)
+            if run_state in ENDED or session.state is State.OPEN:
+                run_id = fix_run_id(session.id, stored.runs)
+                self._airflow.start_run(FIX_DAG, run_id=run_id, conf={"session_id": session.id})
+        except (ConfigurationError, AirflowError) as error:
+            warning = f"Session {session.id} is kept, but nobody works on it yet: {error}"
+            if session.summary != warning[:2000]:
+                self._desk.save(stored, Draft(EventKind.NOTE, SERVER, {"message": warning}))
+            return Taken(session.id, session.state, created, warning)
+        return Taken(session.id, session.state, created)
+
+    # --- reading
+
+    def list(self, user: Any, *, dag_id: str | None, state: State | None, limit: int, offset: int) -> list[Session]:
+        """Sessions of the DAGs this person may read, newest first."""
+        wanted = [dag_id] if dag_id else self._store.dag_ids()
+        readable = [one for one in wanted if self._airflow.may(user, one, edit=False)]
+        return self._store.sessions(readable, state=state, limit=limit, offset=offset)
+
+    def get(self, session_id: str, user: Any) -> Session:
+        return self._desk.open(session_id, user, edit=False).session
+
+    def events(self, session_id: str, user: Any, *, after: int) -> Sequence[Event]:
+        self._desk.open(session_id, user, edit=False)
+        return self._store.events(session_id, after=after)
+
+    # --- taking part
+
+    @again
+    def message(self, session_id: str, user: Any, message: str) -> Taken:
+        """Tell the session something; one that is done goes on with it in a new run of the fix DAG."""
+        stored = self._desk.open(session_id, user, edit=True)
+        note = Draft(EventKind.NOTE, user.get_name(), {"message": message})
+        if stored.session.state is State.DONE:
+            self._require_whole(stored)
+            return self._started(self._desk.save(stored, note, runs=stored.runs + 1))
+        return self._started(self._desk.save(stored, note))
+
+    @again
+    def reply(
+        self, session_id: str, user: Any, *, decision: str | None = None, message: str = "", question_id: str | None = None
+    ) -> Session:
+        """Answer the question that waits. Approving or rejecting binds to the commit the question names."""
+        stored = self._desk.open(session_id, user, edit=True)
+        question = self._waiting(stored, question_id)
+        if question.data["about"] == "approval":
+            drafts, option = self._decided(stored, question, user, decision, message)
+        else:
+            drafts, option = _answered(question, user, decision, message)
+        run_id = question.data["ask_run"]["run_id"]
+        if self._airflow.answer(run_id) is None:  # else the run has ended already and the worker is on its way
+            self._airflow.give_answer(run_id, option=option, message=message, user=user)
+        return self._desk.save(stored, *drafts).session
+
+    def _waiting(self, stored: Stored, question_id: str | None) -> Event:
+        session, waiting = stored.session, questions.waiting(self._store.events(stored.session.id))
+        ids = [question.data["question_id"] for question in waiting]
+        if not waiting:
+            raise InvalidTransition(
+                f"Session {session.id!r} is {session.state} and asks nothing; expected a question that waits."
+            )
+        if question_id is None and len(waiting) > 1:
+            raise InvalidRequest(f"Several questions wait ({', '.join(ids)}); name one as question_id.")
+        found = [one for one in waiting if question_id in (None, one.data["question_id"])]
+        if not found:
+            raise InvalidRequest(f"No question {question_id!r} waits in session {session.id!r}; expected {' or '.join(ids)}.")
+        return found[0]
+
+    def _decided(
+        self, stored: Stored, question: Event, user: Any, decision: str | None, message: str
+    ) -> tuple[Sequence[Draft], str]:
+        session, commit = stored.session, question.data["commit"]
+        if decision not in ("approve", "reject"):
+            raise DecisionRequired(f"Session {session.id!r} waits for approval of commit {commit}; expected approve or reject.")
+        if session.fix_commit != commit:
+            raise InvalidTransition(f"The question is about commit {commit}; the fix is {session.fix_commit} now and asks anew.")
+        approvers = question.data.get("approvers") or ()
+        if approvers and user.get_id() not in approvers:
+            raise NotAllowed(f"[agentfix] approvers names who decides this: {', '.join(approvers)}; you are {user.get_id()!r}.")
+        question_id, options = question.data["question_id"], question.data["options"]
+        answer = {"question_id": question_id, "decision": decision, "message": message, "via": "api"}
+        approval = {"question_id": question_id, "commit": commit, "decision": decision, "via": "api"}
+        drafts = [Draft(EventKind.ANSWER, user.get_name(), answer), Draft(EventKind.APPROVAL, user.get_name(), approval)]
+        return drafts, options[0] if decision == "approve" else options[-1]
+
+    @again
+    def stop(self, session_id: str, user: Any, reason: str = "") -> Session:
+        """Stop it. A worker that is on it sees the stop with its next call and ends it; else it is done at once."""
+        stored = self._desk.open(session_id, user, edit=True)
+        events, drafts = self._store.events(session_id), [_stop(user, reason)]
+        if stored.leased(self._desk.clock()):
+            return self._desk.save(stored, *drafts).session
+        stopped = self._desk.save(stored, *drafts, _finished_by_stop(user, reason))
+        self._desk.release_askers(stopped, events, user, "The session was stopped.")
+        return self._desk.end_pin(stopped).session
+
+    @again
+    def erase(self, session_id: str, user: Any) -> Session:
+        """Stop it, whoever works on it, and erase what it holds. Hashes, decisions and what was done to runs stay."""
+        stored = self._desk.open(session_id, user, edit=True)
+        events = self._store.events(session_id)
+        ending = [] if stored.session.state is State.DONE else [_stop(user, "erased"), _finished_by_stop(user, "erased")]
+        contents = [event.number for event in events if event.kind not in _KEPT_WHEN_ERASED]
+        last = stored.session.last_event
+        contents += range(last + 1, last + 1 + len(ending))
+        erased = Draft(EventKind.ERASED, user.get_name(), {})
+        gone = self._desk.save(stored, *ending, erased, erase=contents, lease=None, lease_until=None)
+        self._desk.release_askers(gone, events, user, "The session was erased.")
+        return self._desk.end_pin(gone).session
+
+    @again
+    def end_pin(self, session_id: str, user: Any) -> Session:
+        """Set the run this session pinned back to its own version, once the run is terminal."""
+        return self._desk.end_pin(self._desk.open(session_id, user, edit=True)).session
+
+    def _require_whole(self, stored: Stored) -> None:
+        if any(event.kind is EventKind.ERASED for event in self._store.events(stored.session.id)):
+            raise InvalidTransition(f"Session {stored.session.id!r} was erased; start a new one.")
+
+
+def _notes(failure: Failure, user: Any) -> Sequence[Draft]:
+    return [Draft(EventKind.NOTE, user.get_name(), {"message": failure.message})] if failure.message else []
+
+
+def _answered(question: Event, user: Any, decision: str | None, message: str) -> tuple[Sequence[Draft], str]:
+    question_id, options = question.data["question_id"], question.data["options"]
+    if decision not in (None, "answer") or not message:
+        raise InvalidRequest(f"{question_id} is a question, not an approval; answer it with a message.")
+    answer = {"question_id": question_id, "decision": "answer", "message": message, "via": "api"}
+    return [Draft(EventKind.ANSWER, user.get_name(), answer)], message if message in options else options[0]
+
+
+def _stop(user: Any, reason: str) -> Draft:
+    return Draft(EventKind.STOP, user.get_name(), {"reason": reason})
+
+
+def _finished_by_stop(user: Any, reason: str) -> Draft:
+    summary = f"Stopped by {user.get_name()}" + (f": {reason}" if reason else ".")
+    end = {"outcome": Outcome.STOPPED.value, "verdict": None, "summary": summary, "error": None, "report": None}
+    return Draft(EventKind.FINISHED, SERVER, end)
+
+
+def _autonomy(name: str) -> Autonomy:
+    try:
+        return Autonomy(name)
+    except ValueError:
+        raise InvalidRequest(f"autonomy is {name!r}; expected one of {', '.join(Autonomy)}.") from None

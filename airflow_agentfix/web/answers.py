@@ -1,0 +1,122 @@
+"""How the session API says no: one shape for every error, and a bound on every body.
+
+An error is {"error": {"type": a class name of errors.py, "message": what was found, expected, to do}}.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fastapi import FastAPI, Request  # noqa: TID253 - the API server only
+from fastapi.exceptions import RequestValidationError  # noqa: TID253 - as above
+from fastapi.responses import JSONResponse  # noqa: TID253 - as above
+from starlette.exceptions import HTTPException
+
+from airflow_agentfix import errors
+from airflow_agentfix.errors import AgentFixError
+from airflow_agentfix.store.wire import error_to_json
+
+log = logging.getLogger(__name__)
+
+STATUS: dict[type[AgentFixError], int] = {
+    errors.AirflowLoginRefused: 401,
+    errors.NotAllowed: 403,
+    errors.AirflowForbidden: 403,
+    errors.SessionNotFound: 404,
+    errors.AirflowNotFound: 404,
+    errors.SessionConflict: 409,
+    errors.InvalidTransition: 409,
+    errors.AirflowConflict: 409,
+    errors.DecisionRequired: 422,
+    errors.InvalidRequest: 422,
+    errors.RerunImpossible: 422,
+    errors.AgentFixError: 503,  # the deployment's own trouble: configuration, Airflow, database
+}
+_OF_STATUS: dict[int, type[AgentFixError]] = {
+    401: errors.AirflowLoginRefused,
+    403: errors.NotAllowed,
+    404: errors.AirflowNotFound,
+}
+
+KB = 1024
+MAX_BODY = 4 * KB * KB
+"""a patch event holds whole files, before and after"""
+MAX_FAILURE = 64 * KB
+
+
+def status_of(error: AgentFixError) -> int:
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+
+
+def add_error_answers(app: FastAPI) -> None:
+    """Every refusal in the one shape; a bug of ours stays a plain 500."""
+    app.add_exception_handler(AgentFixError, _ours)
+    app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(HTTPException, _foreign)
+
+
+def _ours(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, AgentFixError)
+    status = status_of(error)
+    if status == 503:
+        log.warning("%s: %s", type(error).__name__, error)
+    return JSONResponse(error_to_json(error), status)
+
+
+def _malformed(_: Request, error: Exception) -> JSONResponse:
+    """Names the fields and what is wrong with them, never their values: they may hold what must not be logged."""
+    assert isinstance(error, RequestValidationError)
+    found = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()[:10])
+    return JSONResponse(error_to_json(errors.InvalidRequest(found)), 422)
+
+
+def _foreign(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    kind = _OF_STATUS.get(error.status_code, errors.InvalidRequest)
+    return JSONResponse(error_to_json(kind(str(error.detail))), error.status_code, headers=error.headers)
+
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class BodyLimit:
+    """Refuses a body over its route's bound with 413, whatever Content-Length says."""
+
+    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        limit = MAX_FAILURE if scope["path"].endswith("/failures") else MAX_BODY
+        body = b""
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] != "http.request":
+                return  # the client has gone
+            body, more = body + message.get("body", b""), message.get("more_body", False)
+            if len(body) > limit:
+                refusal = errors.InvalidRequest(f"The body is over {limit // KB} KB; send less.")
+                await JSONResponse(error_to_json(refusal), 413)(scope, receive, send)  # type: ignore[arg-type]  # ASGI's dicts
+                return
+        await self.app(scope, _once(body, receive), send)
+
+
+def _once(body: bytes, receive: Receive) -> Receive:
+    """The body that was read, then what the client does next."""
+    given = False
+
+    async def again() -> dict[str, Any]:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again

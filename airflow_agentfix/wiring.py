@@ -1,0 +1,55 @@
+"""The one place that picks adapters. Every import of one is inside a function: whoever wires the worker pays for no server."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from airflow_agentfix.errors import ConfigurationError
+from airflow_agentfix.settings import Settings
+
+if TYPE_CHECKING:
+    from airflow_agentfix.driver import Driver
+    from airflow_agentfix.service import SessionService
+    from airflow_agentfix.store.sql import SqlStore
+
+
+def build_server_service(settings: Settings) -> SessionService:
+    """Sessions inside the API server, on up-to-date tables."""
+    from airflow_agentfix.airflow_inside import AirflowInside
+    from airflow_agentfix.service import SessionService
+    from airflow_agentfix.store.migrate import check, migrate
+
+    store = build_store(settings)
+    (migrate if settings.auto_migrate else check)(store.engine)
+    return SessionService(store, AirflowInside(), settings, clock=lambda: datetime.now(UTC), new_id=lambda: uuid.uuid4().hex)
+
+
+def build_store(settings: Settings) -> SqlStore:
+    """AgentFix's tables: in their own database, else in Airflow's. Never called in task code, which may not open it."""
+    from airflow.configuration import conf
+
+    from airflow_agentfix.store.engine import open_engine
+    from airflow_agentfix.store.sql import SqlStore
+
+    url = settings.sql_alchemy_conn or conf.get_mandatory_value("database", "sql_alchemy_conn")
+    return SqlStore(open_engine(url), key=_audit_key(settings, conf.get("core", "fernet_key", fallback="")))
+
+
+def _audit_key(settings: Settings, fernet_key: str | None) -> bytes:
+    secret = settings.audit_key or (fernet_key or "").split(",")[0]
+    if not secret:
+        raise ConfigurationError("Neither [agentfix] audit_key nor [core] fernet_key is set; the audit chain needs one of them.")
+    return hashlib.sha256(f"agentfix-audit:{secret}".encode()).digest()
+
+
+def build_driver() -> Driver:
+    """What drives sessions in a task's process: over REST, without any database."""
+    from airflow_agentfix.airflow_login import connect
+    from airflow_agentfix.driver import Driver
+    from airflow_agentfix.workbench import Workbench
+
+    settings = Settings.load()
+    return Driver(Workbench(connect(settings), settings))

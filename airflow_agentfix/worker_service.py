@@ -1,0 +1,345 @@
+"""What the holder of a session's lease may do: the server's side of `ports.SessionClient`.
+
+Invariants: one lease at a time; a repeated call gives the first one's result; a commit is run only with its own approval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from airflow_agentfix.core import questions
+from airflow_agentfix.core.policy import Autonomy, Policy, stricter
+from airflow_agentfix.core.session import (
+    SERVER,
+    WORKER,
+    WORKER_KINDS,
+    Event,
+    EventKind,
+    Outcome,
+    Session,
+    State,
+    WaitFor,
+    takes_over,
+)
+from airflow_agentfix.desk import ENDED, Desk, again
+from airflow_agentfix.errors import (
+    AirflowConflict,
+    InvalidRequest,
+    InvalidTransition,
+    NotAllowed,
+    RerunImpossible,
+    SessionConflict,
+)
+from airflow_agentfix.ports import Answer, Approved, Claim, Json, PinRequest, Question, Rerun, WaitRun
+from airflow_agentfix.store.record import Draft, Stored
+
+ASK_DAG = "agentfix_ask"
+NOBODY = "The question's run ended without an answer."
+
+
+@dataclass(frozen=True)
+class _Asking:
+    """A question to be put."""
+
+    call_id: str
+    about: str
+    subject: str
+    body: str
+    options: tuple[str, ...]
+    commit: str | None = None
+    approvers: tuple[str, ...] = ()
+
+
+class WorkerService:
+    """Use cases of the worker. `user` is its login; it needs the right to edit runs of the session's DAG."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._store, self._airflow = desk.store, desk.airflow
+
+    # --- the lease
+
+    @again
+    def claim(self, session_id: str, user: Any, *, worker: str) -> Claim:
+        """Take the session: no one holds it, its holder is silent, or the holder is known to be dead. One that is done is
+        given without a lease: there is nothing to do."""
+        stored = self._desk.open(session_id, user, edit=True)
+        if stored.session.state is State.DONE:
+            return self._claim("", stored.session)
+        held = stored.leased(self._desk.clock()) and stored.holder is not None
+        if held and not takes_over(worker, stored.holder or ""):
+            raise SessionConflict(
+                f"Session {session_id!r} is in work by {stored.holder!r} until {stored.lease_until}; {worker!r} has to wait."
+            )
+        lease = self._desk.new_id()
+        claimed = Draft(EventKind.CLAIMED, WORKER, {"worker": worker})
+        taken = self._desk.save(stored, claimed, lease=lease, holder=worker, lease_until=self._lease_end())
+        return self._claim(lease, taken.session)
+
+    def _claim(self, lease: str, session: Session) -> Claim:
+        return Claim(lease, session, tuple(self._store.events(session.id)), self._policy(session).to_json())
+
+    def _lease_end(self) -> str:
+        return self._desk.at(self._desk.clock() + timedelta(seconds=self._desk.settings.lease_seconds))
+
+    def _held(self, session_id: str, user: Any, lease: str) -> Stored:
+        """The session, for its lease's holder. An expired lease that nobody took is still the holder's."""
+        stored = self._desk.open(session_id, user, edit=True)
+        if stored.lease != lease:
+            raise SessionConflict(f"The lease on session {session_id!r} is {stored.holder!r}'s now; claim the session again.")
+        return stored
+
+    def _policy(self, session: Session) -> Policy:
+        ceiling = self._desk.settings.ceiling
+        return replace(ceiling, autonomy=stricter(ceiling.autonomy, Autonomy(session.autonomy)))
+
+    # --- events
+
+    @again
+    def append(
+        self, session_id: str, user: Any, *, lease: str, after: int, events: Sequence[tuple[EventKind, Mapping[str, Any]]]
+    ) -> list[Event]:
+        """Append and renew the lease; a batch that has arrived before is not appended twice."""
+        stored = self._held(session_id, user, lease)
+        if foreign := sorted({kind.value for kind, _ in events} - {kind.value for kind in WORKER_KINDS}):
+            raise InvalidRequest(f"A worker may not write {', '.join(foreign)}; the server alone does.")
+        if after > stored.session.last_event:
+            raise InvalidRequest(f"after is {after}, the session's last event is {stored.session.last_event}.")
+        drafts = [Draft(kind, WORKER, data) for kind, data in events]
+        if not self._arrived(stored, after, drafts):
+            self._save_work(stored, drafts)
+        return self._store.events(session_id, after=after)
+
+    def _save_work(self, stored: Stored, drafts: Sequence[Draft]) -> None:
+        try:
+            self._desk.save(stored, *drafts, lease_until=self._lease_end())
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            kinds = ", ".join(draft.kind for draft in drafts)
+            raise InvalidRequest(f"An event's data is not as core.session.Event says ({kinds}): {error!r}") from error
+
+    def _arrived(self, stored: Stored, after: int, drafts: Sequence[Draft]) -> bool:
+        """Whether this very batch is there already. Other events of a worker above `after` mean that two write at once."""
+        written = [e for e in self._store.events(stored.session.id, after=after) if e.kind in WORKER_KINDS]
+        if not written:
+            return False
+        numbered, _ = self._desk.number(stored, drafts)
+        if [(e.kind, e.data) for e in written] == [(e.kind, e.data) for e in numbered]:
+            return True
+        raise SessionConflict(f"Session {stored.session.id!r} has worker events after {after}; claim it again to see them.")
+
+    # --- questions
+
+    @again
+    def ask(
+        self, session_id: str, user: Any, *, lease: str, call_id: str, subject: str, body: str, options: Sequence[str]
+    ) -> Answer | WaitRun:
+        """Ask a person, once per call."""
+        stored = self._held(session_id, user, lease)
+        question = questions.question_of(self._store.events(session_id), call_id)
+        if question is None:
+            asking = _Asking(call_id, "question", subject, body, tuple(options) or ("OK",))
+            stored, question = self._put(stored, asking)
+        answer = self._answer(stored, question)
+        return answer or self._wait_for(question, call_id)
+
+    @again
+    def approval(self, session_id: str, user: Any, *, lease: str, call_id: str, commit: str) -> Approved | Answer | WaitRun:
+        """May this commit be run? By a person's word on this very commit, or because policy waives it."""
+        stored = self._held(session_id, user, lease)
+        self._require_rerun_allowed(stored.session)
+        if stored.session.fix_commit != commit:
+            raise InvalidRequest(f"commit is {commit!r}; the session's recorded fix is {stored.session.fix_commit!r}.")
+        if approved := self._approved(stored):
+            return approved
+        question = questions.approval_question(self._store.events(session_id), commit)
+        if question is not None:
+            answer = self._answer(stored, question)
+            if answer is None:
+                return self._wait_for(question, call_id)
+            if answer.decision == "reject":
+                return answer
+            stored = self._held(session_id, user, lease)  # the answer was just written
+            if approved := self._approved(stored):
+                return approved
+        _, question = self._put(stored, self._approval_asking(stored, call_id, commit))
+        return self._wait_for(question, call_id)
+
+    def _require_rerun_allowed(self, session: Session) -> None:
+        autonomy = self._policy(session).autonomy
+        if not autonomy.allows(Autonomy.RERUN):
+            raise NotAllowed(f"Session {session.id!r} has autonomy {autonomy}; a rerun needs rerun. The fix stays a proposal.")
+
+    def _approved(self, stored: Stored) -> Approved | None:
+        session, commit = stored.session, stored.session.fix_commit
+        if commit is None:
+            return None
+        decisions = [one for one in self._store.approvals(session.id) if one.commit == commit]
+        persons = [one for one in decisions if one.via != "waived"]
+        if persons and persons[-1].decision == "approve":
+            return Approved(commit, persons[-1].person)
+        reason = questions.waiver(self._policy(session), self._store.events(session.id))
+        if reason is None or persons:
+            return None
+        if not decisions:
+            waived = {"question_id": None, "commit": commit, "decision": "approve", "via": "waived"}
+            self._desk.save(stored, Draft(EventKind.APPROVAL, "waived", waived))
+        return Approved(commit, f"waived: {reason}")
+
+    def _approval_asking(self, stored: Stored, call_id: str, commit: str) -> _Asking:
+        session, approvers = stored.session, self._desk.settings.approvers
+        fixes = (event for event in reversed(self._store.events(session.id)) if event.kind is EventKind.FIX)
+        return _Asking(
+            call_id=call_id,
+            about="approval",
+            subject=questions.approval_subject(session, commit),
+            body=questions.approval_body(session, next(fixes).data, approvers=approvers),
+            options=(questions.APPROVE if approvers else questions.APPROVED_ELSEWHERE, questions.REJECT),
+            commit=commit,
+            approvers=approvers,
+        )
+
+    def _put(self, stored: Stored, asking: _Asking) -> tuple[Stored, Event]:
+        """Write the question down, then show it: a crash in between is made good by the next call."""
+        session_id, number = stored.session.id, stored.session.last_event + 1
+        data = {
+            "question_id": f"q{number}",
+            "call_id": asking.call_id,
+            "about": asking.about,
+            "subject": asking.subject,
+            "body": asking.body,
+            "options": list(asking.options),
+            "commit": asking.commit,
+            "ask_run": {"dag_id": ASK_DAG, "run_id": f"agentfix__{session_id}__q{number}"},
+            "approvers": list(asking.approvers),
+        }
+        stored = self._desk.save(stored, Draft(EventKind.QUESTION, WORKER, data))
+        question = self._store.events(session_id, after=number - 1)[0]
+        self._show(question)
+        return stored, question
+
+    def _show(self, question: Event) -> None:
+        data = question.data
+        options, approvers = tuple(data["options"]), tuple(data["approvers"])
+        self._airflow.ask(Question(data["ask_run"]["run_id"], data["subject"], data["body"], options, approvers))
+
+    def _wait_for(self, question: Event, call_id: str) -> WaitRun:
+        run = question.data["ask_run"]
+        return WaitRun(run["dag_id"], run["run_id"], WaitFor.PERSON, call_id)
+
+    def _answer(self, stored: Stored, question: Event) -> Answer | None:
+        """What was answered: as written down, or under Required Actions since."""
+        question_id = question.data["question_id"]
+        event = questions.answer_to(self._store.events(stored.session.id), question_id)
+        if event is not None:
+            return Answer(question_id, event.data["decision"], event.data["message"], event.actor)
+        return self._collected(stored, question)
+
+    def _collected(self, stored: Stored, question: Event) -> Answer | None:
+        run_id, data = question.data["ask_run"]["run_id"], question.data
+        state = self._airflow.run_state(ASK_DAG, run_id)  # before the answer, which ends the run
+        human = self._airflow.answer(run_id)
+        if human is not None:
+            decision = questions.decision_of(question, human.option)
+            said = f"{human.option}: {human.message}" if human.message else human.option
+            message, actor, via = (human.message if data["about"] == "approval" else said), human.user, "required_actions"
+        elif state in ENDED:
+            decision = "reject" if data["about"] == "approval" else "answer"
+            message, actor, via = NOBODY, SERVER, "required_actions"
+        else:
+            if state is None:
+                self._show(question)
+            return None
+        answer = {"question_id": data["question_id"], "decision": decision, "message": message, "via": via}
+        drafts = [Draft(EventKind.ANSWER, actor, answer)]
+        if decision in ("approve", "reject"):
+            of_commit = {"question_id": data["question_id"], "commit": data["commit"], "decision": decision, "via": via}
+            drafts.append(Draft(EventKind.APPROVAL, actor, of_commit))
+        self._desk.save(stored, *drafts)
+        return Answer(data["question_id"], decision, message, actor)
+
+    # --- the rerun
+
+    def shape(self, session_id: str, user: Any, *, lease: str) -> Json:
+        session = self._held(session_id, user, lease).session
+        return self._airflow.shape(session.dag_id, session.run_id)
+
+    @again
+    def rerun(self, session_id: str, user: Any, *, lease: str, call_id: str) -> Rerun | WaitRun:
+        """Rerun on the recorded fix commit; what to run is the server's own record, never the caller's word."""
+        stored = self._held(session_id, user, lease)
+        session, commit = stored.session, stored.session.fix_commit
+        if commit is None:
+            raise InvalidTransition(f"Session {session_id!r} has no fix yet; open_fix comes first.")
+        self._require_rerun_allowed(session)
+        events = self._store.events(session_id)
+        done = [event for event in events if event.kind is EventKind.RERUN and event.data["commit"] == commit]
+        if done:
+            return _rerun_of(done[-1])
+        if self._approved(stored) is None:
+            raise NotAllowed(f"Nobody has approved commit {commit}. An approval of another commit does not count for it.")
+        return self._pin(self._held(session_id, user, lease), commit, call_id)
+
+    def _pin(self, stored: Stored, commit: str, call_id: str) -> Rerun | WaitRun:
+        session = stored.session
+        request = PinRequest(session.id, session.dag_id, session.run_id, session.task_id, session.map_index, commit)
+        try:
+            pinned = self._airflow.pin(request)
+        except AirflowConflict as error:
+            if self._airflow.run_state(session.dag_id, session.run_id) in ENDED:
+                raise RerunImpossible(str(error)) from error
+            return WaitRun(session.dag_id, session.run_id, WaitFor.TASK, call_id)
+        data = {
+            "way": "pin",
+            "dag_id": session.dag_id,
+            "run_id": pinned.run_id,
+            "commit": commit,
+            "task_ids": list(pinned.task_ids),
+            "original_version": pinned.original_version,
+        }
+        event = Draft(EventKind.RERUN, SERVER, data)
+        self._desk.save(stored, event, lease_until=self._lease_end())
+        return Rerun("pin", session.dag_id, pinned.run_id, commit, pinned.task_ids)
+
+    # --- the end
+
+    @again
+    def park(self, session_id: str, user: Any, *, lease: str, wait: WaitRun) -> Session:
+        """Give the lease back and wait. A session that was stopped meanwhile does not wait any more."""
+        stored = self._held(session_id, user, lease)
+        if stored.session.state is State.WAITING:
+            return stored.session
+        if any(event.kind is EventKind.STOP for event in questions.current(self._store.events(session_id))):
+            raise InvalidTransition(f"Session {session_id!r} was stopped; it does not wait. Finish it as stopped.")
+        where = {"waiting_for": wait.waiting_for.value, "dag_id": wait.dag_id, "run_id": wait.run_id, "call_id": wait.call_id}
+        return self._desk.save(stored, Draft(EventKind.PARKED, WORKER, where), lease_until=None).session
+
+    @again
+    def finish(
+        self,
+        session_id: str,
+        user: Any,
+        *,
+        lease: str,
+        outcome: Outcome,
+        summary: str,
+        verdict: str | None,
+        report: Json | None,
+        error: str | None,
+    ) -> Session:
+        """End the session. A rejected fix leaves no pin behind."""
+        stored = self._held(session_id, user, lease)
+        if stored.session.state is State.DONE:
+            return stored.session
+        end = {"outcome": outcome.value, "verdict": verdict, "summary": summary, "error": error, "report": report}
+        open_questions = self._store.events(session_id)
+        done = self._desk.save(stored, Draft(EventKind.FINISHED, WORKER, end), lease_until=None)
+        self._desk.release_askers(done, open_questions, user, "The session has ended.")
+        return (self._desk.end_pin(done) if outcome in (Outcome.REJECTED, Outcome.STOPPED) else done).session
+
+
+def _rerun_of(event: Event) -> Rerun:
+    data = event.data
+    return Rerun(data["way"], data["dag_id"], data["run_id"], data["commit"], tuple(data["task_ids"]))

@@ -1,0 +1,111 @@
+"""The server's side put together: a real store in a real database, Airflow in memory, a clock that a test moves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+from airflow_agentfix.core.session import Event, EventKind, worker_name
+from airflow_agentfix.ports import Claim
+from airflow_agentfix.service import Failure, SessionService
+from airflow_agentfix.settings import Settings
+from airflow_agentfix.store.engine import open_engine
+from airflow_agentfix.store.migrate import migrate
+from airflow_agentfix.store.sql import SqlStore
+from tests.fakes.server_airflow import FakeServerAirflow, Person
+
+ANNA = Person("anna")
+WORKER = Person("agentfix-worker")
+READER = Person("reader")
+STRANGER = Person("stranger")
+DAG, RUN, TASK = "orders", "monday", "load"
+COMMIT, OTHER_COMMIT = "c" * 40, "d" * 40
+
+
+@dataclass
+class Clock:
+    now: datetime = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        self.now += timedelta(milliseconds=1)
+        return self.now
+
+    def pass_seconds(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+@dataclass
+class Server:
+    """`service` over `url`; ANNA and WORKER may edit the DAG, READER may read it, STRANGER may not."""
+
+    url: str
+    settings: Settings = field(default_factory=Settings)
+    airflow: FakeServerAirflow = field(default_factory=FakeServerAirflow)
+    clock: Clock = field(default_factory=Clock)
+
+    def __post_init__(self) -> None:
+        self.store = SqlStore(open_engine(self.url), key=b"key of the tests")
+        migrate(self.store.engine)
+        ids = count(1)
+        self.service = SessionService(self.store, self.airflow, self.settings, clock=self.clock, new_id=lambda: f"id{next(ids)}")
+        self.airflow.fail(DAG, RUN, TASK)
+        self.airflow.rights |= {("anna", DAG): "edit", ("agentfix-worker", DAG): "edit", ("reader", DAG): "read"}
+
+    def close(self) -> None:
+        self.store.engine.dispose()
+
+    def taken(self, **more: Any) -> str:
+        """The id of the session of the failure."""
+        return self.service.intake(Failure(**{"dag_id": DAG, "run_id": RUN, "task_id": TASK, **more}), WORKER).id
+
+    def claimed(self, session_id: str | None = None, *, number: int = 1, try_number: int = 1) -> Claim:
+        session_id = session_id or self.taken()
+        return self.service.worker.claim(session_id, WORKER, worker=worker_of(session_id, number, try_number))
+
+    def append(self, claim: Claim, *events: tuple[EventKind, Mapping[str, Any]], after: int | None = None) -> list[Event]:
+        last = self.store.get(claim.session.id).session.last_event
+        return self.service.worker.append(
+            claim.session.id, WORKER, lease=claim.lease, after=last if after is None else after, events=events
+        )
+
+    def with_fix(self, *, commit: str = COMMIT, findings: tuple[Mapping[str, Any], ...] = ()) -> Claim:
+        """A claimed session that has opened its fix."""
+        claim = self.claimed()
+        self.append(claim, (EventKind.FIX, fix_data(commit, findings)))
+        return claim
+
+    def approval(self, claim: Claim, *, call_id: str = "call-1", commit: str = COMMIT) -> Any:
+        return self.service.worker.approval(claim.session.id, WORKER, lease=claim.lease, call_id=call_id, commit=commit)
+
+    def rerun(self, claim: Claim, *, call_id: str = "call-1") -> Any:
+        return self.service.worker.rerun(claim.session.id, WORKER, lease=claim.lease, call_id=call_id)
+
+    def kinds(self, session_id: str) -> list[str]:
+        return [event.kind.value for event in self.store.events(session_id)]
+
+
+def worker_of(session_id: str, number: int = 1, try_number: int = 1) -> str:
+    return worker_name("agentfix_fix", f"agentfix__{session_id}__{number}", "fix", try_number)
+
+
+def fix_data(commit: str = COMMIT, findings: tuple[Mapping[str, Any], ...] = ()) -> dict[str, Any]:
+    return {
+        "branch": "fix/orders-load-1a2b",
+        "commit": commit,
+        "base_commit": "b" * 40,
+        "title": "Name the column as the table does",
+        "summary": "The column is called amount.",
+        "diff": "-    total\n+    amount\n",
+        "pull_request": None,
+        "findings": list(findings),
+        "checks": [],
+        "call_id": "call-0",
+    }
+
+
+def model_data(tokens: int = 10) -> dict[str, Any]:
+    usage = {"input_tokens": tokens, "output_tokens": 2, "cache_read_input_tokens": 1, "cache_creation_input_tokens": 3}
+    return {"content": [], "stop_reason": "end_turn", "model": "rules", "usage": usage, "dollars": 0.25, "after": 0}

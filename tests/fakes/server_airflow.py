@@ -1,0 +1,110 @@
+"""Airflow from inside, in memory: a failed run that can be pinned, questions that can be answered, rights per person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_agentfix.core.incident import TaskFacts
+from airflow_agentfix.errors import AirflowConflict, AirflowForbidden, AirflowNotFound, ConfigurationError
+from airflow_agentfix.ports import HumanAnswer, Json, Pinned, PinRequest, Question
+
+ASK_DAG = "agentfix_ask"
+ORIGINAL = "0" * 40
+
+
+@dataclass(frozen=True)
+class Person:
+    """An Airflow user as the auth manager makes one."""
+
+    name: str
+
+    def get_name(self) -> str:
+        return self.name
+
+    def get_id(self) -> str:
+        return self.name
+
+
+@dataclass
+class FakeServerAirflow:
+    """`ports.ServerAirflow`. What it holds is public: a test arranges it and reads what happened."""
+
+    tasks: dict[tuple[str, str, str, int], TaskFacts] = field(default_factory=dict)
+    runs: dict[tuple[str, str], str] = field(default_factory=dict)
+    """(dag_id, run_id) to state"""
+    confs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    paused: set[str] = field(default_factory=set)
+    rights: dict[tuple[str, str], str] = field(default_factory=dict)
+    """(person, dag_id) to read | edit"""
+    questions: dict[str, Question] = field(default_factory=dict)
+    answers: dict[str, HumanAnswer] = field(default_factory=dict)
+    pins: list[PinRequest] = field(default_factory=list)
+    versions: dict[tuple[str, str], str | None] = field(default_factory=dict)
+
+    def fail(self, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1, try_number: int = 1) -> None:
+        """A task that failed for good, in a run that has ended."""
+        self.tasks[dag_id, run_id, task_id, map_index] = TaskFacts(task_id, map_index, try_number, "failed")
+        self.runs[dag_id, run_id] = "failed"
+        self.versions.setdefault((dag_id, run_id), ORIGINAL)
+
+    def required_action(self, run_id: str, option: str, *, user: str, message: str = "") -> None:
+        """A person answers under Required Actions, which lets assigned users alone do it."""
+        question = self.questions[run_id]
+        if question.assigned_users and user not in question.assigned_users:
+            raise AirflowForbidden(f"{user} is not assigned")
+        if run_id in self.answers:
+            raise AirflowConflict("answered already")
+        assert option in question.options
+        self.answers[run_id] = HumanAnswer(option, message, user)
+        self.runs[ASK_DAG, run_id] = "success"
+
+    # --- the port
+
+    def resolve(self, dag_id: str, run_id: str, task_id: str, map_index: int) -> TaskFacts:
+        try:
+            return self.tasks[dag_id, run_id, task_id, map_index]
+        except KeyError:
+            raise AirflowNotFound(f"No task {task_id!r} in run {run_id!r} of {dag_id!r}.") from None
+
+    def start_run(self, dag_id: str, *, run_id: str, conf: Mapping[str, Any]) -> None:
+        if (dag_id, run_id) in self.runs:
+            return
+        if dag_id in self.paused:
+            raise ConfigurationError(f"DAG {dag_id!r} is paused. Unpause it: airflow dags unpause {dag_id}")
+        self.runs[dag_id, run_id] = "running"
+        self.confs[run_id] = conf
+
+    def run_state(self, dag_id: str, run_id: str) -> str | None:
+        return self.runs.get((dag_id, run_id))
+
+    def ask(self, question: Question) -> None:
+        self.start_run(ASK_DAG, run_id=question.run_id, conf={})
+        self.questions[question.run_id] = question
+
+    def answer(self, run_id: str) -> HumanAnswer | None:
+        return self.answers.get(run_id)
+
+    def give_answer(self, run_id: str, *, option: str, message: str, user: Any) -> None:
+        self.required_action(run_id, option, user=user.get_id(), message=message)
+
+    def pin(self, request: PinRequest) -> Pinned:
+        run = (request.dag_id, request.run_id)
+        if self.pins and self.pins[-1] == request:
+            return Pinned(request.run_id, (request.task_id,), ORIGINAL)
+        if self.runs[run] not in ("success", "failed"):
+            raise AirflowConflict(f"Run {request.run_id!r} is {self.runs[run]}.")
+        self.pins.append(request)
+        self.versions[run], self.runs[run] = request.commit, "running"
+        return Pinned(request.run_id, (request.task_id,), ORIGINAL)
+
+    def end_pin(self, dag_id: str, run_id: str, *, version: str | None) -> None:
+        self.versions[dag_id, run_id] = version
+
+    def shape(self, dag_id: str, run_id: str) -> Json:
+        return {"tasks": {task_id: {} for dag, run, task_id, _ in self.tasks if (dag, run) == (dag_id, run_id)}}
+
+    def may(self, user: Any, dag_id: str, *, edit: bool) -> bool:
+        right = self.rights.get((user.get_name(), dag_id))
+        return right == "edit" if edit else right is not None

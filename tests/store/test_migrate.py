@@ -1,0 +1,66 @@
+"""Making and upgrading the tables, on SQLite and on Postgres."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from airflow_agentfix.errors import StoreOutdated
+from airflow_agentfix.store import tables
+from airflow_agentfix.store.engine import open_engine
+from airflow_agentfix.store.migrate import check, migrate
+from tests.fakes.databases import new_database
+
+MIGRATE = "import sys; from airflow_agentfix.store import engine, migrate; migrate.migrate(engine.open_engine(sys.argv[1]))"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return new_database(request.param, tmp_path)
+
+
+def test_migrating_from_nothing_makes_the_tables_the_code_uses(url: str) -> None:
+    engine = open_engine(url)
+    migrate(engine)
+    found = sa.inspect(engine)
+    for table in tables.metadata.sorted_tables:
+        made = {column["name"]: column["nullable"] for column in found.get_columns(table.name)}
+        assert made == {column.name: column.nullable for column in table.columns}, table.name
+        assert {index["name"] for index in found.get_indexes(table.name)} >= {index.name for index in table.indexes}
+    engine.dispose()
+
+
+def test_migrating_twice_changes_nothing_and_touches_no_table_of_airflow(url: str) -> None:
+    engine = open_engine(url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE alembic_version (version_num VARCHAR(32))"))
+        connection.execute(sa.text("INSERT INTO alembic_version VALUES ('airflows own')"))
+    migrate(engine)
+    migrate(engine)
+    check(engine)
+    with engine.connect() as connection:
+        assert connection.scalar(sa.text("SELECT version_num FROM alembic_version")) == "airflows own"
+    engine.dispose()
+
+
+def test_processes_that_migrate_at_once_all_succeed(url: str) -> None:
+    processes = [subprocess.Popen([sys.executable, "-c", MIGRATE, url], stderr=subprocess.PIPE) for _ in range(3)]
+    ends = [(process.communicate()[1].decode()[-500:], process.returncode) for process in processes]
+    assert [code for _, code in ends] == [0, 0, 0], ends
+    check(open_engine(url))
+
+
+def test_old_or_missing_tables_are_named_with_what_to_run(url: str) -> None:
+    engine = open_engine(url)
+    with pytest.raises(StoreOutdated, match="agentfix db migrate"):
+        check(engine)
+    migrate(engine)
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE agentfix_alembic_version SET version_num = 'older'"))
+    with pytest.raises(StoreOutdated, match="'older'"):
+        check(engine)
+    engine.dispose()

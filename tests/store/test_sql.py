@@ -1,0 +1,124 @@
+"""The store, on SQLite and on Postgres."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from airflow_agentfix.core.incident import TaskRef
+from airflow_agentfix.core.session import EventKind, State
+from airflow_agentfix.errors import ConfigurationError, StaleWrite, StoreOutdated, StoreUnavailable
+from airflow_agentfix.store import tables
+from airflow_agentfix.store.engine import open_engine
+from airflow_agentfix.store.sql import SqlStore
+from tests.fakes.databases import new_database
+from tests.fakes.server import COMMIT, DAG, RUN, TASK, Server, fix_data, model_data
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
+    server = Server(new_database(request.param, tmp_path))
+    yield server
+    server.close()
+
+
+def test_a_session_comes_back_as_it_was_written(server: Server) -> None:
+    claim = server.claimed()
+    server.append(claim, (EventKind.MODEL, model_data()), (EventKind.FIX, fix_data()))
+    stored = server.store.get(claim.session.id)
+    assert stored is not None
+    session = stored.session
+    assert (session.state, session.model, session.fix_commit) == (State.RUNNING, "rules", COMMIT)
+    assert (session.usage.turns, session.usage.cache_write_tokens, session.usage.dollars) == (1, 3, 0.25)
+    assert session == server.store.sessions([DAG], state=State.RUNNING, limit=1, offset=0)[0]
+
+
+def test_of_two_writers_from_the_same_version_the_second_is_refused_and_writes_nothing(server: Server) -> None:
+    before = server.store.get(server.taken())
+    assert before is not None
+    server.store.write(before, replace(before, runs=2), [])
+    with pytest.raises(StaleWrite):
+        server.store.write(before, replace(before, runs=9), [])
+    now = server.store.get(before.session.id)
+    assert now is not None
+    assert (now.runs, now.session.version) == (2, before.session.version + 1)
+
+
+def test_one_failure_belongs_to_one_session(server: Server) -> None:
+    stored = server.store.get(server.taken())
+    assert stored is not None
+    other = replace(stored, session=replace(stored.session, id="another", task_id="elsewhere"))
+    server.store.create(other, [], failure=TaskRef(DAG, RUN, "elsewhere", 1))
+    twin = replace(other, session=replace(other.session, id="twin"))
+    with pytest.raises(StaleWrite):
+        server.store.create(twin, [], failure=TaskRef(DAG, RUN, "elsewhere", 1))
+    assert server.store.get("twin") is None
+
+
+def test_a_task_has_one_session_that_is_not_done(server: Server) -> None:
+    stored = server.store.get(server.taken())
+    assert stored is not None
+    twin = replace(stored, session=replace(stored.session, id="twin"))
+    with pytest.raises(StaleWrite):
+        server.store.create(twin, [], failure=TaskRef(DAG, RUN, TASK, 2))
+
+
+def test_the_chain_tells_which_event_was_changed(server: Server) -> None:
+    claim = server.claimed()
+    server.append(claim, (EventKind.MODEL, model_data()), (EventKind.FIX, fix_data()))
+    assert server.store.broken_link(claim.session.id) is None
+    t = tables.event
+    with server.store.engine.begin() as connection:
+        connection.execute(sa.update(t).where(t.c.number == 3).values(data=model_data(tokens=11)))
+    assert server.store.broken_link(claim.session.id) == 3
+
+
+def test_the_chain_tells_of_a_dropped_event_and_of_another_key(server: Server) -> None:
+    claim = server.claimed()
+    server.append(claim, (EventKind.MODEL, model_data()), (EventKind.FIX, fix_data()))
+    assert SqlStore(server.store.engine, key=b"guessed").broken_link(claim.session.id) == 1
+    with server.store.engine.begin() as connection:
+        connection.execute(sa.delete(tables.event).where(tables.event.c.number == 3))
+    assert server.store.broken_link(claim.session.id) == 3
+
+
+def test_text_with_nul_and_lone_surrogates_is_kept(server: Server) -> None:
+    claim = server.claimed()
+    data = {**model_data(), "content": [{"type": "text", "text": "a\0b\ud800c"}]}
+    server.append(claim, (EventKind.MODEL, data))
+    assert server.store.events(claim.session.id)[-1].data == data
+
+
+def test_missing_tables_are_named_with_the_command_that_makes_them(tmp_path: Path) -> None:
+    with pytest.raises(StoreOutdated, match="agentfix db migrate"):
+        SqlStore(open_engine(f"sqlite:///{tmp_path}/empty.db"), key=b"k").get("x")
+
+
+def test_a_locked_database_is_unavailable_not_a_conflict(tmp_path: Path) -> None:
+    server = Server(new_database("sqlite", tmp_path))
+    stored = server.store.get(server.taken())
+    assert stored is not None
+    impatient = SqlStore(open_engine(server.url, busy_seconds=0.05), key=b"k")
+    with sqlite3.connect(tmp_path / "agentfix.db") as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailable, match="locked"):
+            impatient.write(stored, stored, [])
+    other.close()
+    impatient.engine.dispose()
+    server.close()
+
+
+def test_a_database_that_is_away_is_unavailable() -> None:
+    engine = open_engine("postgresql+psycopg2://nobody@127.0.0.1:1/nothing")
+    with pytest.raises(StoreUnavailable, match="Try again"):
+        SqlStore(engine, key=b"k").get("x")
+
+
+def test_another_kind_of_database_is_refused_with_what_to_set() -> None:
+    with pytest.raises(ConfigurationError, match="sql_alchemy_conn"):
+        open_engine("mysql://root@localhost/airflow")
