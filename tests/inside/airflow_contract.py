@@ -18,7 +18,7 @@ _number = count()
 
 
 @pytest.fixture(scope="module")
-def users(database: Path) -> dict[str, Any]:  # noqa: ARG001 - the auth manager reads the database
+def users(database: Path) -> dict[str, Any]:
     """People of the simple auth manager: vera may look, uma and ulf may also work."""
     from airflow.api_fastapi.app import create_auth_manager
     from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser

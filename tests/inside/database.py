@@ -40,20 +40,25 @@ class Deployment:
     folder: Path
 
     def add_dag(self, source: str, *, bundle: str = "shop", version: str | None = FIRST) -> str:
-        """Parse `source` and store its DAG as the DAG processor does; the DAG's id."""
+        """Parse `source` and store its DAG; the DAG's id."""
+        self.folder.mkdir(exist_ok=True)
+        file = self.folder / "dags.py"
+        file.write_text(f"from airflow.sdk import DAG, dag, task, task_group, setup, teardown\n{source}")
+        dag_id: str = self.store(file, bundle=bundle, version=version).dag_id
+        return dag_id
+
+    def store(self, file: Path, *, bundle: str, version: str | None = None) -> Any:
+        """Parse a file with one DAG and store it as the DAG processor does; the DAG."""
         try:
             from airflow.dag_processing.dagbag import BundleDagBag, sync_bag_to_db
         except ImportError:
             from airflow.models.dagbag import BundleDagBag, sync_bag_to_db
-        self.folder.mkdir(exist_ok=True)
-        file = self.folder / "dags.py"
-        file.write_text(f"from airflow.sdk import DAG, dag, task, task_group, setup, teardown\n{source}")
-        bag = BundleDagBag(dag_folder=str(file), bundle_path=self.folder)
+        bag = BundleDagBag(dag_folder=str(file), bundle_path=file.parent)
         assert not bag.import_errors
         sync_bag_to_db(bag, bundle, version)
-        (dag_id,) = bag.dags
-        self.pause(dag_id, False)
-        return dag_id
+        (dag,) = bag.dags.values()
+        self.pause(dag.dag_id, False)
+        return dag
 
     def pause(self, dag_id: str, paused: bool = True) -> None:
         from airflow.models import DagModel
