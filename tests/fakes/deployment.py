@@ -45,6 +45,8 @@ class Deployment:
     events: dict[str, list[Json]] = field(default_factory=dict)
     refusals: dict[str, tuple[int, str]] = field(default_factory=dict)
     """`METHOD path` to (status, detail)"""
+    errors: dict[str, tuple[int, Json]] = field(default_factory=dict)
+    """`METHOD path` to (status, the whole answer)"""
     requests: list[Request] = field(default_factory=list)
 
     def __enter__(self) -> Deployment:
@@ -128,6 +130,8 @@ class _Handler(BaseHTTPRequestHandler):
             return 401, {"detail": "Not authenticated"}
         if refusal := self.world.refusals.get(f"{self.command} {path}"):
             return refusal[0], {"detail": refusal[1]}
+        if error := self.world.errors.get(f"{self.command} {path}"):
+            return error
         for method, pattern, route in _ROUTES:
             if method == self.command and (match := re.fullmatch(pattern, path)):
                 return route(self.world, match, query, body)
