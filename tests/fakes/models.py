@@ -14,7 +14,7 @@ USAGE = {"input_tokens": 1000, "output_tokens": 100, "cache_read_input_tokens": 
 _IDS = count(1)
 
 
-def call(name: str, **given: Any) -> dict[str, Any]:
+def call(name: str, /, **given: Any) -> dict[str, Any]:
     """A tool_use block with an id of its own."""
     return {"type": "tool_use", "id": f"call_{next(_IDS)}", "name": name, "input": given}
 

@@ -1,0 +1,212 @@
+"""A small deployment in memory for the loop: one failed run, one repository, one session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from airflow_agentfix.agent import loop
+from airflow_agentfix.agent.case import Case, Code
+from airflow_agentfix.agent.journal import Journal
+from airflow_agentfix.agent.skills import Skills
+from airflow_agentfix.code.gates import check
+from airflow_agentfix.code.import_check import ImportResult
+from airflow_agentfix.code.working_copy import WorkingCopy
+from airflow_agentfix.core import transcript
+from airflow_agentfix.core.incident import Incident, Repository, RunFacts, TaskFacts, TaskRef
+from airflow_agentfix.core.policy import Policy
+from airflow_agentfix.core.session import EventKind, Session, State
+from airflow_agentfix.errors import AirflowNotFound, BranchExists, NothingToCommit
+from airflow_agentfix.ports import Claim, Comparison, FixRequest, Model, OpenedFix, WaitRun
+from airflow_agentfix.redaction import redact
+from tests.fakes.incidents import REF, an_incident
+from tests.fakes.models import ScriptedModel, call, turn
+from tests.fakes.session_client import AT, MemorySessionClient
+
+BASE = "b" * 40
+TREE = {
+    "dags/shop_daily_revenue.py": "from airflow.sdk import dag\nfrom shop import revenue\n",
+    "dags/shop/revenue.py": "from shop import money\n\n\ndef total(row):\n    return money.to_euro(row)\n",
+    "dags/shop/money.py": "def to_euros(row):\n    return row / 100\n",
+    "tests/test_money.py": "def test_euros():\n    assert True\n",
+    "requirements.txt": "requests==2.32\n",
+}
+SHAPE: dict[str, Any] = {"tasks": {}, "groups": {}}
+LOG = ["starting", "reading orders", "password=hunter2secret9", *[f"row {n}" for n in range(4, 12)], "AttributeError: to_euro"]
+EDIT = {"path": "dags/shop/revenue.py", "old": "money.to_euro(row)", "new": "money.to_euros(row)"}
+CHAIN = [{"claim": "the helper was renamed", "cites": ["L12", "dags/shop/revenue.py:5"]}]
+
+
+@dataclass
+class MemoryAirflow:
+    """The part of ports.AirflowApi that a session in flight uses."""
+
+    run_state: str = "failed"
+    tasks: list[TaskFacts] = field(default_factory=list)
+    earlier: list[RunFacts] = field(default_factory=list)
+
+    def run(self, dag_id: str, run_id: str) -> RunFacts:
+        return RunFacts(dag_id, run_id, self.run_state)
+
+    def runs(self, dag_id: str, *, limit: int) -> list[RunFacts]:
+        return self.earlier[:limit]
+
+    def task_instances(self, dag_id: str, run_id: str) -> list[TaskFacts]:
+        return self.tasks
+
+    def task_instance(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> TaskFacts:
+        for task in self.tasks:
+            if (task.task_id, task.map_index) == (task_id, map_index):
+                return task
+        raise AirflowNotFound(f"No task instance {task_id!r} in {dag_id}/{run_id}.")
+
+    def end_rerun(self, *, green: bool) -> None:
+        """The cleared tasks ran again and ended."""
+        states = ("success", "success") if green else ("failed", "upstream_failed")
+        self.run_state = "success" if green else "failed"
+        self.tasks = [
+            TaskFacts("read_orders", -1, 1, "success", duration=3.0),
+            TaskFacts("sum_revenue", -1, 2, states[0], duration=1.5, end_date="2026-11-22T07:00:00Z"),
+            TaskFacts("publish_report", -1, 1, states[1]),
+        ]
+
+
+class MemoryHost:
+    """ports.CodeHost with branches in a dict; like the real ones it never moves a branch."""
+
+    def __init__(self) -> None:
+        self.branches: dict[str, FixRequest | None] = {"main": None}
+
+    def head(self, branch: str) -> str | None:
+        return _commit(branch) if branch in self.branches else None
+
+    def export(self, commit: str, into: Path) -> None:
+        for path, text in TREE.items():
+            (into / path).parent.mkdir(parents=True, exist_ok=True)
+            (into / path).write_text(text)
+
+    def compare(self, base: str, head: str) -> Comparison:
+        commit = {"sha": head, "author": "Kim", "date": "2026-11-21", "subject": "Rename to_euro"}
+        return Comparison((commit,), ("dags/shop/money.py",))
+
+    def open_fix(self, request: FixRequest) -> OpenedFix:
+        if not request.changes:
+            raise NothingToCommit("no changes")
+        known = self.branches.get(request.branch)
+        if request.branch in self.branches and (known is None or known.session_id != request.session_id):
+            raise BranchExists(f"{request.branch!r} exists.")
+        self.branches.setdefault(request.branch, request)
+        return OpenedFix(request.branch, _commit(request.branch), None, reused=known is not None)
+
+    def delete_branch(self, branch: str) -> None:
+        del self.branches[branch]
+
+    @property
+    def fixes(self) -> list[str]:
+        return [branch for branch in self.branches if branch.startswith("fix/")]
+
+
+def _commit(branch: str) -> str:
+    return (branch.encode().hex() * 2)[-40:]
+
+
+class World:
+    """Everything around one session. `work` lets a fresh worker take it, as after a crash or a wait."""
+
+    def __init__(self, folder: Path, *, policy: Policy | None = None, approve: str | None = "waived", **incident: Any) -> None:
+        self.folder = folder
+        self.airflow = MemoryAirflow(tasks=[TaskFacts("sum_revenue", -1, 1, "failed")])
+        self.host = MemoryHost()
+        session = Session(
+            "s1", REF.dag_id, REF.run_id, REF.task_id, -1, 1, State.OPEN, "rerun", "cli", created_at=AT, updated_at=AT
+        )
+        self.client = MemorySessionClient(session, policy=policy, approve=approve)
+        self.client.pin = lambda commit: setattr(self.airflow, "run_state", "queued")
+        self.incident = an_incident(**incident)
+        self.next_incident = self.incident
+        self.fix_import, self.base_import = ImportResult(SHAPE, None), ImportResult(SHAPE, None)
+        self.imports: list[str] = []
+        self.has_code = True
+        self.skills = Skills()
+        self.workers = 0
+        self.case: Case | None = None
+
+    def work(self, model: Model) -> WaitRun | Session:
+        """Claim the session on a worker that knows nothing of it, and run the loop."""
+        self.workers += 1
+        claim = self.client.claim("s1", worker=f"w{self.workers}")
+        journal = Journal(claim, self.client)
+        if not self.client.of(EventKind.INCIDENT):
+            journal.append((EventKind.INCIDENT, {**self.incident.to_json(), "repository": None, "base_commit": BASE}))
+        self.case = self._case(claim, journal)
+        return loop.run(loop.Work(self.case, model, journal))
+
+    def messages(self) -> list[dict[str, Any]]:
+        """What the model would be sent now."""
+        return transcript.messages(self.client.events)
+
+    def results(self, tool: str) -> list[Mapping[str, Any]]:
+        return [event.data for event in self.client.of(EventKind.RESULT) if event.data["tool"] == tool]
+
+    def _case(self, claim: Claim, journal: Journal) -> Case:
+        tree = self.folder / f"tree{self.workers}"
+        self.host.export(BASE, tree)
+        copy = WorkingCopy(tree, files=transcript.working_files(journal.events))
+        repository = Repository("/repo", "main", "dags")
+        code = Code(repository, BASE, copy, self.host, check, self._import_fix, self._import_base)
+        return Case(
+            session_id="s1",
+            lease=claim.lease,
+            incident=self.incident,
+            policy=Policy.from_json(claim.policy),
+            airflow=self.airflow,
+            client=self.client,
+            log=self._log,
+            task_history=lambda task_id: f"{task_id}: 3 runs, 3 green",
+            diagnose=self._diagnose,
+            redact=redact,
+            skills=self.skills,
+            code=code if self.has_code else None,
+        )
+
+    def _import_fix(self) -> ImportResult:
+        self.imports.append("fix")
+        return self.fix_import
+
+    def _import_base(self) -> ImportResult:
+        self.imports.append("base")
+        return self.base_import
+
+    def _log(self, ref: TaskRef) -> Iterator[tuple[int, str]]:
+        if ref.task_id == "gone":
+            raise AirflowNotFound(f"No log of {ref}.")
+        return iter(enumerate(LOG, 1))
+
+    def _diagnose(self, ref: TaskRef) -> Incident:
+        return replace(self.next_incident, ref=ref, text="L3\tstill broken")
+
+
+def story(*, outcome: str = "fixed") -> list[Any]:
+    """The turns of a session that goes well."""
+    return [
+        turn(call("read_log", grep="Error"), call("read_file", path="dags/shop/revenue.py")),
+        turn(call("change_files", edits=[EDIT])),
+        turn(call("open_fix", title="Call to_euros, the helper's new name", summary="to_euro was renamed.")),
+        turn(call("rerun")),
+        turn(report(outcome=outcome)),
+    ]
+
+
+def report(*, outcome: str = "reported", chain: Iterable[Mapping[str, Any]] = CHAIN, **more: Any) -> dict[str, Any]:
+    """A submit_report call."""
+    given = {"verdict": "code", "confidence": 0.9, "root_cause": "to_euro was renamed to to_euros.", "outcome": outcome}
+    return call("submit_report", **{**given, "causal_chain": list(chain), **more})
+
+
+def use(world: World, *calls: dict[str, Any]) -> list[Mapping[str, Any]]:
+    """Make the calls one after the other, then end; gives their results."""
+    world.work(ScriptedModel(*(turn(one) for one in calls), turn(report(outcome="gave_up"))))
+    by_call = {event.data["call_id"]: event.data for event in world.client.of(EventKind.RESULT)}
+    return [by_call[one["id"]] for one in calls if one["id"] in by_call]
