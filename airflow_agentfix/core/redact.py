@@ -39,8 +39,10 @@ def _mask_line(line: str) -> str:
 
 _KEY = (
     r"(?:[A-Za-z0-9_.\-]{0,60}?)"
-    r"(?:pass(?:word|wd|phrase)|pwd|secret(?:[_\-]?(?:key|access[_\-]?key|id))?|(?:api|access|account|private|signing|encryption|fernet|"
-    r"auth|master|shared|service|storage|subscription|license|webhook|app|application|client|consumer|hmac|jwt|session)[_\-]?key|"
+    r"(?:pass(?:word|wd|phrase)|pwd|secret(?:[_\-]?(?:key|access[_\-]?key|id))?|(?:api|access|account"
+    r"|private|signing|encryption|fernet|"
+    r"auth|master|shared|service|storage|subscription|license|webhook|app|application|client|consumer|hmac"
+    r"|jwt|session)[_\-]?key|"
     r"(?:[A-Za-z0-9]{1,20}[_\-])?token|credentials?|client[_\-]?secret|sas[_\-]?token|authkey|apikey|_auth)"
 )
 _NOT_BEFORE = r"(?<![A-Za-z0-9_.\-/])"
@@ -55,13 +57,15 @@ _BARE_VALUE = re.compile(
 )
 _FLAG = re.compile(r"(?<![\w-])(--?" + _KEY + r"|--pass|--pw)(\s+|=)([^\s\"'-][^\s\"']{2,})", re.IGNORECASE)
 _WORD = re.compile(
-    r"(?:none|null|true|false|str|int|bool|bytes|object|string|optional|any|required|missing|incorrect|invalid|expired|empty|unset|"
+    r"(?:none|null|true|false|str|int|bool|bytes|object|string|optional|any|required|missing|incorrect"
+    r"|invalid|expired|empty|unset|"
     r"wrong|default|changed|failed|denied|masked|redacted|hidden|not|is|was|the|for|and|used|authentication|rejected|unknown|"
     r"environment|sensitive|provided|refreshed)",
     re.IGNORECASE,
 )
 _NAME_OF_SECRET = re.compile(
-    r"(?:^|[_.])(?:pass(?:word|wd|phrase)?|pwd|secrets?|tokens?|keys?|creds?|credentials?|auth|conn(?:ection)?|env|environ|config|"
+    r"(?:^|[_.])(?:pass(?:word|wd|phrase)?|pwd|secrets?|tokens?|keys?|creds?|credentials?|auth"
+    r"|conn(?:ection)?|env|environ|config|"
     r"settings|getenv|variable|vault|value)(?:$|[_.])",
     re.IGNORECASE,
 )
@@ -110,25 +114,31 @@ _URL_PASSWORD = re.compile(
 )
 _URL_TOKEN = re.compile(r"(\bhttps?://)([A-Za-z0-9_\-]{20,255})(?=@[\w.\-]+)", re.IGNORECASE)
 _URL_QUERY = re.compile(
-    r"([?&;](?:sig|signature|x-amz-(?:signature|credential|security-token)|x-goog-(?:signature|credential)|awsaccesskeyid|code|key|"
-    r"access_token|id_token|refresh_token|[a-z_\-]{0,30}(?:token|secret|password|apikey|api_key|api-key))=)([^\s&\"'<>#;\\]{4,})",
+    r"([?&;](?:sig|signature|x-amz-(?:signature|credential|security-token)|x-goog-(?:signature|credential)"
+    r"|awsaccesskeyid|code|key|"
+    r"access_token|id_token|refresh_token|[a-z_\-]{0,30}(?:token|secret|password|apikey|api_key"
+    r"|api-key))=)([^\s&\"'<>#;\\]{4,})",
     re.IGNORECASE,
 )
 _AUTHORIZATION = re.compile(
-    r"(\b(?:proxy-)?authorization\\*[\"']?\s{0,2}[:=]\s{0,2}\\*[\"']?)((?:bearer|basic|token|digest|negotiate|aws4-hmac-sha256|apikey|"
-    r"splunk|key|genie\w*)\s+)?(?!(?:bearer|basic|token|digest)\b|[{$%<*])([^\s\"'\\,]{4,}(?:[^\n\"'\\]*(?=\bSignature=)Signature=\w+)?)",
+    r"(\b(?:proxy-)?authorization\\*[\"']?\s{0,2}[:=]\s{0,2}\\*[\"']?)((?:bearer|basic|token|digest"
+    r"|negotiate|aws4-hmac-sha256|apikey|"
+    r"splunk|key|genie\w*)\s+)?(?!(?:bearer|basic|token|digest)\b"
+    r"|[{$%<*])([^\s\"'\\,]{4,}(?:[^\n\"'\\]*(?=\bSignature=)Signature=\w+)?)",
     re.IGNORECASE,
 )
 _SCHEME_TOKEN = re.compile(r"(\b(?:bearer|basic)\s+)(?=[^\s\"']*[0-9A-Z=])([A-Za-z0-9_\-.~+/]{16,}=*)(?![\w.])", re.IGNORECASE)
 _HEADER = re.compile(
-    r"((?<![\w/\-])(?:x-[a-z\-]{0,40}(?:key|token|secret|auth)|set-cookie|cookie|private-token|dd-api-key)\\*[\"']?\s{0,2}:\s{0,2}\\*[\"']?)(?![{$%<*])([^\s\"'\\][^\n\"'\\]{3,})",
+    r"((?<![\w/\-])(?:x-[a-z\-]{0,40}(?:key|token|secret|auth)|set-cookie|cookie|private-token"
+    r"|dd-api-key)\\*[\"']?\s{0,2}:\s{0,2}\\*[\"']?)(?![{$%<*])([^\s\"'\\][^\n\"'\\]{3,})",
     re.IGNORECASE,
 )
 _USER_OPTION = re.compile(r"(\bcurl\b[^\n]{0,300}?\s(?:-u|--user)[\s=]+[\"']?[^\s:\"']{1,100}:)([^\s\"']{2,})")
 _CLIENT_PASSWORD = re.compile(r"(\b(?:mysql(?:dump)?|mysqladmin|sshpass)\b[^\n]{0,200}?\s-p\s?)(?![\s-])([^\s\"']{3,})")
 _JWT = re.compile(r"\beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]*){0,3}")
 _WEBHOOK = re.compile(
-    r"(\bhttps://(?:hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/|(?:\w+\.)?discord(?:app)?\.com/api/(?:v\d+/)?webhooks/|"
+    r"(\bhttps://(?:hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/"
+    r"|(?:\w+\.)?discord(?:app)?\.com/api/(?:v\d+/)?webhooks/|"
     r"[\w.\-]*(?:webhook\.office|logic\.azure|outlook\.office)\.com(?::\d+)?/[\w/]*?(?:webhookb?2?|workflows)/|"
     r"events\.pagerduty\.com/integration/|hooks\.zapier\.com/hooks/catch/|maker\.ifttt\.com/trigger/\w+/with/key/|"
     r"api\.telegram\.org/bot|hooks\.[\w.\-]+/services/))([^\s\"'<>\\),]{8,})",
@@ -139,17 +149,26 @@ _DSN = re.compile(r"(\bhttps://)([0-9a-f]{32}(?::[0-9a-f]{32})?)(?=@[\w.\-]*(?:s
 # Prefixes that vendors chose so that their tokens can be told from other text. Only those the library does not know.
 _PREFIXED = re.compile(
     r"(?<![A-Za-z0-9])(?:"
-    r"github_pat_[A-Za-z0-9_]{22,}|gh[pousr]_[A-Za-z0-9]{36,}|sk-(?:ant|proj|svcacct|or)-[A-Za-z0-9_\-]{16,}|sk-[A-Za-z0-9]{40,}|"
+    r"github_pat_[A-Za-z0-9_]{22,}|gh[pousr]_[A-Za-z0-9]{36,}|sk-(?:ant|proj|svcacct"
+    r"|or)-[A-Za-z0-9_\-]{16,}|sk-[A-Za-z0-9]{40,}|"
     r"AIza[A-Za-z0-9_\-]{35}|ya29\.[A-Za-z0-9_\-.]{20,}|GOCSPX-[A-Za-z0-9_\-]{20,}|1//0[A-Za-z0-9_\-]{30,}|"
     r"dapi[0-9a-f]{32}(?:-\d)?|dkea[0-9a-f]{32}|dose[0-9a-f]{32}|hf_[A-Za-z0-9]{30,}|hv[sbr]\.[A-Za-z0-9_\-]{24,}|"
-    r"[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_\-]{60,}|do[opr]_v1_[0-9a-f]{64}|shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}|dp\.(?:pt|st|ct|sa|scim|audit)\.[A-Za-z0-9.]{40,}|"
-    r"NR(?:AK|II|IQ|RA)-?[A-Za-z0-9\-_]{27,}|glsa_[A-Za-z0-9]{32}_[0-9a-f]{8}|glc_[A-Za-z0-9+/=]{32,}|glpat-[A-Za-z0-9_\-.]{20,}|"
-    r"lin_(?:api|oauth)_[A-Za-z0-9]{32,}|ntn_[A-Za-z0-9]{40,}|secret_[A-Za-z0-9]{43}|PMAK-[0-9a-f]{24}-[0-9a-f]{34}|pscale_(?:tkn|pw|oauth)_[A-Za-z0-9_\-.=]{32,}|"
-    r"ATATT3[A-Za-z0-9_\-=]{100,}|ATCTT3[A-Za-z0-9_\-=]{60,}|dckr_(?:pat|oat)_[A-Za-z0-9_\-]{24,}|npm_[A-Za-z0-9]{36}|rubygems_[0-9a-f]{48}|pypi-[A-Za-z0-9_\-]{50,}|"
-    r"[sp]k_(?:live|test)_[A-Za-z0-9]{16,}|rk_(?:live|test)_[A-Za-z0-9]{16,}|whsec_[A-Za-z0-9+/=]{24,}|xox[abeoprs](?:\.xox[bp])?-[A-Za-z0-9\-]{10,}|xapp-\d-[A-Za-z0-9\-]{20,}|"
-    r"AGE-SECRET-KEY-1[A-Z0-9]{58}|[sp]k\.eyJ[A-Za-z0-9_\-]{20,}\.[A-Za-z0-9_\-]{20,}|dbt[cu]_[A-Za-z0-9_\-]{30,}|pat[A-Za-z0-9]{14}\.[0-9a-f]{64}|"
-    r"EAA[A-Za-z]?[A-Za-z0-9]{80,}|sntry[su]_[A-Za-z0-9_+/=\-]{40,}|figd_[A-Za-z0-9_\-]{40,}|key-[0-9a-f]{32}|SG\.[A-Za-z0-9_\-]{16,}\.[A-Za-z0-9_\-]{16,}|"
-    r"tskey-[a-z]+-[A-Za-z0-9\-]{16,}|sl\.[A-Za-z0-9_\-]{120,}|ops_eyJ[A-Za-z0-9_\-=]{60,}|LTAI[A-Za-z0-9]{20}|(?:AKIA|ASIA)[0-9A-Z]{16}|"
+    r"[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_\-]{60,}|do[opr]_v1_[0-9a-f]{64}|shp(?:at|ca|pa"
+    r"|ss)_[0-9a-fA-F]{32}|dp\.(?:pt|st|ct|sa|scim|audit)\.[A-Za-z0-9.]{40,}|"
+    r"NR(?:AK|II|IQ|RA)-?[A-Za-z0-9\-_]{27,}|glsa_[A-Za-z0-9]{32}_[0-9a-f]{8}|glc_[A-Za-z0-9+/=]{32,}"
+    r"|glpat-[A-Za-z0-9_\-.]{20,}|"
+    r"lin_(?:api|oauth)_[A-Za-z0-9]{32,}|ntn_[A-Za-z0-9]{40,}|secret_[A-Za-z0-9]{43}"
+    r"|PMAK-[0-9a-f]{24}-[0-9a-f]{34}|pscale_(?:tkn|pw|oauth)_[A-Za-z0-9_\-.=]{32,}|"
+    r"ATATT3[A-Za-z0-9_\-=]{100,}|ATCTT3[A-Za-z0-9_\-=]{60,}|dckr_(?:pat|oat)_[A-Za-z0-9_\-]{24,}"
+    r"|npm_[A-Za-z0-9]{36}|rubygems_[0-9a-f]{48}|pypi-[A-Za-z0-9_\-]{50,}|"
+    r"[sp]k_(?:live|test)_[A-Za-z0-9]{16,}|rk_(?:live|test)_[A-Za-z0-9]{16,}|whsec_[A-Za-z0-9+/=]{24,}"
+    r"|xox[abeoprs](?:\.xox[bp])?-[A-Za-z0-9\-]{10,}|xapp-\d-[A-Za-z0-9\-]{20,}|"
+    r"AGE-SECRET-KEY-1[A-Z0-9]{58}|[sp]k\.eyJ[A-Za-z0-9_\-]{20,}\.[A-Za-z0-9_\-]{20,}"
+    r"|dbt[cu]_[A-Za-z0-9_\-]{30,}|pat[A-Za-z0-9]{14}\.[0-9a-f]{64}|"
+    r"EAA[A-Za-z]?[A-Za-z0-9]{80,}|sntry[su]_[A-Za-z0-9_+/=\-]{40,}|figd_[A-Za-z0-9_\-]{40,}"
+    r"|key-[0-9a-f]{32}|SG\.[A-Za-z0-9_\-]{16,}\.[A-Za-z0-9_\-]{16,}|"
+    r"tskey-[a-z]+-[A-Za-z0-9\-]{16,}|sl\.[A-Za-z0-9_\-]{120,}|ops_eyJ[A-Za-z0-9_\-=]{60,}"
+    r"|LTAI[A-Za-z0-9]{20}|(?:AKIA|ASIA)[0-9A-Z]{16}|"
     r"[A-Za-z0-9_~.\-]{3}[78]Q~[A-Za-z0-9_~.\-]{31,34}"
     r")(?![A-Za-z0-9])"
 )

@@ -1,0 +1,176 @@
+"""Log lines as a reader sees them, whatever wrote them: Airflow 3 events, Airflow 2 text, plain output.
+
+Invariant: line `n` is the n-th line of the log as served; one line may show as several rows (an event with a traceback),
+all numbered `n`. Memory is bounded: a row never holds more than `ROW_CHARS`, a line never more than `LINE_BYTES`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+LINE_BYTES = 4_000_000
+"""An event longer than this is not parsed; what is behind is cut, with a mark."""
+ROW_CHARS = 20_000
+
+_STAMP = re.compile(
+    r"^\[\d{4}-\d\d-\d\d[^\]]{8,24}\] (?:\{+(?P<source>[^}]*?)(?::\d+)?\}+ )?(?P<level>[A-Z]{4,8}) - "
+    r"|^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.\d]*(?:Z|[+-]\d\d:?\d\d)? \[(?P<level3>\w+) *\] "
+    r"|^\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[,.]\d+)?(?:Z|[+-]\d\d:?\d\d)? (?:\[?[\w.\-/]+\]? ?[-:"
+    r"|]? ?)?\[?(?P<level2>DEBUG|INFO|WARN|WARNING|ERROR|CRITICAL|FATAL)\]?[ :|-]+"
+    r"|^(?P<level4>DEBUG|INFO|WARNING|ERROR|CRITICAL):(?P<source2>[\w.]+):"
+)
+_SUBTASK = re.compile(r"^Job \d+: Subtask \S+ ")
+_DBT_STAMP = re.compile(r"^\d\d:\d\d:\d\d(?:\.\d+)?(?: \[(?P<level>\w+) *\] \[[^\]]*\]:)? {1,2}|^\d\d:\d\d:\d\d *$")
+_SOURCE3 = re.compile(r'(?:: )?source="?(?P<source>[^"\s]+)"?(?: loc="?[^"\s]+"?)?$|: source=(?P<bare>\S+) loc=\S+$')
+_TERMINAL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b.|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_BARE_COLOUR = re.compile(r"\[(?:\d{1,2};)*\d{1,2}m")
+_STANDARD_KEYS = frozenset(
+    [
+        "timestamp",
+        "level",
+        "event",
+        "logger",
+        "error_detail",
+        "dag_id",
+        "run_id",
+        "task_id",
+        "ti_id",
+        "try_number",
+        "map_index",
+        "filename",
+        "lineno",
+        "ti",
+        "exception",
+        "logical_date",
+        "process",
+        "func_name",
+        "chan",
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of text of one line. `source` is the logger or file that wrote it, `stamped` whether the line says so."""
+
+    number: int
+    text: str
+    level: str = ""
+    source: str = ""
+    stamped: bool = False
+    detail: tuple[dict[str, Any], ...] = field(default=(), compare=False)
+    """an event's `error_detail`, on the event's first row"""
+
+
+def read_lines(stream: IO[bytes]) -> Iterator[bytes]:
+    """The lines of a binary stream, cut at `LINE_BYTES`: a line of a gigabyte is never held whole."""
+    while line := stream.readline(LINE_BYTES):
+        yield line
+        while len(line) >= LINE_BYTES and not line.endswith(b"\n"):
+            line = stream.readline(LINE_BYTES)
+
+
+def numbered(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+    """The log's lines with their numbers; one JSON object `{"content": [...]}` counts as the lines it holds."""
+    number = 0
+    for line in lines:
+        if number == 0 and line.startswith((b'{"content"', b'{ "content"')):
+            for inner in _unpacked(line):
+                number += 1
+                yield number, inner
+            continue
+        number += 1
+        yield number, line
+
+
+def rows(number: int, raw: bytes) -> list[Row]:
+    """The rows a line shows as; never empty."""
+    if raw[:1] == b"{" and (event := _event(raw)) is not None:
+        return _event_rows(number, event)
+    return _text_rows(number, decode(raw))
+
+
+def decode(raw: bytes) -> str:
+    """Text without terminal codes; each line in the encoding it seems to have; of a progress bar, its last state."""
+    if len(raw) > 4 * ROW_CHARS:
+        raw = raw[: 3 * ROW_CHARS] + b" ... %d bytes of this line left out ... " % (len(raw) - 4 * ROW_CHARS) + raw[-ROW_CHARS:]
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        text = raw.decode("cp1252", "replace") if b"\xc3" not in raw else raw.decode("utf-8", "replace")
+    return clean(text)
+
+
+def clean(text: str) -> str:
+    text = text.rstrip("\r\n")
+    if "\r" in text:
+        text = next((part for part in reversed(text.split("\r")) if part.strip()), "")
+    if "\x1b" in text or not text.isprintable():
+        text = _TERMINAL.sub("", text)
+    return _BARE_COLOUR.sub("", text) if "m" in text and "[" in text else text
+
+
+def _unpacked(line: bytes) -> Iterator[bytes]:
+    try:
+        content = json.loads(line)["content"]
+    except (ValueError, KeyError, TypeError):
+        yield line
+        return
+    for item in content if isinstance(content, list) else [content]:
+        if isinstance(item, dict):
+            yield json.dumps(item).encode()
+        else:
+            parts = item[1:] if isinstance(item, list) and len(item) > 1 else [item]
+            for part in parts:
+                yield from str(part).encode().splitlines()
+
+
+def _event(raw: bytes) -> dict[str, Any] | None:
+    try:
+        event = json.loads(raw)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and "event" in event else None
+
+
+def _event_rows(number: int, event: dict[str, Any]) -> list[Row]:
+    level, source = str(event.get("level", "")).lower(), str(event.get("logger", ""))
+    detail = event.get("error_detail")
+    details = tuple(item for item in detail if isinstance(item, dict)) if isinstance(detail, list) else ()
+    texts = [clean(part) for part in str(event["event"]).split("\n")] or [""]
+    extras = [
+        f"{key}={value}" for key, value in event.items() if key not in _STANDARD_KEYS and not isinstance(value, dict | list)
+    ]
+    if extras:
+        texts[0] = f"{texts[0]} {' '.join(extras)}"
+    if not details and isinstance(event.get("exception"), str):
+        texts += [clean(part) for part in event["exception"].split("\n")]
+    first = Row(number, _row_text(texts[0]), level, source, stamped=True, detail=details)
+    return [first, *(Row(number, _row_text(text), level, source) for text in texts[1:])]
+
+
+def _row_text(text: str) -> str:
+    stamp = _DBT_STAMP.match(text)
+    text = text[stamp.end() :] if stamp else text
+    return text if len(text) <= ROW_CHARS else text[: ROW_CHARS // 2] + " … " + text[-ROW_CHARS // 2 :]
+
+
+def _text_rows(number: int, text: str) -> list[Row]:
+    stamp = _STAMP.match(text)
+    if stamp is None:
+        dbt = _DBT_STAMP.match(text)
+        level = (dbt["level"] or "").lower() if dbt else ""
+        return [Row(number, text[dbt.end() :] if dbt else text, level, "dbt" if dbt else "", stamped=bool(dbt and dbt["level"]))]
+    level = next(filter(None, stamp.group("level", "level2", "level3", "level4")), "").lower()
+    source = stamp["source"] or stamp["source2"] or ""
+    body = _SUBTASK.sub("", text[stamp.end() :])
+    inner = _STAMP.match(body)
+    if inner is not None and inner["source"]:
+        return _text_rows(number, body)
+    if not source and (tail := _SOURCE3.search(body)):
+        source, body = tail["source"] or tail["bare"] or "", body[: tail.start()]
+    return [Row(number, _row_text(body), level, source, stamped=True)]

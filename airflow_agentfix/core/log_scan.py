@@ -1,0 +1,340 @@
+"""One pass over a log: what may be the cause, where the task ended. Memory is bounded whatever the size.
+
+`relevant` drops, at the speed of a byte search, what cannot matter; `Scan` reads the rest closely. A traceback or an error
+anywhere is kept with the lines around it; lines without a sign are kept only near the end of the task.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+
+from airflow_agentfix.core import log_signs as signs
+from airflow_agentfix.core.log_lines import Row, rows
+from airflow_agentfix.core.tracebacks import TRACEBACK, Link, TracebackText, from_detail, names_exception
+
+BATCH_LINES = 2048
+BATCH_BYTES = 2_000_000
+HELD_BATCHES = 2
+WINDOWS_PER_BATCH = 12
+WINDOW = (4, 90)
+AFTER_END = 400
+KEPT_LINE = 16_000
+BLOCK_ROWS = 160
+
+Numbered = tuple[int, bytes]
+
+
+# --- the fast part ---------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Totals:
+    lines: int = 0
+    bytes: int = 0
+
+
+def relevant(lines: Iterable[Numbered], totals: Totals) -> Iterator[Numbered]:
+    """The lines worth reading closely, in order."""
+    held: deque[list[Numbered]] = deque()
+    through = 0
+    for batch in _batches(lines, totals):
+        blob = b"".join([raw for _, raw in batch])
+        if any(end in blob for end in signs.ENDS):
+            while held:
+                yield from held.popleft()
+            yield from batch
+            through = batch[-1][0] + AFTER_END
+            continue
+        if batch[0][0] <= through:
+            yield from batch
+            continue
+        held.append(batch)
+        if len(held) > HELD_BATCHES:
+            yield from _windows(held.popleft())
+    for batch in held:
+        yield from batch
+
+
+def _batches(lines: Iterable[Numbered], totals: Totals) -> Iterator[list[Numbered]]:
+    source = iter(lines)
+    while batch := list(islice(source, BATCH_LINES)):
+        size = sum([len(raw) for _, raw in batch])
+        totals.lines, totals.bytes = batch[-1][0], totals.bytes + size
+        if size > BATCH_BYTES:
+            batch = [(number, raw if len(raw) <= KEPT_LINE * 4 else _cut(raw)) for number, raw in batch]
+        yield batch
+
+
+def _cut(raw: bytes) -> bytes:
+    if raw[:1] == b"{" and len(raw) < 4_000_000 and b'"error_detail"' in raw:
+        return raw
+    mark = b" ... %d bytes of this line left out ... " % (len(raw) - 3 * KEPT_LINE)
+    return raw[: 2 * KEPT_LINE] + mark + raw[-KEPT_LINE:]
+
+
+def _windows(batch: list[Numbered]) -> Iterator[Numbered]:
+    blob = b"".join([raw for _, raw in batch])
+    if not any(sign in blob for sign in signs.STRONG):
+        return
+    hits = [i for i, (_, raw) in enumerate(batch) if any(sign in raw for sign in signs.STRONG)]
+    if len(hits) > WINDOWS_PER_BATCH:
+        hits = hits[: WINDOWS_PER_BATCH // 2] + hits[-WINDOWS_PER_BATCH // 2 :]
+    shown = -1
+    for hit in hits:
+        first, last = max(shown + 1, hit - WINDOW[0]), min(len(batch), hit + WINDOW[1])
+        yield from batch[first:last]
+        shown = max(shown, last - 1)
+
+
+# --- the close part --------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Candidate:
+    """A line or traceback that may state the cause."""
+
+    number: int
+    weight: int
+    row: Row
+    rows: list[tuple[int, str]]
+    before: tuple[tuple[int, str], ...] = ()
+    chain: list[Link] = field(default_factory=list)
+    states: int = 0
+    """index in `rows` of the row that states the cause"""
+    killed: bool = False
+
+    @property
+    def line(self) -> str:
+        return self.rows[self.states][1].strip()
+
+    @property
+    def last(self) -> int:
+        return self.rows[-1][0]
+
+
+@dataclass
+class End:
+    """The line that ended the task, and the exception it carries, if any."""
+
+    number: int
+    text: str
+    failure: Candidate | None = None
+
+
+class Scan:
+    """Reads rows and remembers candidates; the state of one pass."""
+
+    def __init__(self) -> None:
+        self.candidates: deque[Candidate] = deque(maxlen=400)
+        self.head: list[tuple[int, str]] = []
+        self.tail: deque[tuple[int, str]] = deque(maxlen=40)
+        self.end: End | None = None
+        self.command: tuple[int, str, str] | None = None
+        """(line, text, source) of `Command exited with return code`"""
+        self.output: deque[tuple[int, str]] = deque(maxlen=12)
+        """the last rows of the command's output, as they stood when it ended"""
+        self._open: tuple[Candidate, TracebackText, bool] | None = None
+        self._awaits: Candidate | None = None
+        self._watched: list[Candidate] = []
+        self._recent: deque[Row] = deque(maxlen=16)
+
+    def feed(self, number: int, raw: bytes) -> None:
+        for row in rows(number, raw):
+            self._take(row)
+
+    def finish(self) -> None:
+        self._close()
+
+    def _take(self, row: Row) -> None:
+        if self._open is not None and self._continues(row):
+            return
+        self._remember(row)
+        if self._marks(row):
+            return
+        if self.end is not None and not self._belongs_to_end(row):
+            return
+        self._watch(row)
+        if row.detail:
+            self._add_detail(row)
+        elif TRACEBACK in row.text:
+            self._open_traceback(row)
+        elif not self._told(row):
+            self._weigh(row)
+
+    def _remember(self, row: Row) -> None:
+        shown = (row.number, row.text)
+        if len(self.head) < 4:
+            self.head.append(shown)
+        self.tail.append(shown)
+
+    # -- ends --
+
+    def _marks(self, row: Row) -> bool:
+        text = row.text
+        if self.end is not None and signs.STARTS.match(text):
+            self.__init__()  # type: ignore[misc]  # another try in the same log: what was before it is its past
+            return True
+        if signs.COMMAND_ENDED.match(text) and self.end is None:
+            self.command = (row.number, text, row.source)
+            self.output = deque(((r.number, r.text) for r in self._recent if r.text.strip()), maxlen=12)
+            return False
+        failed_here = signs.FAILED_HERE.match(text) or self._is_old_failure(row)
+        if failed_here and (self.end is None or (self.end.failure is None and self.end.number == row.number)):
+            self._fail(row)
+            return True
+        if self.end is None and signs.ENDED.match(text):
+            self.end = End(row.number, text)
+            if signs.KILLED.search(text):
+                self.end.failure = self._candidate(row, signs.KILL_WEIGHT, killed=True)
+            return True
+        self._recent.append(row)
+        return False
+
+    def _is_old_failure(self, row: Row) -> bool:
+        # Airflow before 2.2 logs the exception's text itself, from taskinstance.py
+        return (
+            row.level == "error" and row.source in ("taskinstance.py", "models.py", "__init__.py") and "callback" not in row.text
+        )
+
+    def _fail(self, row: Row) -> None:
+        self.end = End(row.number, row.text)
+        if row.detail:
+            self.end.failure = self._from_detail(row)
+
+    def _belongs_to_end(self, row: Row) -> bool:
+        """Only the unstamped rows right after the ending line tell its exception."""
+        return self.end is not None and self.end.failure is None and not row.stamped and row.number - self.end.number < 4
+
+    # -- candidates --
+
+    def _candidate(self, row: Row, weight: int, *, killed: bool = False) -> Candidate:
+        before = tuple((r.number, r.text) for r in list(self._recent)[-10:] if r.number < row.number)
+        return Candidate(row.number, weight, row, [(row.number, row.text)], before, killed=killed)
+
+    def _add(self, candidate: Candidate) -> None:
+        if self.end is not None:
+            self.end.failure = candidate
+            return
+        self.candidates.append(candidate)
+        self._watched = [c for c in self._watched if candidate.number - c.last < 4] + [candidate]
+
+    def _add_detail(self, row: Row) -> None:
+        self._add(self._from_detail(row))
+
+    def _from_detail(self, row: Row) -> Candidate:
+        chain = from_detail(row.detail)
+        weight = 70 + signs.LEVEL_CHANGE.get(row.level, 0) + (signs.HANDLED_CHANGE if signs.HANDLED.search(row.text) else 0)
+        candidate = self._candidate(row, weight)
+        candidate.chain = chain
+        candidate.rows = [(row.number, row.text), *((row.number, text) for text in detail_rows(chain))]
+        return candidate
+
+    def _open_traceback(self, row: Row) -> None:
+        previous = self._recent[-2] if len(self._recent) > 1 else None
+        weight = signs.TRACEBACK_WEIGHT
+        introduced = previous is not None and not row.stamped and previous.number >= row.number - 1
+        if introduced and previous is not None and self.end is None:
+            weight += signs.LEVEL_CHANGE.get(previous.level, 0)
+            if signs.HANDLED.search(previous.text):
+                weight += signs.HANDLED_CHANGE
+        candidate = self._candidate(row, weight)
+        self._open = (candidate, TracebackText(row.text), not row.stamped)
+
+    def _continues(self, row: Row) -> bool:
+        candidate, text, loose = self._open  # type: ignore[misc]  # only called while one is open
+        foreign = row.stamped and (loose or row.source != candidate.row.source)
+        if not foreign and text.take(row.text, loose=loose):
+            if len(candidate.rows) < BLOCK_ROWS:
+                candidate.rows.append((row.number, row.text))
+            else:
+                candidate.rows[-1] = (row.number, row.text)
+            return True
+        self._close()
+        return False
+
+    def _close(self) -> None:
+        if self._open is None:
+            return
+        candidate, text, _ = self._open
+        self._open = None
+        candidate.chain = text.chain()
+        while len(candidate.rows) > 1 and not candidate.rows[-1][1].strip():
+            candidate.rows.pop()
+        if candidate.chain:
+            self._add(candidate)
+
+    def _told(self, row: Row) -> bool:
+        """A header (`Database Error in model x`) is told by the rows that follow it."""
+        waiting = self._awaits
+        if waiting is None:
+            return False
+        text = row.text.strip()
+        if not text and waiting.states == 0:
+            return True
+        told_enough = len(waiting.rows) > 14 or row.number - waiting.number > 30 or not text
+        if told_enough or text.lower().startswith("compiled code at") or (waiting.states and not row.text.startswith(" ")):
+            self._awaits = None
+            return False
+        if signs.DBT_HEADER.match(row.text):
+            waiting.rows.append((row.number, row.text))
+            return True
+        waiting.rows.append((row.number, row.text))
+        waiting.states = waiting.states or len(waiting.rows) - 1
+        return True
+
+    def _weigh(self, row: Row) -> None:
+        if self.end is not None:
+            self._headline_first(row)
+            return
+        if signs.DBT_HEADER.match(row.text):
+            self._awaits = self._candidate(row, 90 + signs.LEVEL_CHANGE.get(row.level, 0))
+            self._add(self._awaits)
+            return
+        weight = signs.weigh(row.text, row.level)
+        if weight > 0:
+            self._add(self._candidate(row, weight, killed=bool(signs.KILLED.search(row.text))))
+
+    def _headline_first(self, row: Row) -> None:
+        """Airflow 3's text form: `Type: message`, then `File "x", line 3 in f`."""
+        match = names_exception(row.text.strip(), strict=False)
+        if match and self.end is not None:
+            candidate = self._candidate(row, 80)
+            candidate.chain = [Link(match["type"], match["message"] or "")]
+            self.end.failure = candidate
+
+    def _watch(self, row: Row) -> None:
+        """What is followed at once by a success was no cause."""
+        if self._watched and signs.RECOVERED.search(row.text.encode()):
+            for candidate in self._watched:
+                if 0 < row.number - candidate.last < 3 and row.number != candidate.number:
+                    candidate.weight += signs.HANDLED_CHANGE
+            self._watched = []
+
+
+def detail_rows(chain: list[Link]) -> list[str]:
+    """An event's exception chain as a traceback, outermost first, libraries' frames folded."""
+    out: list[str] = []
+    for depth, link in enumerate(chain):
+        if depth:
+            out.append("caused by:" if link.explicit else "while handling:")
+        out += _frame_rows(link)
+        first, *more = link.message.strip("\n").split("\n") or [""]
+        out += [f"{link.type}: {first}" if first else link.type, *more, *(f"note: {note}" for note in link.notes)]
+    return out
+
+
+def _frame_rows(link: Link) -> list[str]:
+    out: list[str] = []
+    folded = 0
+    for i, frame in enumerate(link.frames):
+        if not frame.user and i < len(link.frames) - 1:
+            folded += 1
+            continue
+        if folded:
+            out.append(f"  ({folded} library frames)")
+            folded = 0
+        out.append(f'  File "{frame.file}", line {frame.line}, in {frame.function}')
+    return out

@@ -1,0 +1,161 @@
+"""What lines of a log give away: which may state a cause, which end a task, which say that an error was handled. Data only.
+
+Weights order candidates against each other; they mean nothing outside `core.logs`.
+"""
+
+from __future__ import annotations
+
+import re
+
+STRONG = (
+    b"Traceback (most recent",
+    b'"error_detail"',
+    b"Caused by: ",
+    b"rror: ",
+    b"xception: ",
+    b"ERROR:",
+    b"FATAL",
+    b"Killed",
+    b"SIGKILL",
+    b"OOM",
+    b"ut of memory",
+    b" Error in ",
+    b"Failure in test",
+    b"exit code 137",
+    b"CRITICAL",
+    b'"critical"',
+    b"panic:",
+    b"fatal:",
+)
+"""Bytes worth a look wherever they stand in a log; everything else only counts near its end."""
+ENDS = (
+    b"Task failed with exception",
+    b"Marking task as",
+    b"Process terminated by signal",
+    b"Task exited with return code",
+    b"Command exited with return code",
+    b"Task killed!",
+    b"Failed to execute job",
+    b"Task exited",
+    b"Starting attempt",
+)
+"""Bytes of the lines that end (or restart) a task: what stands before them is looked at closely."""
+
+# --- where a task ends -----------------------------------------------------------------------------------------------
+
+FAILED_HERE = re.compile(r"^Task failed with exception|^Task failed due to|^Task exited\b.*exit_code|^Top level error")
+"""The event that carries the task's own exception."""
+ENDED = re.compile(
+    r"^(?:Immediate failure requested\. )?Marking task as (?:FAILED|UP_FOR_RETRY|SKIPPED)"
+    r"|^Failed to execute job \d+|^Task exited with return code (?!0\b)"
+    r"|^Process terminated by signal|^Task killed!|^Process exited abnormally|^Task is not able to be run"
+)
+COMMAND_ENDED = re.compile(r"^Command exited with return code (?!0\b)-?\d+")
+STARTS = re.compile(r"^Starting attempt \d+ of \d+")
+
+# --- deaths without an exception -------------------------------------------------------------------------------------
+
+KILLED = re.compile(
+    r"Negsignal\.SIG\w+|return code -(?:9|15|6|11)\b|exit(?:ed)?(?: with)?[ _](?:code|status)[ =:]*(?:137"
+    r"|139|143|-9)\b|SIGKILL|OOM ?-?[Kk]ill\w*|oom-kill|\bOut of memory\b"
+    r"|^Process terminated by signal|^(?:\S+: line \d+:\s+\d+ )?Killed\b|zombie|heartbeat timeout"
+    r"|[Tt]ask received SIGTERM|Received SIGTERM"
+    r"|externally set to|Segmentation fault|Task killed!|Container killed|[Ee]xit code(?: is)?:? (?:137"
+    r"|143)\b|exceed(?:ed|ing) (?:physical )?memory limits?"
+    r"|Detected (?:as )?zombie|heartbeat.{0,60}(?:timed? ?out|not found|running elsewhere)"
+    r"|server indicated the task shouldn't be running"
+)
+
+# --- lines that may state the cause ----------------------------------------------------------------------------------
+
+DBT_HEADER = re.compile(
+    r"^\s*(?:\S+ )?(?:(?:Database|Compilation|Runtime|Parsing|Dependency|Validation|Schema|Contract"
+    r"|Internal|Profile|Project|Env Var Missing|Undefined\w*) Error\b(?! *:).*"
+    r"|Failure in (?:unit )?test .*|Encountered an error:)\s*$"
+)
+"""The next line says what it is."""
+
+_RULES: tuple[tuple[int, str], ...] = (
+    (84, r"^\s*Caused by: [\w.$]+(?::|$)"),
+    (82, r"^Exception in thread \"[^\"]*\" [\w.$]+"),
+    (80, r"^(?:psql|[\w./-]+\.sql)\b.*\b(?:ERROR|FATAL|error):"),
+    (
+        78,
+        r"^(?:/\S+|bash|sh|zsh|env|python\d?|\S+\.sh): (?:line \d+: )?.*(?:command not found"
+        r"|No such file or directory|[Pp]ermission denied|not found|can't open file|syntax error)",
+    ),
+    (
+        76,
+        r"^(?:\[[\w ]+\] )?(?:[\w./-]+: )?(?:[Ff]atal(?: error)?|FATAL|[Pp]anic|PANIC|Error|error|ERROR"
+        r"|E)(?:\[\w+\])?:\s+\S",
+    ),
+    (
+        76,
+        r"^(?:curl|wget|ssh|scp|rsync|git|aws|gcloud|gsutil|bq|kubectl|docker|terraform|npm|pip"
+        r"|java)\b(?: ERR!)?[: (].*(?:rror|ail|denied|refused|could not|not found|resolve)",
+    ),
+    (74, r"^An error occurred \(\w+\) when calling|^ORA-\d{5}|^Msg \d+, Level \d+|^SQLSTATE|^\d{6} \(\w{5}\):"),
+    (72, r"^(?:[A-Za-z_][\w$]*\.)*[A-Za-z_]\w*(?:Error|Exception|Failure|Timeout)(?:: |$)"),
+    (66, r"^(?:\d\d/\d\d/\d\d \d\d:\d\d:\d\d |\[?\d{4}-\d\d-\d\d\S* ?\S*\]? )?\[?(?:ERROR|FATAL|SEVERE)\]? \S"),
+    (50, r"^(?:\d+ of \d+ )(?:ERROR|FAIL \d+)\b"),
+    (44, r"(?:ERROR|Error|error)\b[: ]|Exception: "),
+    (
+        36,
+        r"\b(?:[Cc]ould not|[Cc]annot|[Ff]ailed to|[Uu]nable to|[Dd]enied|refused|timed out|[Nn]ot found"
+        r"|does not exist|[Ii]nvalid)\b",
+    ),
+    (24, r"\b(?:[Ff]ailed|FAILED|[Ff]ailure)\b"),
+)
+RULES = tuple((weight, re.compile(pattern)) for weight, pattern in _RULES)
+
+TRACEBACK_WEIGHT = 80
+KILL_WEIGHT = 77
+LEVEL_WEIGHT = {"error": 60, "critical": 64, "fatal": 64}
+LEVEL_CHANGE = {"warning": -30, "warn": -30, "debug": -36}
+HANDLED_CHANGE = -60
+OUTPUT_BONUS = 20
+"""for a line of the output of the very command whose failure ended the task"""
+
+NOISE = re.compile(
+    r"\berrors?(?:_\w+)?[=:] ?(?:0|1|none|ignore)\b|\b0 (?:errors|failed|failures)|\bno errors?\b"
+    r"|error_limit|on_error|raise_on_error|fail_fast|errors_seen"
+    r"|(?:ERROR|FAIL|FAILED|failed|failcnt)=0\b|error[-_ ]rate|on_failure_callback|_error_events"
+    r"|exceptions?/dt=|failed_payments|exceptions_audit|error_topic"
+    r"|^(?:Running|Executing|Exporting|Running command)\b.{0,20}[:\[(<]|^Copied s3|^query: |^Done\. PASS"
+    r"|^Completed with \d+ error|already registered by provider|emitting FAIL event"
+    r"|memory rss=|^Filling up the DagBag|^DAG bundles loaded|[Dd]eprecat\w+Warning|FutureWarning"
+    r"|ResourceWarning|UserWarning|SettingWithCopy"
+)
+WRAPS = re.compile(
+    r"returned (?:a )?non-?zero|^make(?:\[\d+\])?: \*\*\*|npm ERR! (?:code|errno|A complete log)"
+    r"|exit(?:ed)?(?: with)? (?:code|status)|^Command exited"
+    r"|^subprocess\.CalledProcessError|^(?:ERROR|Error): (?:process|command|step) .*failed"
+)
+HANDLED = re.compile(
+    r"will retry|[Rr]etry(?:ing)?\b|re-?queued|attempt \d+\)|\bnon-?fatal\b|ignor(?:ed|ing)"
+    r"|default applied|quarantin|\bhandled\b|skipp(?:ed|ing)\b.*(?:row|record|file)"
+    r"|fall(?:ing|s)? ?back|continuing|refreshed on|preempted|Resubmitting|leaving it for"
+    r"|[Ff]ailed to resolve template field|may retry|\bharmless\b|\bexpected\b.*error|cache miss|transient"
+)
+RECOVERED = re.compile(
+    rb"(?:\bok\b|OK|succeeded|success|recovered|continuing|rebuilt|default applied|lock acquired|handled"
+    rb"|re-?queued|refreshed)(?! ?[=:] ?(?:0|[Ff]alse))"
+)
+
+
+def weigh(text: str, level: str) -> int:
+    """How likely this line states a cause; 0 for no."""
+    if NOISE.search(text) and not text.startswith(("Traceback", "ERROR")):
+        return 0
+    weight = LEVEL_WEIGHT.get(level, 0)
+    for found, pattern in RULES:
+        if found > weight and pattern.search(text):
+            weight = found
+            break
+    if weight and WRAPS.search(text):
+        weight = min(weight, 30)
+    if KILLED.search(text):
+        weight = max(weight, KILL_WEIGHT)
+    if not weight:
+        return 0
+    return weight + LEVEL_CHANGE.get(level, 0) + (HANDLED_CHANGE if HANDLED.search(text) else 0)
