@@ -214,7 +214,9 @@ def test_wrong_usage_exits_with_2(agentfix: Shell, arguments: list[str]):
 # --- without Airflow
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["redact", "-"], ["logs", "--help"], ["sessions"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["redact", "-"], ["logs", "distill", "-"], ["logs", "verdict", "-"], ["sessions"]], ids=" ".join
+)
 def test_airflow_is_not_imported_by_what_does_not_need_it(agentfix: Shell, arguments: list[str]):
     code = (
         "import sys, airflow_agentfix.cli as c\n"
@@ -224,7 +226,7 @@ def test_airflow_is_not_imported_by_what_does_not_need_it(agentfix: Shell, argum
         "sys.exit('airflow' in sys.modules)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], env=agentfix.environ, input="", capture_output=True, text=True, check=False
+        [sys.executable, "-c", code], env=agentfix.environ, input=LOG, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
 
@@ -240,6 +242,43 @@ def test_help_comes_in_half_a_second(agentfix: Shell):
 
 def test_help_documents_the_exit_codes(agentfix: Shell):
     assert "Exit codes: 0 done · 1 an error" in agentfix("--help").out
+
+
+LOG = """[2026-11-22] INFO - start
+Traceback (most recent call last):
+  File "/opt/dags/orders.py", line 7, in load
+    total(amont)
+NameError: name 'amont' is not defined. Did you mean: 'amount'?
+password=hunter2secret
+"""
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    path = tmp_path / "task.log"
+    path.write_text(LOG)
+    return path
+
+
+def test_logs_distill_prints_the_cause_with_line_numbers_and_without_secrets(agentfix: Shell, log: Path):
+    done = agentfix("logs", "distill", str(log))
+    assert done.code == 0
+    assert "L5\tNameError: name 'amont' is not defined." in done.out
+    assert "hunter2secret" not in done.out
+
+
+def test_logs_print_one_json_object_a_line_for_each_file(agentfix: Shell, log: Path):
+    distilled = [
+        json.loads(line) for line in agentfix("logs", "distill", "--json", "--budget", "600", str(log), str(log)).out.splitlines()
+    ]
+    judged = [json.loads(line) for line in agentfix("logs", "verdict", "--json", str(log), str(log)).out.splitlines()]
+    assert [one["file"] for one in distilled] == [str(log), str(log)]
+    assert max(len(one["text"]) for one in distilled) <= 600
+    assert {(one["verdict"], one["root_cause"][:9]) for one in judged} == {("code", "NameError")}
+
+
+def test_logs_are_read_from_standard_input(agentfix: Shell):
+    assert "NameError" in agentfix("logs", "verdict", "-", stdin=LOG).out
 
 
 def test_redact_masks_secrets_and_keeps_the_rest(agentfix: Shell, tmp_path: Path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
@@ -45,7 +45,7 @@ def context(
     wanted = here.named(dag, run, task, map_index=map_index, try_number=try_)
     api = RestAirflowApi(here.http())
     ref = resolve_ref(api, wanted.dag_id, wanted.run_id, wanted.task_id, map_index=wanted.map_index, try_number=wanted.try_number)
-    incident = collect(ref, api=api, budget=budget or here.settings().evidence_chars)
+    incident = collect(ref, api=api, budget_chars=budget or here.settings().evidence_chars)
     print_json(incident.to_json()) if as_json else typer.echo(incident.text)
 
 
@@ -87,6 +87,7 @@ def verdict(files: Files, as_json: AsJson = False) -> None:
         with _lines(file) as lines:
             cause = distilled(lines).cause
         told = judge(cause)
+        told = replace(told, reason=redacted(told.reason), owner_action=told.owner_action and redacted(told.owner_action))
         line = redacted(cause.line)
         if as_json:
             print_line({"file": str(file), **asdict(told), "root_cause": line})
