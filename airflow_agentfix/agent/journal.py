@@ -8,6 +8,7 @@ from typing import Any
 from airflow_agentfix.agent.case import Ending, NewEvent
 from airflow_agentfix.core import transcript
 from airflow_agentfix.core.session import Event, EventKind, Session
+from airflow_agentfix.errors import InvalidTransition
 from airflow_agentfix.ports import Claim, SessionClient, WaitRun
 
 
@@ -45,8 +46,12 @@ class Journal:
         return any(event.data["call_id"] == call_id for event in transcript.of_kind(self.events, EventKind.INTENT))
 
     def park(self, wait: WaitRun) -> WaitRun:
-        """Give the lease back until the run has ended."""
-        self._client.park(self.session.id, lease=self.lease, wait=wait)
+        """Give the lease back until the run has ended. Raises Stopped if someone stopped the session meanwhile."""
+        try:
+            self._client.park(self.session.id, lease=self.lease, wait=wait)
+        except InvalidTransition:
+            self.append()  # brings the stop that the refusal is about
+            raise
         return wait
 
     def finish(self, end: Ending) -> Session:

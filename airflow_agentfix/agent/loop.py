@@ -18,7 +18,7 @@ from airflow_agentfix.agent.toolbox import EFFECTS, use_tool
 from airflow_agentfix.agent.tools import TOOLS
 from airflow_agentfix.core import transcript
 from airflow_agentfix.core.budget import exceeded, usage_of
-from airflow_agentfix.core.session import EventKind, Outcome, Session
+from airflow_agentfix.core.session import EventKind, Outcome, Session, State
 from airflow_agentfix.core.transcript import Call
 from airflow_agentfix.errors import (
     AirflowError,
@@ -51,11 +51,15 @@ class Work:
 
 
 def run(work: Work) -> WaitRun | Session:
-    """Step until the session waits (it is parked then) or ends."""
+    """Step until the session waits (it is parked then) or ends. One that is done already is given back."""
+    if work.journal.session.state is State.DONE:
+        return work.journal.session
     try:
         work.journal.heed_stop()
         while (end := step(work)) is None:
             pass
+        if isinstance(end, WaitRun):
+            return work.journal.park(end)
     except Stopped as stop:
         end = _ending(work, Outcome.STOPPED, str(stop))
     except ModelRefused as error:
@@ -65,7 +69,7 @@ def run(work: Work) -> WaitRun | Session:
     except NOT_OURS as error:
         log.warning("Session %s failed: %s", work.case.session_id, error)
         end = _ending(work, Outcome.FAILED, str(error), error=f"{type(error).__name__}: {error}")
-    return work.journal.park(end) if isinstance(end, WaitRun) else work.journal.finish(end)
+    return work.journal.finish(end)
 
 
 def step(work: Work) -> WaitRun | Ending | None:

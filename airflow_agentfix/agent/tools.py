@@ -95,7 +95,7 @@ TOOLS: tuple[ToolSchema, ...] = (
     _tool("search_code", "Search the repository's text files.", ("regex",), regex=_text(), glob=_text()),
     _tool(
         "submit_report",
-        "End the session. Every claim cites lines (L12 of the log, path:line of code).",
+        "End the session. Every claim cites lines shown (L12 of the log, E3 of the evidence, path:line of code).",
         ("verdict", "root_cause", "outcome", "causal_chain"),
         verdict=_text(enum=list(VERDICTS)),
         confidence={"type": "number"},

@@ -32,7 +32,7 @@ def exceeded(usage: Usage, policy: Policy) -> str | None:
         return f"{usage.turns} of {policy.max_turns} model calls are used up (max_turns)."
     if tokens(usage) >= policy.max_tokens:
         return f"{tokens(usage)} of {policy.max_tokens} tokens are used up (max_tokens)."
-    if policy.max_dollars and usage.dollars >= policy.max_dollars:
+    if usage.dollars > 0 and usage.dollars >= policy.max_dollars:
         return f"${usage.dollars:.2f} of ${policy.max_dollars:.2f} are used up (max_dollars)."
     return None
 

@@ -1,6 +1,7 @@
 """Whether the lines a report cites were ever shown to whoever wrote it.
 
-`L12` is line 12 of a log, `path:12` of a file; ranges with a hyphen. A cite is grounded if its first line was shown.
+`L12` is line 12 of a log, `E3` fact 3 of the evidence, `path:12` line 12 of a file; ranges with a hyphen. A cite is grounded if
+its first line was shown.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from typing import Any
 from airflow_agentfix.core.session import Event, EventKind
 from airflow_agentfix.core.transcript import calls_of, incident_of, of_kind, results
 
-_LOG_CITE = re.compile(r"L(\d+)(?:\s*-\s*L?\d+)?")
+_ID_CITE = re.compile(r"([LE]\d+)(?:\s*-\s*[LE]?\d+)?")
 _CODE_CITE = re.compile(r"(?P<path>[^\s:]+):(?P<line>\d+)(?:\s*-\s*\d+)?")
-_LOG_LINE = re.compile(r"^\s*L(\d+)\b", re.MULTILINE)
+_ID_LINE = re.compile(r"^\s*([LE]\d+)\b", re.MULTILINE)
 _FILE_LINE = re.compile(r"^(\d+)\t", re.MULTILINE)
 _MENTION = re.compile(r"([\w./\-]+\.\w+):(\d+)")
 _DIFF_FILE = re.compile(r"^\+\+\+ b/(.+)$")
@@ -24,15 +25,15 @@ _HUNK = re.compile(r"^@@ -\d+(?:,\d+)? \+(\d+)(?:,(\d+))? @@")
 
 @dataclass
 class Shown:
-    """Every line that was shown: of logs, and of files by path."""
+    """Every line that was shown: of logs and evidence by id, of files by path."""
 
-    log: set[int] = field(default_factory=set)
+    ids: set[str] = field(default_factory=set)
     code: dict[str, set[int]] = field(default_factory=dict)
 
     def has(self, cite: str) -> bool:
         cite = cite.replace("\N{EN DASH}", "-").strip("` []()")
-        if match := _LOG_CITE.fullmatch(cite):
-            return int(match.group(1)) in self.log
+        if match := _ID_CITE.fullmatch(cite):
+            return match.group(1) in self.ids
         if match := _CODE_CITE.fullmatch(cite):
             return int(match["line"]) in self.code.get(match["path"].removeprefix("./"), set())
         return False
@@ -68,7 +69,7 @@ def ungrounded(chain: Iterable[Mapping[str, Any]], events: Sequence[Event]) -> l
 
 
 def _read_text(seen: Shown, text: str) -> None:
-    seen.log.update(map(int, _LOG_LINE.findall(text)))
+    seen.ids.update(_ID_LINE.findall(text))
     for path, line in _MENTION.findall(text):
         seen.add_code(path, [int(line)])
 

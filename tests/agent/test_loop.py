@@ -255,6 +255,21 @@ def test_a_stop_given_while_the_session_waited_ends_it_at_once(world: World) -> 
     assert done.outcome is Outcome.STOPPED
 
 
+def test_a_stop_that_came_just_before_the_session_would_wait_ends_it(world: World) -> None:
+    real = world.client.rerun
+
+    def start_while_someone_stops(*args, **kwargs):
+        started = real(*args, **kwargs)
+        world.client.stop("too risky")
+        return started
+
+    world.client.rerun = start_while_someone_stops
+    done = world.work(ScriptedModel(*story()))
+    assert isinstance(done, Session)
+    assert done.outcome is Outcome.STOPPED
+    assert "rerun started" in (done.summary or "")
+
+
 def test_a_note_is_read_before_the_next_model_call(world: World) -> None:
     model = ScriptedModel(turn(call("list_files")), turn(report()))
     world.client.after_append = lambda kinds: world.client.note("it began on Monday") if kinds == [EventKind.RESULT] else None

@@ -18,7 +18,7 @@ LOG = (
     .result(READ, "3\tx = 1\n4\ty = 2")
     .result(FOUND, "dags/b.py:7:x")
     .result(CHANGED, "--- a/dags/c.py\n+++ b/dags/c.py\n@@ -1,2 +10,3 @@\n x")
-    .result(FAILED, "L40\tboom")
+    .result(FAILED, "L40\tboom\nE3\ta fact")
 )
 
 
@@ -26,6 +26,7 @@ LOG = (
     "cite",
     [
         "L12",
+        "E3",
         "L40",
         "L40-L44",
         "L40\N{EN DASH}44",
@@ -41,7 +42,7 @@ def test_a_line_that_was_shown_may_be_cited(cite: str) -> None:
     assert ungrounded([{"claim": "c", "cites": [cite]}], LOG.events) == []
 
 
-@pytest.mark.parametrize("cite", ["L13", "dags/a.py:2", "dags/other.py:3", "dags/c.py:13", "the log", "dags/a.py", ""])
+@pytest.mark.parametrize("cite", ["L13", "E9", "dags/a.py:2", "dags/other.py:3", "dags/c.py:13", "the log", "dags/a.py", ""])
 def test_a_line_that_was_not_shown_grounds_nothing(cite: str) -> None:
     assert ungrounded([{"claim": "c", "cites": [cite]}], LOG.events) == ["c"]
 

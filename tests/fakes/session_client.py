@@ -44,7 +44,7 @@ class MemorySessionClient:
     def claim(self, session_id: str, *, worker: str) -> Claim:
         self._known(session_id)
         if self.session.state is State.DONE:
-            raise InvalidTransition(f"Session {session_id!r} is done.")
+            return Claim("", self.session, tuple(self.events), self.policy.to_json())  # there is nothing to do
         self._lease = f"lease-{next(self._leases)}"
         self.parked = None
         self.server(EventKind.CLAIMED, {"worker": worker})
@@ -98,6 +98,8 @@ class MemorySessionClient:
 
     def park(self, session_id: str, *, lease: str, wait: WaitRun) -> None:
         self._held(session_id, lease)
+        if self.of(EventKind.STOP):
+            raise InvalidTransition(f"Session {session_id!r} was stopped; it does not wait.")
         self.server(EventKind.PARKED, {"waiting_for": str(wait.waiting_for), "dag_id": wait.dag_id, "run_id": wait.run_id})
         self.session = replace(self.session, state=State.WAITING, waiting_for=wait.waiting_for)
         self.parked, self._lease = wait, None
