@@ -14,7 +14,6 @@ from airflow_agentfix.core.incident import RunFacts
 from airflow_agentfix.core.policy import Autonomy, Policy
 from airflow_agentfix.core.session import EventKind, Outcome, Session
 from airflow_agentfix.ports import FixRequest
-from tests.agent import world as setting
 from tests.agent.world import CHAIN, EDIT, World, report, story, use
 from tests.fakes.models import ScriptedModel, call, turn
 
@@ -87,16 +86,16 @@ def test_read_log_numbers_its_lines_and_redacts_them(world: World) -> None:
     assert near["text"].startswith("L1\tstarting")
 
 
-def test_read_log_shows_the_newest_lines_and_says_what_it_left_out(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(setting, "LOG", [f"line {n}" for n in range(1, 501)])
+def test_read_log_shows_the_newest_lines_and_says_what_it_left_out(world: World) -> None:
+    world.log = [f"line {n}" for n in range(1, 501)]
     (result,) = use(world, call("read_log"))
     lines = result["text"].splitlines()
     assert lines[0] == "(lines 301 to 500; earlier ones with start and end, or grep)"
     assert (lines[1], lines[-1]) == ("L301\tline 301", "L500\tline 500")
 
 
-def test_a_result_over_the_cap_is_refused_with_how_to_narrow_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(setting, "LOG", ["x" * 1000] * 100)
+def test_a_result_over_the_cap_is_refused_with_how_to_narrow_it(world: World) -> None:
+    world.log = ["x" * 1000] * 100
     whole, many = use(world, call("read_log"), call("read_log", grep="x"))
     assert whole["is_error"]
     assert f"at most {CAP} are shown. Use grep" in whole["text"]
@@ -116,6 +115,13 @@ def test_files_are_listed_searched_and_read_in_the_promised_formats(world: World
     assert hits["text"] == "dags/shop/revenue.py:5:    return money.to_euro(row)"
     assert lines["text"] == "2\t    return row / 100"
     assert none["text"] == ""
+
+
+def test_a_part_of_a_file_hides_a_secret_that_spans_more_lines_than_it_shows(world: World) -> None:
+    key = "q8Zr" * 16
+    world.host.tree["dags/key.py"] = f'KEY = """\n-----BEGIN PRIVATE KEY-----\n{key}\n{key}\n-----END PRIVATE KEY-----\n"""\n'
+    (part,) = use(world, call("read_file", path="dags/key.py", start=4, end=4))
+    assert part["text"] == "4\t***"
 
 
 def test_history_tells_what_changed_since_the_last_green_run(world: World) -> None:

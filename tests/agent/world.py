@@ -77,13 +77,14 @@ class MemoryHost:
     """ports.CodeHost with branches in a dict; like the real ones it never moves a branch."""
 
     def __init__(self) -> None:
+        self.tree = dict(TREE)
         self.branches: dict[str, FixRequest | None] = {"main": None}
 
     def head(self, branch: str) -> str | None:
         return _commit(branch) if branch in self.branches else None
 
     def export(self, commit: str, into: Path) -> None:
-        for path, text in TREE.items():
+        for path, text in self.tree.items():
             (into / path).parent.mkdir(parents=True, exist_ok=True)
             (into / path).write_text(text)
 
@@ -128,6 +129,7 @@ class World:
         self.next_incident = self.incident
         self.fix_import, self.base_import = ImportResult(SHAPE, None), ImportResult(SHAPE, None)
         self.imports: list[str] = []
+        self.log = list(LOG)
         self.has_code = True
         self.skills = Skills()
         self.workers = 0
@@ -182,7 +184,7 @@ class World:
     def _log(self, ref: TaskRef) -> Iterator[tuple[int, str]]:
         if ref.task_id == "gone":
             raise AirflowNotFound(f"No log of {ref}.")
-        return iter(enumerate(LOG, 1))
+        return iter(enumerate(self.log, 1))
 
     def _diagnose(self, ref: TaskRef) -> Incident:
         return replace(self.next_incident, ref=ref, text="L3\tstill broken")
