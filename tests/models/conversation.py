@@ -97,13 +97,13 @@ class Folder:
             for line in difflib.unified_diff(before[path].splitlines(), after[path].splitlines(), path, path, lineterm="", n=0)
         )
 
-    def _open_fix(self, title: str, summary: str) -> str:  # noqa: ARG002 - the tool's own signature
+    def _open_fix(self, title: str, summary: str) -> str:
         return "opened fix/shop"
 
     def _rerun(self) -> str:
         return self.rerun
 
-    def _submit_report(self, **report: Any) -> str:  # noqa: ARG002 - the tool's own signature
+    def _submit_report(self, **report: Any) -> str:
         return "done"
 
 

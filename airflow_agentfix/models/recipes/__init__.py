@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_agentfix.models.recipes import attributes, imports, keys, keywords, variables
+from airflow_agentfix.models.recipes import airflow3, attributes, columns, imports, keys, keywords, packages, variables
 from airflow_agentfix.models.recipes.base import Recipe
 
 RECIPES: tuple[Recipe, ...] = (
@@ -12,4 +12,7 @@ RECIPES: tuple[Recipe, ...] = (
     imports.MODULE,
     keywords.RECIPE,
     keys.RECIPE,
+    columns.RECIPE,
+    airflow3.RECIPE,
+    packages.RECIPE,
 )
