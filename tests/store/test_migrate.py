@@ -51,7 +51,9 @@ def test_processes_that_migrate_at_once_all_succeed(url: str) -> None:
     processes = [subprocess.Popen([sys.executable, "-c", MIGRATE, url], stderr=subprocess.PIPE) for _ in range(3)]
     ends = [(process.communicate()[1].decode()[-500:], process.returncode) for process in processes]
     assert [code for _, code in ends] == [0, 0, 0], ends
-    check(open_engine(url))
+    engine = open_engine(url)
+    check(engine)
+    engine.dispose()
 
 
 def test_old_or_missing_tables_are_named_with_what_to_run(url: str) -> None:
