@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 import skills_ref
+import typer
 
 from airflow_agentfix.agent.skills import LEADING, load_skills, read_skill
+from airflow_agentfix.cli.app import app
 from airflow_agentfix.errors import SkillError, ToolRefused
 from airflow_agentfix.resources import skills_folder
 
@@ -62,6 +65,17 @@ def test_a_skill_without_front_matter_or_body_is_refused(tmp_path: Path) -> None
     for folder, named in ((empty, "the body has 0 lines"), (plain, "expected front matter")):
         with pytest.raises(SkillError, match=named):
             read_skill(folder)
+
+
+def test_every_command_the_skill_names_is_one_the_command_line_has() -> None:
+    group = typer.main.get_command(app)
+    text = (skills_folder() / LEADING / "references" / "command-line.md").read_text()
+    rows = [row for row in text.splitlines() if "`agentfix " in row]
+    for row in rows:
+        verb = re.findall(r"`agentfix ([\w-]+)", row)[-1]
+        options = {option for parameter in group.commands[verb].params for option in parameter.opts}
+        assert set(re.findall(r"--[\w-]+", row)) <= options, row
+    assert len(rows) > 6
 
 
 def test_configured_and_repository_skills_join_the_shipped_ones(tmp_path: Path) -> None:
