@@ -34,7 +34,8 @@ log = logging.getLogger(__name__)
 
 ErrorFrom = Callable[[requests.Response], AgentFixError | None]
 
-MAX_LINE = 1 << 20
+MAX_LINE = 4_000_000
+"""as much of one event as `core.log_lines` parses"""
 _TAIL = 64 << 10
 _CHUNK = 64 << 10
 _DETAIL_CHARS = 600
@@ -155,7 +156,7 @@ class AirflowHttp:
     def _send_logged_in(self, method: str, path: str, **request: Any) -> requests.Response:
         token = self._auth.current()
         response = self._send(method, path, token, **request)
-        if response.status_code != 401:
+        if not is_login_refusal(response):
             return response
         response.close()
         log.debug("Airflow at %s refused the token; renewing it", self.base_url)
@@ -283,13 +284,18 @@ def mapped_errors(base_url: str) -> Iterator[None]:
 
 def error_of(response: requests.Response) -> AirflowError:
     """Our error for an answer that is not success, with Airflow's own words."""
-    status = response.status_code
+    status = 401 if is_login_refusal(response) else response.status_code
     kind = _BY_STATUS.get(status) or (AirflowUnreachable if status >= 500 else AirflowRefused)
     if response.is_redirect:
         words = f"redirected to {response.headers.get('Location')!r}; set Airflow's URL to where it really is"
     else:
         words = detail_of(response) or response.reason or "no reason given"
-    return kind(f"{_asked(response)}: {status} {words}")
+    return kind(f"{_asked(response)}: {response.status_code} {words}")
+
+
+def is_login_refusal(response: requests.Response) -> bool:
+    """401; and 403 with these words, which is what Airflow says of a token signed with a key it no longer has."""
+    return response.status_code == 401 or (response.status_code == 403 and detail_of(response) == "Invalid JWT token")
 
 
 def detail_of(response: requests.Response) -> str:

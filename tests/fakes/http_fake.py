@@ -102,19 +102,20 @@ class HttpFake:
                 return fault
         return None
 
-    def logged_in(self, request: Request) -> bool:  # noqa: ARG002 - for fakes that have a login
+    def logged_in(self, request: Request) -> bool:
         """Does the request carry a login?"""
         return True
 
-    def may(self, request: Request) -> bool:  # noqa: ARG002 - for fakes that have rights
+    def may(self, request: Request) -> bool:
         """May whoever asks have this?"""
         return True
 
     def answer(self, request: Request) -> Answer:
         for method, pattern, route, login in self._routes:
             if method == request.method and (match := pattern.match(request.path)):
-                if login and not self.logged_in(request):
-                    return refuse(401, "Invalid JWT token")
+                if login and not self.logged_in(request):  # as Airflow says it
+                    given = "authorization" in request.headers
+                    return refuse(403, "Invalid JWT token") if given else refuse(401, "Not authenticated")
                 routed = replace(request, parts=tuple(unquote(part) for part in match.groups()))
                 return route(routed) if self.may(routed) else refuse(403, "Forbidden")
         return refuse(404, "Not Found")
