@@ -74,17 +74,12 @@ def read_lines(stream: IO[bytes]) -> Iterator[bytes]:
             line = stream.readline(LINE_BYTES)
 
 
-def numbered(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
-    """The log's lines with their numbers; one JSON object `{"content": [...]}` counts as the lines it holds."""
-    number = 0
-    for line in lines:
-        if number == 0 and line.startswith((b'{"content"', b'{ "content"')):
-            for inner in _unpacked(line):
-                number += 1
-                yield number, inner
-            continue
-        number += 1
-        yield number, line
+def unpacked(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """The log's lines; one JSON object `{"content": [...]}` counts as the lines it holds."""
+    source = iter(lines)
+    for first in source:
+        yield from _content(first) if first.startswith((b'{"content"', b'{ "content"')) else (first,)
+        yield from source
 
 
 def rows(number: int, raw: bytes) -> list[Row]:
@@ -114,7 +109,7 @@ def clean(text: str) -> str:
     return _BARE_COLOUR.sub("", text) if "m" in text and "[" in text else text
 
 
-def _unpacked(line: bytes) -> Iterator[bytes]:
+def _content(line: bytes) -> Iterator[bytes]:
     try:
         content = json.loads(line)["content"]
     except (ValueError, KeyError, TypeError):

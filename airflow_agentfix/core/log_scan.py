@@ -6,22 +6,25 @@ anywhere is kept with the lines around it; lines without a sign are kept only ne
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import accumulate
 
 from airflow_agentfix.core import log_signs as signs
-from airflow_agentfix.core.log_lines import Row, rows
+from airflow_agentfix.core.log_lines import Row, rows, unpacked
 from airflow_agentfix.core.tracebacks import TRACEBACK, Link, TracebackText, from_detail, names_exception
 
 BATCH_LINES = 2048
-BATCH_BYTES = 2_000_000
+BATCH_BYTES = 1_000_000
 HELD_BATCHES = 2
-WINDOWS_PER_BATCH = 12
-WINDOW = (4, 90)
+FIRST_WINDOWS, LAST_WINDOWS = 30, 60
+WINDOW_BEFORE, WINDOW_AFTER = 3, 60
 AFTER_END = 400
-KEPT_LINE = 16_000
+LINE_KEPT = 64_000
+EVENT_KEPT = 1_000_000
+WINDOW_LINE_KEPT = 8_000
 BLOCK_ROWS = 160
 
 Numbered = tuple[int, bytes]
@@ -36,57 +39,91 @@ class Totals:
     bytes: int = 0
 
 
-def relevant(lines: Iterable[Numbered], totals: Totals) -> Iterator[Numbered]:
-    """The lines worth reading closely, in order."""
-    held: deque[list[Numbered]] = deque()
+def relevant(lines: Iterable[bytes], totals: Totals) -> Iterator[Numbered]:
+    """The lines worth reading closely, in order, with their numbers."""
+    windows = _Windows()
+    held: deque[tuple[int, list[bytes]]] = deque()
     through = 0
-    for batch in _batches(lines, totals):
-        blob = b"".join([raw for _, raw in batch])
-        if any(end in blob for end in signs.ENDS):
+    for start, batch in _batches(lines, totals):
+        blob = b"".join(batch)
+        if any([end in blob for end in signs.ENDS]):
+            yield from windows.release()
             while held:
-                yield from held.popleft()
-            yield from batch
-            through = batch[-1][0] + AFTER_END
-            continue
-        if batch[0][0] <= through:
-            yield from batch
-            continue
-        held.append(batch)
-        if len(held) > HELD_BATCHES:
-            yield from _windows(held.popleft())
-    for batch in held:
-        yield from batch
+                yield from enumerate(held[0][1], held.popleft()[0])
+            yield from enumerate(batch, start)
+            through = start + len(batch) + AFTER_END
+        elif start <= through:
+            yield from enumerate(batch, start)
+        else:
+            held.append((start, batch))
+            if len(held) > HELD_BATCHES:
+                windows.look(*held.popleft())
+    yield from windows.release()
+    for start, batch in held:
+        yield from enumerate(batch, start)
 
 
-def _batches(lines: Iterable[Numbered], totals: Totals) -> Iterator[list[Numbered]]:
-    source = iter(lines)
-    while batch := list(islice(source, BATCH_LINES)):
-        size = sum([len(raw) for _, raw in batch])
-        totals.lines, totals.bytes = batch[-1][0], totals.bytes + size
-        if size > BATCH_BYTES:
-            batch = [(number, raw if len(raw) <= KEPT_LINE * 4 else _cut(raw)) for number, raw in batch]
-        yield batch
+def _batches(lines: Iterable[bytes], totals: Totals) -> Iterator[tuple[int, list[bytes]]]:
+    batch: list[bytes] = []
+    size, start = 0, 1
+    for raw in unpacked(lines):
+        size += len(raw)
+        batch.append(raw if len(raw) <= LINE_KEPT else _cut(raw))
+        if len(batch) >= BATCH_LINES or size > BATCH_BYTES:
+            totals.lines, totals.bytes = start + len(batch) - 1, totals.bytes + size
+            yield start, batch
+            batch, size, start = [], 0, totals.lines + 1
+    totals.lines, totals.bytes = start + len(batch) - 1, totals.bytes + size
+    yield start, batch
 
 
 def _cut(raw: bytes) -> bytes:
-    if raw[:1] == b"{" and len(raw) < 4_000_000 and b'"error_detail"' in raw:
+    if raw[:1] == b"{" and len(raw) < EVENT_KEPT and b'"error_detail"' in raw:
         return raw
-    mark = b" ... %d bytes of this line left out ... " % (len(raw) - 3 * KEPT_LINE)
-    return raw[: 2 * KEPT_LINE] + mark + raw[-KEPT_LINE:]
+    mark = b" ... %d bytes of this line left out ... " % (len(raw) - LINE_KEPT // 2)
+    return raw[: LINE_KEPT // 4] + mark + raw[-LINE_KEPT // 4 :]
 
 
-def _windows(batch: list[Numbered]) -> Iterator[Numbered]:
-    blob = b"".join([raw for _, raw in batch])
-    if not any(sign in blob for sign in signs.STRONG):
-        return
-    hits = [i for i, (_, raw) in enumerate(batch) if any(sign in raw for sign in signs.STRONG)]
-    if len(hits) > WINDOWS_PER_BATCH:
-        hits = hits[: WINDOWS_PER_BATCH // 2] + hits[-WINDOWS_PER_BATCH // 2 :]
-    shown = -1
-    for hit in hits:
-        first, last = max(shown + 1, hit - WINDOW[0]), min(len(batch), hit + WINDOW[1])
-        yield from batch[first:last]
-        shown = max(shown, last - 1)
+class _Windows:
+    """The signs seen far from the end, each with the lines around it: the first ones and the last ones, never more."""
+
+    def __init__(self) -> None:
+        self._first: list[list[Numbered]] = []
+        self._last: deque[list[Numbered]] = deque(maxlen=LAST_WINDOWS)
+
+    def look(self, start: int, batch: list[bytes]) -> None:
+        shown = 0
+        for hit in _hits(batch):
+            if hit < shown:
+                continue
+            shown = min(len(batch), hit + (6 if batch[hit][:1] == b"{" else WINDOW_AFTER))
+            window = [(start + i, _short(batch[i])) for i in range(max(0, hit - WINDOW_BEFORE), shown)]
+            (self._first if len(self._first) < FIRST_WINDOWS else self._last).append(window)
+
+    def release(self) -> Iterator[Numbered]:
+        through = 0
+        for window in [*self._first, *self._last]:
+            yield from [line for line in window if line[0] > through]
+            through = window[-1][0]
+        self._first, self._last = [], deque(maxlen=LAST_WINDOWS)
+
+
+def _short(raw: bytes) -> bytes:
+    return raw if len(raw) <= WINDOW_LINE_KEPT or raw[:1] == b"{" else raw[:WINDOW_LINE_KEPT]
+
+
+def _hits(batch: list[bytes]) -> list[int]:
+    blob = b"".join(batch)
+    found: list[int] = []
+    for sign in signs.STRONG:
+        at = blob.find(sign)
+        while at >= 0:
+            found.append(at)
+            at = blob.find(sign, at + len(sign))
+    if not found:
+        return []
+    ends = list(accumulate(map(len, batch)))
+    return sorted({bisect_right(ends, at) for at in found})
 
 
 # --- the close part --------------------------------------------------------------------------------------------------

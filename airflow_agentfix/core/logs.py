@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from airflow_agentfix.core import log_signs as signs
 from airflow_agentfix.core.incident import RootCause
-from airflow_agentfix.core.log_lines import numbered, rows
+from airflow_agentfix.core.log_lines import rows, unpacked
 from airflow_agentfix.core.log_scan import Candidate, Scan, Totals, detail_rows, relevant
 from airflow_agentfix.core.tracebacks import Link, frames_of, is_wrapper, names_exception, root_of
 
@@ -41,7 +41,7 @@ class Distilled:
 def distill(lines: Iterable[bytes], *, max_chars: int = 16_000) -> Distilled:
     """Read a log once; its root cause and a rendering of at most `max_chars` characters."""
     totals, scan = Totals(), Scan()
-    for number, raw in relevant(numbered(lines), totals):
+    for number, raw in relevant(lines, totals):
         scan.feed(number, raw)
     scan.finish()
     found, cause = _decide(scan)
@@ -345,7 +345,7 @@ def grep_lines(
     before: list[Row] = []
     out: list[Row] = []
     size, follow = 0, 0
-    for number, raw in numbered(lines):
+    for number, raw in enumerate(unpacked(lines), 1):
         if end is not None and number > end:
             break
         if start is not None and number < start:
