@@ -42,6 +42,7 @@ class Folder:
     refuse: dict[str, str] = field(default_factory=dict)
     too_long: dict[str, str] = field(default_factory=dict)
     """path -> what read_file answers when the whole of it is asked for"""
+    log: str = ""
     rerun: str = GREEN
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
@@ -72,6 +73,11 @@ class Folder:
             raise LookupError(self.too_long[path])
         lines = (self.root / path).read_text().splitlines()[start - 1 : end]
         return "\n".join(f"{number}\t{line}" for number, line in enumerate(lines, start))
+
+    def _read_log(self, grep: str, around: int) -> str:
+        assert around == 0
+        lines = enumerate(self.log.splitlines(), 1)
+        return "\n".join(f"L{number}\t{line}" for number, line in lines if re.search(grep, line)) or "No line of the log matches."
 
     def _search_code(self, regex: str, glob: str) -> str:
         texts = self.texts()

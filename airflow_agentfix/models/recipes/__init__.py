@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from airflow_agentfix.models.recipes import airflow3, attributes, columns, imports, keys, keywords, packages, variables
+from airflow_agentfix.models.recipes import (
+    airflow3,
+    attributes,
+    columns,
+    data_tests,
+    imports,
+    keys,
+    keywords,
+    packages,
+    variables,
+)
 from airflow_agentfix.models.recipes.base import Recipe
 
 RECIPES: tuple[Recipe, ...] = (
@@ -13,6 +23,7 @@ RECIPES: tuple[Recipe, ...] = (
     keywords.RECIPE,
     keys.RECIPE,
     columns.RECIPE,
+    data_tests.RECIPE,
     airflow3.RECIPE,
     packages.RECIPE,
 )

@@ -95,7 +95,7 @@ def _fix(incident: Incident, spot: Spot, text: str, failing: re.Match[str]) -> F
         title=f"Move {spot.path.rsplit('/', 1)[-1]} from Airflow 2's {what} to Airflow 3",
         cause=f"{spot.cite} uses `{what}`, which Airflow 3 removed or moved: {said}",
         change=f"What Airflow 3 moved is taken from its new place in {spot.path}, as ruff's rules {_RULES} write it.",
-        why_this_one=f"ruff's Airflow 3 rules have one replacement for it, and after them {spot.path} does not use `{what}` any more. "
+        why_this_one=f"ruff's Airflow 3 rules have one replacement, and with it {spot.path} does not use `{what}` any more. "
         "A provider package that the new place belongs to must be installed on the workers.",
         edits=(Edit(spot.path, spot.source.text, text),),
         claims=(Claim(f"The task failed with {said}", log_cites(incident)), Claim(f"The code uses `{what}`", (spot.cite,))),

@@ -121,9 +121,21 @@ class Hit:
     text: str
 
 
+@dataclass(frozen=True)
+class LogLine:
+    """One line of the failed try's log."""
+
+    number: int
+    text: str
+
+    @property
+    def cite(self) -> str:
+        return f"L{self.number}"
+
+
 @dataclass
 class Repo:
-    """The repository through the reading tools. Each thing is asked for once; identical calls would be refused."""
+    """The repository, and the log, through the reading tools. Each thing is asked for once; identical calls would be refused."""
 
     seen: dict[str, str] = field(default_factory=dict)
     """path -> text of the files read so far"""
@@ -166,6 +178,12 @@ class Repo:
         call = Call("search_code", {"regex": regex, "glob": glob}, f"Where does {regex} occur in {glob}?")
         text = yield from self._ask((glob, regex), call)
         return tuple(hit for line in text.splitlines() if (hit := _hit(line)))
+
+    def log(self, grep: str) -> Steps[tuple[LogLine, ...]]:
+        """Lines of the failed try's log that match."""
+        result = yield Call("read_log", {"grep": grep, "around": 0}, f"Which lines of the log match {grep}?")
+        rows = [re.match(r"L(\d+)\t(.*)", line) for line in _told(result).splitlines()]
+        return tuple(LogLine(int(row[1]), row[2]) for row in rows if row)
 
     def locate(self, logged: str) -> Steps[str | None]:
         """The repository path of a file the log names by its path on a worker: the longest common ending, if one is longest."""
