@@ -93,6 +93,8 @@ class SessionService:
         self._desk.require_edit(user, failure.dag_id)
         facts = self._airflow.resolve(failure.dag_id, failure.run_id, failure.task_id, failure.map_index)
         newest, wanted = facts.try_number, failure.try_number
+        if newest < 1:
+            raise InvalidRequest(f"Task {failure.task_id!r} is {facts.state} and has not run; name the task that failed.")
         if wanted is not None and not 1 <= wanted <= newest:
             raise InvalidRequest(f"Try {wanted} of {failure.task_id!r} does not exist; expected 1 to {newest}, or none given.")
         return TaskRef(failure.dag_id, failure.run_id, failure.task_id, wanted or newest, failure.map_index)

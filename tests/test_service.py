@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,12 @@ def test_a_try_that_has_not_been_made_is_refused(server: Server) -> None:
         server.service.intake(replace(FAILURE, try_number=2), WORKER)
 
 
+def test_a_victim_that_never_ran_is_refused_with_what_to_name(server: Server) -> None:
+    server.airflow.fail(DAG, RUN, "report", try_number=0)
+    with pytest.raises(InvalidRequest, match="name the task that failed"):
+        server.service.intake(replace(FAILURE, task_id="report"), WORKER)
+
+
 def test_agentfixs_own_dags_are_not_worked_on(server: Server) -> None:
     with pytest.raises(InvalidRequest, match="own DAGs"):
         server.service.intake(replace(FAILURE, dag_id="agentfix_fix"), WORKER)
@@ -238,10 +245,8 @@ def test_two_workers_that_claim_at_once_leave_one_lease(server: Server) -> None:
     session_id, won = server.taken(), []
 
     def claim(name: str) -> None:
-        try:
+        with suppress(SessionConflict):
             won.append(server.service.worker.claim(session_id, WORKER, worker=name))
-        except SessionConflict:
-            pass
 
     workers = [threading.Thread(target=claim, args=(f"worker-{n}",)) for n in range(6)]
     for worker in workers:
