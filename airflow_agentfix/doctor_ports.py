@@ -61,10 +61,9 @@ class RestDeployment:
         return repository_of(dag, settings=self._settings, bundle_config=self._bundles, get_connection=airflow_connection)
 
     def head(self, repository: Repository) -> str | None:
-        from airflow_agentfix.code.git_host import GitHost, connection_env
+        from airflow_agentfix.workbench import Workbench  # picks GitHub or plain git as a worker would
 
-        env = connection_env(repository.connection, repository.url) if repository.connection else None
-        return GitHost(repository, hook_env=env, timeout=20).head(repository.base_branch)
+        return Workbench(self._http, self._settings).host(repository).head(repository.base_branch)
 
     @cached_property
     def _bundles(self) -> list[dict[str, Any]]:
