@@ -133,14 +133,15 @@ class World:
         self.has_code = True
         self.skills = Skills()
         self.workers = 0
+        self.session_id = "s1"
         self.case: Case | None = None
 
     def work(self, model: Model) -> WaitRun | Session:
         """Claim the session on a worker that knows nothing of it, and run the loop."""
         self.workers += 1
-        claim = self.client.claim("s1", worker=f"w{self.workers}")
+        claim = self.client.claim(self.session_id, worker=f"w{self.workers}")
         journal = Journal(claim, self.client)
-        if not self.client.of(EventKind.INCIDENT):
+        if not transcript.of_kind(journal.events, EventKind.INCIDENT):
             journal.append((EventKind.INCIDENT, {**self.incident.to_json(), "repository": None, "base_commit": BASE}))
         self.case = self._case(claim, journal)
         return loop.run(loop.Work(self.case, model, journal))
@@ -159,7 +160,7 @@ class World:
         repository = Repository("/repo", "main", "dags")
         code = Code(repository, BASE, copy, self.host, check, self._import_fix, self._import_base)
         return Case(
-            session_id="s1",
+            session_id=self.session_id,
             lease=claim.lease,
             incident=self.incident,
             policy=Policy.from_json(claim.policy),
