@@ -6,6 +6,7 @@ is gone does not: what remains is still evidence.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -157,9 +158,17 @@ class _Watched:
         return not self._more and (not self._first or (grouped and next(ends, None) == len(self._first) - 1))
 
     def said(self) -> str:
-        """What Airflow says about where it looked."""
-        texts = [row.text for number, line in enumerate(self._first[1:-1]) for row in rows(number, line)]
-        return redact("Airflow has no log of this try: " + (" ".join(texts) or "it names no place where it looked"))
+        """What Airflow says about where it looked: 3.1 in the group's own event, later in events of the group."""
+        words = [text for line in self._first[:1] for text in _sources(line)]
+        words += [row.text for number, line in enumerate(self._first[1:-1], 2) for row in rows(number, line)]
+        return redact("Airflow has no log of this try: " + (" ".join(words) or "it names no place where it looked"))
+
+
+def _sources(line: bytes) -> list[str]:
+    try:
+        return [str(source) for source in json.loads(line).get("sources", ())]
+    except (ValueError, AttributeError, TypeError):
+        return []
 
 
 def _no_log(task: TaskFacts) -> str:

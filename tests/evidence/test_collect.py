@@ -88,7 +88,9 @@ def test_a_huge_log_stays_in_the_budget_with_marks_that_say_how_to_get_the_rest(
         assert "read_log start=" in incident.text
 
 
-def test_a_log_that_is_gone_leaves_what_else_is_known(airflow: FakeAirflow, api: RestAirflowApi) -> None:
+@pytest.mark.parametrize("version", ["3.3.2", "3.1.8"])
+def test_a_log_that_is_gone_leaves_what_else_is_known(airflow: FakeAirflow, api: RestAirflowApi, version: str) -> None:
+    airflow.version = version
     del airflow.logs["shop", RUN, "transform", -1, 1]
     incident = collect(REF, api=api)
     assert incident.cause.line == "The log is gone or may not be read; the task instance is failed"

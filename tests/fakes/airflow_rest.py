@@ -247,14 +247,16 @@ class FakeAirflow(HttpFake):
         content = [*self._log_header(key), *self.logs.get(key, [])]
         if self.log_as_json:
             return self._log_page(request, content)
-        lines = [entry if isinstance(entry, bytes) else json.dumps(entry).encode() for entry in content]
+        lines = [one if isinstance(one, bytes) else json.dumps(one, separators=(",", ":")).encode() for one in content]
         return Answer(lines=(line + b"\n" for line in lines), headers={"Content-Type": "application/x-ndjson"})
 
     def _log_header(self, key: tuple[str, str, str, int, int]) -> list[Json]:
-        """What Airflow puts before every log: where it looked."""
+        """What Airflow puts before every log: where it looked. 3.1 has it in the group's own event."""
         source = "/logs/attempt.log" if key in self.logs else "Could not read served logs: 404 Client Error"
-        texts = ("::group::Log message source details", source, "::endgroup::")
-        return [{"timestamp": None, "event": text} for text in texts]
+        begin, end = "::group::Log message source details", "::endgroup::"
+        if self.version.startswith("3.1."):
+            return [{"timestamp": None, "event": begin, "sources": [source]}, {"timestamp": None, "event": end}]
+        return [{"timestamp": None, "event": text} for text in (begin, source, end)]
 
     def _log_page(self, request: Request, content: list[Json | bytes]) -> Answer:
         start = int(request.query.get("token") or 0)
