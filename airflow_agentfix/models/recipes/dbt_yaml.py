@@ -135,7 +135,7 @@ def _scalar(text: str, node: ScalarNode, kind: str, flow: str, block: list[str])
         return f"{text[: start.index]}{{{kind}: {{{flow}}}}}{text[end.index :]}"
     rest, line_end = text[end.index :].partition("\n")[0], text.find("\n", end.index)
     after = text[line_end:] if line_end >= 0 else ""
-    lines = "".join(f"\n{' ' * (start.column + 4)}{line}" for line in block)
+    lines = "".join(f"\n{' ' * (start.column + 2)}{line}" for line in block)
     return f"{text[: end.index]}:{rest}{lines}{after}"
 
 
