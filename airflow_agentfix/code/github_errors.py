@@ -29,7 +29,7 @@ def mapped_errors(about: str, *, missing: type[CodeError] = RepositoryNotFound) 
     except GithubException as error:
         raise _mapped(error, about, missing) from error
     except requests.RequestException as error:
-        raise RepositoryUnreachable(f"GitHub did not answer for {about} ({type(error).__name__}); try again later.") from error
+        raise RepositoryUnreachable(f"GitHub did not answer for {about} ({_reason(error)}); try again later.") from error
     except RuntimeError as error:
         # how PyGithub says that the API redirected to another host or scheme
         raise CodeHostRefused(f"GitHub's API answered unexpectedly for {about}: {error}") from error
@@ -62,6 +62,12 @@ def _mapped(error: GithubException, about: str, missing: type[CodeError]) -> Cod
     if status >= 500:
         return RepositoryUnreachable(f"GitHub answered {status} for {about}: {words!r}; try again later.")
     return CodeHostRefused(f"GitHub answered {status} for {about}: {words!r}.")
+
+
+def _reason(error: requests.RequestException) -> str:
+    """Why, without the URL: an archive's carries a token."""
+    cause = getattr(error.args[0], "reason", None) if error.args else None
+    return f"{type(error).__name__}: {cause}" if type(cause).__name__ == "ResponseError" else type(error).__name__
 
 
 def _permission(error: GithubException) -> str:
