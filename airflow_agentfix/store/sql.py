@@ -75,16 +75,6 @@ class SqlStore:
             rows = connection.execute(query).mappings()
             return [Approval(**{name: row[name] for name in row if name != "session_id"}) for row in rows]
 
-    def digests(self, session_id: str, *, after: int) -> dict[int, str]:
-        """Each later event's data digest: two events with the same one hold the same data."""
-        t = tables.event
-        query = sa.select(t.c.number, t.c.digest).where(t.c.session_id == session_id, t.c.number > after)
-        with reading(self.engine) as connection:
-            return {number: value for number, value in connection.execute(query)}
-
-    def digest(self, event: Event) -> str:
-        return digest(self._key, event.data)
-
     def broken_link(self, session_id: str) -> int | None:
         """The number of the first event whose hash or data is not what was written; None for a whole chain."""
         t = tables.event

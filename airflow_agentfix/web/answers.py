@@ -36,7 +36,7 @@ STATUS: dict[type[AgentFixError], int] = {
 }
 _OF_STATUS: dict[int, type[AgentFixError]] = {
     401: errors.AirflowLoginRefused,
-    403: errors.NotAllowed,
+    403: errors.AirflowLoginRefused,  # Airflow's answer to a token it did not make; rights are refused by the use cases
     404: errors.AirflowNotFound,
 }
 

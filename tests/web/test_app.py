@@ -99,6 +99,11 @@ def test_without_a_login_every_route_refuses(api: ApiServer, server: Server, met
     assert server.kinds(session_id) == ["created"]
 
 
+def test_a_token_airflow_did_not_make_is_a_refused_login(api: ApiServer) -> None:
+    answer = call(api, "GET", "/sessions", user="forged")
+    assert (answer.status_code, answer.json()["error"]["type"]) == (403, "AirflowLoginRefused")
+
+
 @pytest.mark.parametrize(("method", "route"), [route for route in ROUTES if route != ("GET", "/sessions")])
 def test_without_a_right_on_the_dag_every_route_refuses_and_does_not_tell_whether_the_session_exists(
     api: ApiServer, server: Server, method: str, route: str
