@@ -57,6 +57,7 @@ def work(task: Any, run_id: str) -> str:
         instance = session.scalar(
             select(TaskInstance).where(TaskInstance.dag_id == "agentfix_ask", TaskInstance.run_id == run_id)
         )
+        instance.dag_run.start_date = instance.dag_run.queued_at
         instance.state = TaskInstanceState.QUEUED
         instance.try_number = max(instance.try_number, 1)
         message = Message(
