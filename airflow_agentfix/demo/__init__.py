@@ -25,6 +25,7 @@ from airflow_agentfix.core.session import Event, Outcome, Session
 from airflow_agentfix.demo.deployment import RUN_ID, DemoFailed, Deployment
 from airflow_agentfix.demo.narration import narrate
 
+UNREVIEWED = {"AGENTFIX__ALLOW_UNREVIEWED_RERUNS": "True"}
 KEEP = "AGENTFIX_DEMO_DIR"
 """names an empty folder in which everything is kept, story.json too"""
 
@@ -48,7 +49,7 @@ def run_demo() -> None:
     """Run it. Ends by itself where the output is no terminal, else keeps the UI up until Ctrl-C. DemoFailed if not green."""
     tell = Telling(time.monotonic())
     with _folder() as folder, _ended_by_signals():
-        deployment = Deployment.prepare(folder)
+        deployment = Deployment.prepare(folder, config=UNREVIEWED)
         tell(deployment.says())
         with deployment.running(tell):
             session = _watch(deployment, tell)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_agentfix.airflow_api import RestAirflowApi
+from airflow_agentfix.airflow_http import AirflowHttp
 from airflow_agentfix.airflow_login import connect
 from airflow_agentfix.core.session import Session
 from airflow_agentfix.demo.shop import BASE_BRANCH, DAG_ID, Origin, make_origin
@@ -44,11 +45,10 @@ class Deployment:
     deadline: float = 0.0
 
     @classmethod
-    def prepare(cls, folder: Path) -> Deployment:
-        """The repository with its broken last commit, and an Airflow that is not started yet."""
+    def prepare(cls, folder: Path, **airflow: Any) -> Deployment:
+        """The repository with its broken last commit, and an Airflow that is not started yet (`airflow`: see Standalone)."""
         origin = make_origin(folder)
-        config = {"AGENTFIX__ALLOW_UNREVIEWED_RERUNS": "True"}
-        standalone = Standalone(folder / "airflow", bundles=[origin.bundle(), OUR_BUNDLE], config=config)
+        standalone = Standalone(folder / "airflow", bundles=[origin.bundle(), OUR_BUNDLE], **airflow)
         return cls(folder, origin, origin.head(), standalone)
 
     def says(self) -> str:
@@ -78,9 +78,14 @@ class Deployment:
     def sessions(self) -> SessionsApi:
         return SessionsApi(self._http)
 
+    def http(self, user: str | None = None) -> AirflowHttp:
+        """Airflow as a user sees it; None where everyone is admin."""
+        login = {"AGENTFIX_AIRFLOW_USERNAME": user, "AGENTFIX_AIRFLOW_PASSWORD": user} if user else {}
+        return connect(Settings(), environ={"AGENTFIX_AIRFLOW_URL": self.standalone.url, **login})
+
     @cached_property
-    def _http(self) -> Any:
-        return connect(Settings(), environ={"AGENTFIX_AIRFLOW_URL": self.standalone.url})
+    def _http(self) -> AirflowHttp:
+        return self.http("admin" if self.standalone.users else None)
 
     @property
     def run_url(self) -> str:

@@ -24,6 +24,7 @@ from airflow_agentfix.errors import AgentFixError
 
 START_SECONDS = 180
 STOP_SECONDS = 20
+PASSWORDS = "simple_auth_manager_passwords.json.generated"
 NOT_INHERITED = ("AIRFLOW", "AGENTFIX_AIRFLOW", "PYTHONPATH", "VIRTUAL_ENV")
 """a newcomer's own Airflow settings must not leak into the demo's"""
 
@@ -42,12 +43,15 @@ class Standalone:
         bundles: Sequence[Mapping[str, Any]],
         config: Mapping[str, str] | None = None,
         users: Mapping[str, str] | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
+        """`config` is by SECTION__OPTION, `users` role by name (a user's password is the name; None: everyone is admin)."""
         self.home = home
         self.port, log_port, trigger_port = _free_ports(3)
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = home / "standalone.log"
-        self.env = _environment(home, self.url, bundles, (log_port, trigger_port), config or {}, users)
+        self.users = users
+        self.env = {**_environment(home, self.url, bundles, (log_port, trigger_port), config or {}, users), **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -65,6 +69,8 @@ class Standalone:
     def start(self, *, on_wait: Callable[[], None] = lambda: None) -> None:
         """Start and wait until API server, scheduler, DAG processor and triggerer are healthy. Raises DemoFailed."""
         self.home.mkdir(parents=True, exist_ok=True)
+        if self.users:
+            (self.home / PASSWORDS).write_text(json.dumps({name: name for name in self.users}))
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "airflow", "standalone"],

@@ -1,0 +1,126 @@
+"""A production deployment for the end-to-end stories: the demo's shop on a real Airflow, seen as its users see it."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from airflow_agentfix.airflow_http import path_of
+from airflow_agentfix.core.incident import TaskFacts
+from airflow_agentfix.core.session import Event, EventKind, Session
+from airflow_agentfix.demo.deployment import Deployment
+from airflow_agentfix.demo.shop import DAG_ID, Origin
+from airflow_agentfix.store.client import SessionsApi
+
+PATIENCE = 180.0
+FUTURE = "from __future__ import annotations\n"
+FIX_FILE = "dags/shop/revenue.py"
+
+
+class Production:
+    """One running deployment; runs are named by the test."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self.deployment = deployment
+        self.origin = deployment.origin
+
+    def sessions(self, user: str | None = None) -> SessionsApi:
+        return SessionsApi(self.deployment.http(user))
+
+    def fail(self, run_id: str) -> None:
+        """Start a production run and wait until it has failed."""
+        self.deployment.airflow.trigger(DAG_ID, run_id=run_id, conf={})
+        self.until(lambda: self.run_state(run_id) == "failed", f"run {run_id} failed")
+
+    def run_state(self, run_id: str) -> str:
+        return self.deployment.airflow.run(DAG_ID, run_id).state
+
+    def tasks(self, run_id: str) -> dict[str, TaskFacts]:
+        return {task.task_id: task for task in self.deployment.airflow.task_instances(DAG_ID, run_id)}
+
+    def xcom(self, run_id: str, task_id: str) -> Any:
+        path = path_of("/api/v2/dags", DAG_ID, "dagRuns", run_id, "taskInstances", task_id, "xcomEntries", "return_value")
+        value = self.deployment.http().json("GET", path)["value"]
+        return json.loads(value) if isinstance(value, str) else value
+
+    def session(self, run_id: str) -> Session:
+        found: list[Session] = []
+
+        def there() -> bool:
+            found[:] = [one for one in self.deployment.sessions.list(dag_id=DAG_ID) if one.run_id == run_id]
+            return bool(found)
+
+        self.until(there, f"a session on run {run_id}")
+        return found[0]
+
+    def done(self, run_id: str) -> Session:
+        """The run's session once it has ended."""
+        session = self.session(run_id)
+        self.until(lambda: self.deployment.sessions.get(session.id).outcome is not None, f"the session on {run_id} is done")
+        return self.deployment.sessions.get(session.id)
+
+    def events(self, session: Session, kind: EventKind | None = None) -> list[Event]:
+        return [event for event in self.deployment.sessions.events(session.id) if kind in (None, event.kind)]
+
+    def question(self, session: Session) -> dict[str, Any]:
+        """The session's question, once it is shown under Required Actions."""
+        self.until(lambda: bool(self.events(session, EventKind.QUESTION)), "the session asks")
+        question = self.events(session, EventKind.QUESTION)[-1].data
+        run_id = question["ask_run"]["run_id"]
+        self.until(
+            lambda: any(run_id == shown["task_instance"]["dag_run_id"] for shown in self.required_actions()), "it is shown"
+        )
+        return dict(question)
+
+    def required_actions(self, user: str = "admin") -> list[dict[str, Any]]:
+        path = path_of("/api/v2/dags", "agentfix_ask", "dagRuns", "~", "hitlDetails")
+        return list(self.deployment.http(user).json("GET", path, params={"response_received": False})["hitl_details"])
+
+    def answer(self, question: dict[str, Any], option: str, *, user: str) -> Any:
+        """What the Required Actions page sends."""
+        run_id = question["ask_run"]["run_id"]
+        path = path_of("/api/v2/dags", "agentfix_ask", "dagRuns", run_id, "taskInstances", "question", -1, "hitlDetails")
+        return self.deployment.http(user).json("PATCH", path, body={"chosen_options": [option], "params_input": {}})
+
+    def prepend(self, path: str, code: str) -> None:
+        """A commit on main that puts `code` after the docstring and future import of a file."""
+        with tempfile.TemporaryDirectory() as folder:
+            clone = Origin(Path(folder, "clone"))
+            Origin(Path(folder)).git("clone", "-q", str(self.origin.path), str(clone.path))
+            file = clone.path / path
+            file.write_text(file.read_text().replace(FUTURE, FUTURE + code, 1))
+            clone.git("commit", "-q", "-a", "-m", f"Change {path}")
+            clone.git("push", "-q", "origin", "main")
+
+    def branches(self) -> list[str]:
+        return self.origin.git("for-each-ref", "--format=%(refname:short)", "refs/heads").splitlines()
+
+    def until(self, condition: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            if time.monotonic() > deadline:
+                raise AssertionError(f"After {PATIENCE:.0f} s still not: {what}\n{self.said()}")
+            time.sleep(0.3)
+
+    def said(self) -> str:
+        sessions = self.deployment.sessions.list()
+        events = [
+            f"  {event.number} {event.kind} {str(dict(event.data))[:200]}" for one in sessions for event in self.events(one)
+        ]
+        return "\n".join([*map(str, sessions), *events, self.deployment.standalone.tail(30)])
+
+
+@contextmanager
+def production(folder: Path, **airflow: Any) -> Iterator[Production]:
+    """A deployment in `folder`, up for the time of the block."""
+    deployment = Deployment.prepare(folder, **airflow)
+    if deployment.standalone.users:
+        worker = {"conn_type": "agentfix_airflow", "host": deployment.standalone.url, "login": "admin", "password": "admin"}
+        deployment.standalone.env["AIRFLOW_CONN_AGENTFIX_AIRFLOW"] = json.dumps(worker)
+    with deployment.running(lambda _: None):
+        yield Production(deployment)
