@@ -51,17 +51,6 @@ def has_login(connection: GithubConnection | None, env: Mapping[str, str]) -> bo
     return connection is not None or any(env.get(name) for name in TOKEN_VARIABLES)
 
 
-def github_connection(conn_id: str) -> GithubConnection | None:
-    """Airflow's connection of this id, None if there is none."""
-    from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook  # loads Airflow; whoever asks has it
-
-    try:
-        connection: GithubConnection = BaseHook.get_connection(conn_id)
-    except AirflowNotFoundException:
-        return None
-    return connection
-
-
 def _auth(connection: GithubConnection | None, env: Mapping[str, str]) -> Auth.Auth:
     if connection is not None:
         return Auth.Token(connection.password) if connection.password else _app_auth(connection)

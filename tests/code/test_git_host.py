@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from airflow_agentfix.code.git import Git, mask_credentials
-from airflow_agentfix.code.git_host import GitHost
+from airflow_agentfix.code.git_host import GitHost, connection_env
 from airflow_agentfix.core.incident import Repository
 from airflow_agentfix.errors import (
     BranchExists,
@@ -149,7 +150,7 @@ def test_a_worker_killed_after_the_push_leaves_one_branch_and_the_next_finds_it(
     worker = textwrap.dedent(
         f"""
         import os, pathlib
-        from airflow_agentfix.code.git_host import GitHost
+        from airflow_agentfix.code.git_host import GitHost, connection_env
         from airflow_agentfix.core.incident import Repository
         from airflow_agentfix.ports import FileChange, FixRequest
         pathlib.Path({str(origin / "worker.pid")!r}).write_text(str(os.getpid()))
@@ -215,3 +216,16 @@ def test_credentials_in_a_url_are_masked() -> None:
 def test_git_is_asked_in_its_own_folder_only(tmp_path: Path) -> None:
     with pytest.raises(RepositoryNotFound):
         Git(tmp_path, about="nothing", timeout=5).run("log")
+
+
+def test_an_airflow_git_connection_gives_the_login(
+    folder: Path, origin: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "airflow"))
+    monkeypatch.setenv("AIRFLOW_CONN_DAGS_REPO", json.dumps({"conn_type": "git", "login": "x-access-token", "password": TOKEN}))
+    with GitHttpServer(folder, token=TOKEN) as server:
+        url = server.url("acme/dags.git")
+        host = GitHost(Repository(url, "main", connection="dags_repo"), hook_env=connection_env("dags_repo", url))
+        opened = host.open_fix(fix(origin))
+    assert git("rev-parse", "fix/a", cwd=origin) == opened.commit
+    assert TOKEN not in "".join(os.environ.get(name, "") for name in os.environ if name.startswith("GIT_"))
