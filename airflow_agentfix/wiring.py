@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from airflow_agentfix.errors import ConfigurationError
 from airflow_agentfix.settings import Settings
 
 if TYPE_CHECKING:
     from airflow_agentfix.driver import Driver
     from airflow_agentfix.service import SessionService
     from airflow_agentfix.store.sql import SqlStore
+
+log = logging.getLogger(__name__)
 
 
 def build_server_service(settings: Settings) -> SessionService:
@@ -40,8 +42,10 @@ def build_store(settings: Settings) -> SqlStore:
 
 def _audit_key(settings: Settings, fernet_key: str | None) -> bytes:
     secret = settings.audit_key or (fernet_key or "").split(",")[0]
-    if not secret:
-        raise ConfigurationError("Neither [agentfix] audit_key nor [core] fernet_key is set; the audit chain needs one of them.")
+    if not secret:  # as in Airflow's own compose file; sessions must work there too
+        log.warning(
+            "The audit chain has no key: it shows accidents, not tampering. Set [agentfix] audit_key or [core] fernet_key."
+        )
     return hashlib.sha256(f"agentfix-audit:{secret}".encode()).digest()
 
 
