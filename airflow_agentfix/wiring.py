@@ -44,7 +44,7 @@ def _audit_key(settings: Settings, fernet_key: str | None) -> bytes:
     secret = settings.audit_key or (fernet_key or "").split(",")[0]
     if not secret:  # as in Airflow's own compose file; sessions must work there too
         log.warning(
-            "The audit chain has no key: it shows accidents, not tampering. Set [agentfix] audit_key or [core] fernet_key."
+            "No key for the audit chain: it shows accidents only. Set [agentfix] audit_key or [core] fernet_key."
         )
     return hashlib.sha256(f"agentfix-audit:{secret}".encode()).digest()
 
