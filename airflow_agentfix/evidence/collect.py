@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -70,31 +70,33 @@ def collect(ref: TaskRef, *, api: AirflowApi, budget_chars: int = 16_000) -> Inc
 
 
 def _ask(ref: TaskRef, api: AirflowApi, budget_chars: int) -> _Asked:
-    with ThreadPoolExecutor(max_workers=6, thread_name_prefix="agentfix-evidence") as pool:
+    try:
+        return _ask_at_once(ref, api, budget_chars)
+    except AirflowNotFound:
+        resolve_ref(api, ref.dag_id, ref.run_id, ref.task_id, ref.map_index, ref.try_number)  # says which id is unknown
+        raise
+
+
+def _ask_at_once(ref: TaskRef, api: AirflowApi, budget_chars: int) -> _Asked:
+    with ThreadPoolExecutor(max_workers=7, thread_name_prefix="agentfix-evidence") as pool:
         dag = pool.submit(api.dag, ref.dag_id)
         run = pool.submit(api.run, ref.dag_id, ref.run_id)
         tasks = pool.submit(api.task_instances, ref.dag_id, ref.run_id)
+        task = pool.submit(_task, ref, api)
         graph = pool.submit(_or_none, lambda: api.graph(ref.dag_id))
         history = pool.submit(_or_none, lambda: _history(ref, api))
         read = pool.submit(_read_log, ref, api, budget_chars)
-    distilled, gone = _answers(dag, run, tasks, read)
+    distilled, gone = read.result()
     return _Asked(
         dag=dag.result(),
         run=run.result(),
         tasks=tasks.result(),
-        task=_task_of(ref, tasks.result(), api),
+        task=task.result(),
         graph=graph.result() or {},
         history=history.result() or (),
         log=distilled,
         log_gone=gone,
     )
-
-
-def _answers(dag: Future[DagFacts], run: Future[RunFacts], tasks: Future[list[TaskFacts]], read: Future[T]) -> T:
-    """The log's answer; but what is unknown from the outside in is told first."""
-    for future in (dag, run, tasks):
-        future.result()
-    return read.result()
 
 
 def _or_none(ask: Callable[[], T]) -> T | None:
@@ -110,12 +112,9 @@ def _history(ref: TaskRef, api: AirflowApi) -> History:
     return api.history(ref.dag_id, ref.task_id, map_index=ref.map_index, limit=_EARLIER_RUNS)
 
 
-def _task_of(ref: TaskRef, tasks: Iterable[TaskFacts], api: AirflowApi) -> TaskFacts:
-    """The facts of the very try; an earlier one's are with the tries."""
-    task = next((one for one in tasks if (one.task_id, one.map_index) == (ref.task_id, ref.map_index)), None)
-    if task is None:
-        resolve_ref(api, ref.dag_id, ref.run_id, ref.task_id, ref.map_index)  # says what is wrong
-        raise AirflowNotFound(f"{ref} went away while it was read.")
+def _task(ref: TaskRef, api: AirflowApi) -> TaskFacts:
+    """The facts of the very try; an earlier one's are with the tries. Lists of instances lack rendered fields on 3.1."""
+    task = api.task_instance(ref.dag_id, ref.run_id, ref.task_id, ref.map_index)
     if task.try_number == ref.try_number:
         return task
     tries = api.tries(ref.dag_id, ref.run_id, ref.task_id, ref.map_index)

@@ -51,6 +51,14 @@ def test_no_secret_is_in_the_incident_wherever_it_stood(airflow: FakeAirflow, ap
     assert not [secret for secret in (*SECRETS, "Tr0ub4dor") if secret in text]
 
 
+@pytest.mark.parametrize("version", ["3.3.2", "3.1.8"])
+def test_rendered_fields_are_there_though_lists_lack_them_on_3_1(airflow: FakeAirflow, api: RestAirflowApi, version: str) -> None:
+    airflow.version = version
+    incident = collect(REF, api=api)
+    assert incident.task.rendered_fields == {"op_kwargs": {"password": "***"}}
+    assert 'rendered fields: {"op_kwargs": {"password": "***"}}' in incident.text
+
+
 def test_the_fingerprint_is_the_causes_and_not_the_runs(airflow: FakeAirflow, api: RestAirflowApi) -> None:
     airflow.add_run("shop", "another")
     airflow.add_task_instance("shop", "another", "transform", log=LOG, try_number=2, hostname="worker-9")
@@ -137,9 +145,10 @@ def test_a_dag_that_may_not_be_read_raises(airflow: FakeAirflow, api: RestAirflo
 @pytest.mark.parametrize(
     ("ref", "words"),
     [
-        (replace(REF, dag_id="shpo"), "'?shpo"),
+        (replace(REF, dag_id="shpo"), "no DAG 'shpo'. Did you mean 'shop'"),
+        (replace(REF, run_id="zzz"), "has no run 'zzz'"),
         (replace(REF, task_id="transfrom"), "has no task 'transfrom'. Did you mean 'transform'"),
-        (replace(REF, try_number=4), "There is no .* try 4: it has tries 1"),
+        (replace(REF, try_number=4), "There is no .* try 4: its newest try is 1"),
     ],
 )
 def test_an_unknown_ref_says_what_is_unknown(api: RestAirflowApi, ref: TaskRef, words: str) -> None:
@@ -149,4 +158,4 @@ def test_an_unknown_ref_says_what_is_unknown(api: RestAirflowApi, ref: TaskRef, 
 
 def test_the_answers_are_asked_for_in_a_few_calls(airflow: FakeAirflow, api: RestAirflowApi) -> None:
     collect(REF, api=api)
-    assert len(airflow.asked("/api/v2/")) == 6
+    assert len(airflow.asked("/api/v2/")) == 7

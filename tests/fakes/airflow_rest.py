@@ -214,7 +214,8 @@ class FakeAirflow(HttpFake):
         wanted = {"dag_id": dag_id, "task_id": request.query.get("task_id"), "map_index": request.query.get("map_index")}
         if run_id != "~":
             wanted["dag_run_id"] = run_id
-        chosen = [one for one in self.instances if all(value is None or str(one[key]) == value for key, value in wanted.items())]
+        known = [{**one, "rendered_fields": {}} for one in self.instances] if self.version.startswith("3.1.") else self.instances
+        chosen = [one for one in known if all(value is None or str(one[key]) == value for key, value in wanted.items())]
         return self._page(request, "task_instances", chosen)
 
     def _found(self, request: Request) -> list[Json]:
