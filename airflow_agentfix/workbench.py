@@ -23,7 +23,8 @@ from airflow_agentfix.code.repositories import repository_of
 from airflow_agentfix.code.working_copy import WorkingCopy
 from airflow_agentfix.core import transcript
 from airflow_agentfix.core.incident import DagFacts, Incident, Repository, TaskRef
-from airflow_agentfix.core.log_lines import numbered, rows
+from airflow_agentfix.core.log_lines import unpacked
+from airflow_agentfix.core.logs import shown
 from airflow_agentfix.core.policy import Policy
 from airflow_agentfix.driver import Found
 from airflow_agentfix.errors import CommitNotFound
@@ -127,8 +128,8 @@ class Workbench:
         return Code(repository, commit, copy, host, gates.check, import_fix=partial(shape, fix), import_base=partial(shape, base))
 
     def _log(self, ref: TaskRef) -> Iterator[tuple[int, str]]:
-        for number, raw in numbered(self.airflow.log_lines(ref)):
-            yield from ((row.number, row.text) for row in rows(number, raw))
+        for number, raw in enumerate(unpacked(self.airflow.log_lines(ref)), 1):
+            yield from shown(number, raw)
 
 
 def bundle_config() -> list[dict[str, object]]:
