@@ -70,7 +70,9 @@ class Settings:
         """Read Airflow's configuration. Raises ConfigurationError naming the option, the value found and what is expected."""
         from airflow.configuration import conf  # 1 to 4 s in a process without Airflow; DAG parsing has it already
 
-        return cls.from_mapping({name: value for name in OPTIONS if (value := conf.get(SECTION, name, fallback=None)) is not None})
+        return cls.from_mapping(
+            {name: value for name in OPTIONS if (value := conf.get(SECTION, name, fallback=None)) is not None}
+        )
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, str]) -> Settings:
@@ -116,7 +118,9 @@ def _repositories(text: str) -> tuple[RepositoryRule, ...]:
 OPTIONS: dict[str, Option] = {
     "airflow_conn_id": Option("Connection with which workers reach Airflow's REST API.", "string", str),
     "anthropic_conn_id": Option("Connection of the Anthropic provider; without it the environment's key is used.", "string", str),
-    "github_conn_id": Option("Connection of the GitHub provider; without it GITHUB_TOKEN or GITHUB_API_TOKEN is used.", "string", str),
+    "github_conn_id": Option(
+        "Connection of the GitHub provider; without it GITHUB_TOKEN or GITHUB_API_TOKEN is used.", "string", str
+    ),
     "github_api_url": Option("GitHub's API; an Enterprise host has its own.", "string", str, "https://github.example.com/api/v3"),
     "model": Option("Claude model. An argument or the connection's model wins.", "string", str),
     "effort": Option("Effort of the model: low, medium, high, xhigh or max.", "string", str),
@@ -134,8 +138,12 @@ OPTIONS: dict[str, Option] = {
     "allow_unreviewed_reruns": Option(
         "Rerun a fix without a person's approval: runs unmerged code with production connections.", "boolean", _boolean
     ),
-    "allowed_paths": Option("Globs of repository paths a fix may touch; empty allows all that is not denied.", "string", _list, "dags/**"),
-    "denied_paths": Option("Globs of repository paths a fix may never touch, beside the built-in ones.", "string", _list, "infra/**"),
+    "allowed_paths": Option(
+        "Globs of repository paths a fix may touch; empty allows all that is not denied.", "string", _list, "dags/**"
+    ),
+    "denied_paths": Option(
+        "Globs of repository paths a fix may never touch, beside the built-in ones.", "string", _list, "infra/**"
+    ),
     "max_files": Option("Files a fix may change.", "integer", int),
     "max_lines": Option("Lines a fix may add and remove together.", "integer", int),
     "max_turns": Option("Model calls a session may make.", "integer", int),

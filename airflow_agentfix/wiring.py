@@ -43,9 +43,7 @@ def build_store(settings: Settings) -> SqlStore:
 def _audit_key(settings: Settings, fernet_key: str | None) -> bytes:
     secret = settings.audit_key or (fernet_key or "").split(",")[0]
     if not secret:  # as in Airflow's own compose file; sessions must work there too
-        log.warning(
-            "No key for the audit chain: it shows accidents only. Set [agentfix] audit_key or [core] fernet_key."
-        )
+        log.warning("No key for the audit chain: it shows accidents only. Set [agentfix] audit_key or [core] fernet_key.")
     return hashlib.sha256(f"agentfix-audit:{secret}".encode()).digest()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseOperator, BaseOperatorLink
 
@@ -70,11 +70,11 @@ class AgentFixOperator(BaseOperator):
         worker = f"{ti.dag_id}/{ti.run_id}/{ti.task_id}/{ti.try_number}"
         last_try = ti.try_number > (ti.max_tries or 0)
         result = build_driver().drive(self.session_id, worker=worker, last_try=last_try)
-        if not isinstance(result, Session):
-            self._wait(result)
-        return self._ended(result)
+        if isinstance(result, Session):
+            return self._ended(result)
+        self._wait(result)
 
-    def _wait(self, wait: WaitRun) -> None:
+    def _wait(self, wait: WaitRun) -> NoReturn:
         from airflow.providers.standard.triggers.external_task import DagStateTrigger
         from airflow.utils.state import DagRunState
 
