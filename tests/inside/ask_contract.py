@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from airflow_agentfix.airflow_inside import AirflowInside
 from airflow_agentfix.ports import HumanAnswer, Question
 from tests.inside.database import Deployment
 
+pytestmark = pytest.mark.skipif(
+    version("apache-airflow-core").startswith("3.2."), reason="3.2's in-process execution API serves before its lifespan has run"
+)
 BODY = "Look at `{{ conn.prod.password }}`\n{% for x in y %}"
 _number = count()
 
