@@ -6,8 +6,9 @@ import json
 import os
 import subprocess
 import sys
-from importlib.util import find_spec
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -33,43 +34,57 @@ CORE = sorted(
 )
 
 
-def loaded_by(code: str, home: Path) -> set[str]:
-    """Top-level modules that the code adds to a fresh interpreter with airflow.sdk in it."""
-    before = "import sys, json\nimport airflow.sdk, airflow.sdk.bases.hook, airflow.sdk.bases.notifier, airflow.plugins_manager\n"
-    before += "import airflow.dag_processing.bundles.base\nknown = set(sys.modules)\n"
-    after = "\nprint(json.dumps(sorted({name.partition('.')[0] for name in set(sys.modules) - known})))"
-    environ = {**os.environ, "AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
-    command = [sys.executable, "-c", before + code + after]
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+AIRFLOWS_OWN = """
+from airflow.sdk import DAG, BaseOperator, task
+import airflow.dag_processing.bundles.base, airflow.plugins_manager, airflow.sdk.bases.hook, airflow.sdk.bases.notifier
+"""
+
+
+def loaded_by(*statements: str) -> list[set[str]]:
+    """Top-level modules in a fresh interpreter with airflow.sdk in it, by what they are after each statement."""
+    code = f"import json, sys\n{AIRFLOWS_OWN}\nknown = set(sys.modules)\n"
+    look = "print(json.dumps(sorted({name.partition('.')[0] for name in set(sys.modules) - known})))"
+    code += "\n".join(f"{statement}\n{look}" for statement in statements)
+    with TemporaryDirectory() as home:
+        environ = {**os.environ, "AIRFLOW_HOME": home, "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
+        done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return set(json.loads(done.stdout.splitlines()[-1]))
+    return [set(json.loads(line)) for line in done.stdout.splitlines()[-len(statements) :]]
+
+
+@cache
+def loaded_by_light_modules() -> dict[str, set[str]]:
+    """One interpreter for all, light modules first to last: the first that loads a heavy library fails, and those after it."""
+    return dict(zip(LIGHT, loaded_by(*(f"import {module}" for module in LIGHT)), strict=True))
 
 
 @pytest.mark.parametrize("module", LIGHT)
-def test_a_light_module_loads_nothing_heavy(module: str, tmp_path: Path):
-    assert find_spec(module) is not None
-    assert loaded_by(f"import {module}", tmp_path) & HEAVY == set()
+def test_a_light_module_loads_nothing_heavy(module: str):
+    assert loaded_by_light_modules()[module] & HEAVY == set()
 
 
-def test_the_core_loads_nothing_but_the_standard_library(tmp_path: Path):
-    loaded = loaded_by("import " + ", ".join(CORE), tmp_path)
+def test_the_core_loads_nothing_but_the_standard_library():
+    (loaded,) = loaded_by("import " + ", ".join(CORE))
     assert loaded - set(sys.stdlib_module_names) == {"airflow_agentfix"}
 
 
-def test_a_dag_file_that_names_callback_and_operator_loads_nothing_heavy(tmp_path: Path):
-    code = (
+def test_a_dag_file_that_names_callback_and_operator_loads_nothing_heavy():
+    (loaded,) = loaded_by(
         "from airflow_agentfix import AgentFixDags, AgentFixOperator, agentfix_on_failure\n"
-        "from airflow.sdk import DAG\n"
         "with DAG('d', schedule=None, on_failure_callback=agentfix_on_failure(autonomy='propose')):\n"
         "    AgentFixOperator(task_id='drive')"
     )
-    assert loaded_by(code, tmp_path) & HEAVY == set()
+    assert loaded & HEAVY == set()
 
 
-@pytest.mark.parametrize("dag_file", ["agentfix_fix.py", "agentfix_ask.py", "agentfix_triage.py"])
-def test_a_shipped_dag_file_loads_nothing_heavy(dag_file: str, tmp_path: Path):
-    path = Path(__file__).parent.parent / "dags" / dag_file
-    assert loaded_by(f"import runpy\nrunpy.run_path({str(path)!r})", tmp_path) & HEAVY == set()
+def test_the_shipped_dag_files_load_nothing_heavy():
+    files = sorted((Path(__file__).parent.parent / "dags").glob("agentfix_*.py"))
+    loaded = loaded_by(*(f"import runpy; runpy.run_path({str(file)!r})" for file in files))
+    assert [(file.name, modules & HEAVY) for file, modules in zip(files, loaded, strict=True)] == [
+        ("agentfix_ask.py", set()),
+        ("agentfix_fix.py", set()),
+        ("agentfix_triage.py", set()),
+    ]
 
 
 def test_a_typo_in_a_public_name_says_which_there_are():

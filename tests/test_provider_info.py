@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import entry_points, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -24,6 +24,7 @@ logging.basicConfig(level="WARNING")
 from airflow.providers_manager import ProvidersManager
 from airflow.configuration import conf
 manager = ProvidersManager()
+manager.initialize_providers_configuration()
 manager.initialize_providers_hooks(); manager.initialize_providers_extra_links(); manager.initialize_providers_notifications()
 hook = manager.hooks["agentfix_airflow"]
 print(json.dumps({
@@ -35,6 +36,8 @@ print(json.dumps({
     "model": conf.get("agentfix", "model"), "secret": ("agentfix", "audit_key") in conf.sensitive_config_values,
 }))
 """
+
+AIRFLOW = tuple(int(part) for part in version("apache-airflow-core").split(".")[:2])
 
 
 def run(*command: str, home: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -48,7 +51,7 @@ def discovered() -> dict[str, Any]:
         done = run(sys.executable, "-c", DISCOVER, home=home)
     assert done.returncode == 0, done.stderr
     *printed, answer = done.stdout.splitlines()
-    said = [line for line in [*printed, *done.stderr.splitlines()] if "agentfix" in line]
+    said = [line for line in [*printed, *done.stderr.splitlines()] if "agentfix" in line and "[info" not in line]
     return {**json.loads(answer), "said": said}
 
 
@@ -57,6 +60,8 @@ def test_airflow_discovers_the_provider_without_a_complaint():
 
 
 def test_the_connection_type_has_its_form():
+    if AIRFLOW < (3, 2):
+        pytest.importorskip("flask_appbuilder", reason="Airflow 3.1 draws connection forms with it")
     assert discovered()["hook"] == "AgentFix: Airflow's REST API"
     assert discovered()["fields"]["relabeling"]["host"] == "Airflow's address"
 
