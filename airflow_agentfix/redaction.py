@@ -11,6 +11,9 @@ from functools import lru_cache
 
 from airflow_agentfix.core import redact as structural
 
+PASSES = 5
+"""One mask may uncover the edge of the next secret; passes end as soon as one changes nothing."""
+
 # Not here: npm (its pattern is quadratic on long lines; the core knows the token's prefix), basic auth, private keys, JWT
 # (the core's rules keep lines and hosts), IBM's (they read any `key=` as theirs).
 _DETECTORS = {
@@ -35,7 +38,16 @@ _DETECTORS = {
 
 def redact(text: str) -> str:
     """`text` without invisible characters and with every secret found replaced by `***`."""
-    text = structural.redact(structural.visible(text))
+    text = structural.visible(text)
+    for _ in range(PASSES):
+        before, text = text, _once(text)
+        if text == before:
+            break
+    return text
+
+
+def _once(text: str) -> str:
+    text = structural.redact(text)
     for pattern in _patterns():
         text = pattern.sub(_mask, text)
     return text

@@ -25,6 +25,7 @@ _STAMP = re.compile(
 )
 _SUBTASK = re.compile(r"^Job \d+: Subtask \S+ ")
 _DBT_STAMP = re.compile(r"^\d\d:\d\d:\d\d(?:\.\d+)?(?: \[(?P<level>\w+) *\] \[[^\]]*\]:)? {1,2}|^\d\d:\d\d:\d\d *$")
+_CONTAINER = re.compile(r"^\[[\w.\-]+\] ")
 _SOURCE3 = re.compile(r'(?:: )?source="?(?P<source>[^"\s]+)"?(?: loc="?[^"\s]+"?)?$|: source=(?P<bare>\S+) loc=\S+$')
 _TERMINAL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b.|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _BARE_COLOUR = re.compile(r"\[(?:\d{1,2};)*\d{1,2}m")
@@ -137,6 +138,8 @@ def _event_rows(number: int, event: dict[str, Any]) -> list[Row]:
     detail = event.get("error_detail")
     details = tuple(item for item in detail if isinstance(item, dict)) if isinstance(detail, list) else ()
     texts = [clean(part) for part in str(event["event"]).split("\n")] or [""]
+    if ".pod" in source or "kubernetes" in source:
+        texts[0] = _CONTAINER.sub("", texts[0])
     extras = [
         f"{key}={value}" for key, value in event.items() if key not in _STANDARD_KEYS and not isinstance(value, dict | list)
     ]
@@ -163,6 +166,7 @@ def _text_rows(number: int, text: str) -> list[Row]:
     level = next(filter(None, stamp.group("level", "level2", "level3", "level4")), "").lower()
     source = stamp["source"] or stamp["source2"] or ""
     body = _SUBTASK.sub("", text[stamp.end() :])
+    body = _CONTAINER.sub("", body) if source.startswith("pod") else body
     inner = _STAMP.match(body)
     if inner is not None and inner["source"]:
         return _text_rows(number, body)

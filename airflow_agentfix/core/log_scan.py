@@ -14,7 +14,7 @@ from itertools import accumulate
 
 from airflow_agentfix.core import log_signs as signs
 from airflow_agentfix.core.log_lines import Row, rows, unpacked
-from airflow_agentfix.core.tracebacks import TRACEBACK, Link, TracebackText, from_detail, names_exception
+from airflow_agentfix.core.tracebacks import TRACEBACK, Link, TracebackText, from_detail, names_exception, with_row
 
 BATCH_LINES = 2048
 BATCH_BYTES = 1_000_000
@@ -175,6 +175,7 @@ class Scan:
         """the last rows of the command's output, as they stood when it ended"""
         self._open: tuple[Candidate, TracebackText, bool] | None = None
         self._awaits: Candidate | None = None
+        self._told_end: Candidate | None = None
         self._watched: list[Candidate] = []
         self._recent: deque[Row] = deque(maxlen=16)
 
@@ -219,7 +220,7 @@ class Scan:
             self.output = deque(((r.number, r.text) for r in self._recent if r.text.strip()), maxlen=12)
             return False
         failed_here = signs.FAILED_HERE.match(text) or self._is_old_failure(row)
-        if failed_here and (self.end is None or (self.end.failure is None and self.end.number == row.number)):
+        if failed_here and (self.end is None or self.end.failure is None):
             self._fail(row)
             return True
         if self.end is None and signs.ENDED.match(text):
@@ -243,6 +244,13 @@ class Scan:
 
     def _belongs_to_end(self, row: Row) -> bool:
         """Only the unstamped rows right after the ending line tell its exception."""
+        if self._told_end is not None:
+            return (
+                not row.stamped
+                and bool(row.text.strip())
+                and row.number - self._told_end.last < 2
+                and len(self._told_end.rows) < BLOCK_ROWS
+            )
         return self.end is not None and self.end.failure is None and not row.stamped and row.number - self.end.number < 4
 
     # -- candidates --
@@ -336,11 +344,14 @@ class Scan:
 
     def _headline_first(self, row: Row) -> None:
         """Airflow 3's text form: `Type: message`, then `File "x", line 3 in f`."""
+        if self._told_end is not None:
+            self._told_end.rows.append((row.number, row.text))
+            self._told_end.chain = [with_row(self._told_end.chain[0], row.text)]
+            return
         match = names_exception(row.text.strip(), strict=False)
         if match and self.end is not None:
-            candidate = self._candidate(row, 80)
-            candidate.chain = [Link(match["type"], match["message"] or "")]
-            self.end.failure = candidate
+            self._told_end = self.end.failure = self._candidate(row, 80)
+            self._told_end.chain = [Link(match["type"], match["message"] or "")]
 
     def _watch(self, row: Row) -> None:
         """What is followed at once by a success was no cause."""

@@ -43,7 +43,7 @@ KILLED = re.compile(
     r"|externally set to|Segmentation fault|Task killed!|Container killed|[Ee]xit code(?: is)?:? (?:137"
     r"|143)\b|exceed(?:ed|ing) (?:physical )?memory limits?"
     r"|Detected (?:as )?zombie|heartbeat.{0,60}(?:timed? ?out|not found|running elsewhere)"
-    r"|server indicated the task shouldn't be running"
+    r"|[Ss]erver indicated the task shouldn't be running"
 )
 
 # --- lines that may state the cause ----------------------------------------------------------------------------------

@@ -18,6 +18,8 @@ from airflow_agentfix.core.tracebacks import Link, frames_of, is_wrapper, names_
 
 MESSAGE_CHARS = 4_000
 LINE_CHARS = 2_000
+CAUSE_CHARS = 400
+"""A cause is one line that a person reads; of a longer one, its beginning."""
 
 Row = tuple[int, str]
 
@@ -61,8 +63,9 @@ def render(distilled: Distilled, *, redact: Callable[[str], str], max_chars: int
 def _decide(scan: Scan) -> tuple[Candidate | None, RootCause]:
     failure = scan.end.failure if scan.end else None
     if failure is not None and _is_cause(failure):
-        reason = _reason_of_kill(scan, failure) if failure.killed or "SIGTERM" in failure.line else None
-        return reason or failure, _cause_of(reason or failure)
+        cause = _cause_of(failure)
+        reason = _reason_of_kill(scan, failure) if failure.killed or "SIGTERM" in cause.line else None
+        return (reason, _cause_of(reason)) if reason else (failure, cause)
     inside = _inside_wrapper(failure) if failure else None
     best = _best(scan, failure)
     if inside and (best is None or best.weight < signs.KILL_WEIGHT):
@@ -115,7 +118,7 @@ def _inside_wrapper(failure: Candidate) -> RootCause | None:
         if signs.KILLED.search(part) or signs.weigh(part, "") >= 70:
             named = names_exception(part)
             message = named["message"] or part if named else part
-            return _rooted(failure, part[:LINE_CHARS], message, named["type"] if named else None, ())
+            return _rooted(failure, part[:CAUSE_CHARS], message, named["type"] if named else None, ())
     return None
 
 
@@ -146,7 +149,7 @@ def _last_line(scan: Scan) -> Candidate | None:
 def _cause_of(candidate: Candidate) -> RootCause:
     if candidate.chain:
         return _cause_of_chain(candidate)
-    line = candidate.line[:LINE_CHARS]
+    line = candidate.line[:CAUSE_CHARS]
     told = "\n".join(text.strip() for _, text in candidate.rows[candidate.states :])
     named = names_exception(line) or names_exception(re.sub(r"^(?:Caused by: |Exception in thread \"[^\"]*\" )", "", line))
     if candidate.states:
@@ -162,7 +165,7 @@ def _cause_of_chain(candidate: Candidate) -> RootCause:
     if inner := _java_root(link):
         line, message, name = inner
     frames = frames_of(candidate.chain, root)
-    rooted = _rooted(candidate, line[:LINE_CHARS], message[:MESSAGE_CHARS], name, link.notes)
+    rooted = _rooted(candidate, line[:CAUSE_CHARS], message[:MESSAGE_CHARS], name, link.notes)
     return replace(rooted, frames=frames)
 
 
@@ -350,13 +353,13 @@ def grep_lines(
             break
         if start is not None and number < start:
             continue
-        shown = _shown(number, raw)
-        if search is None or any(search(text) for _, text in shown):
-            new, before, follow = [*before, *shown], [], around
+        found = shown(number, raw)
+        if search is None or any(search(text) for _, text in found):
+            new, before, follow = [*before, *found], [], around
         elif follow > 0:
-            new, follow = shown, follow - 1
+            new, follow = found, follow - 1
         else:
-            before = _last_lines([*before, *shown], around)
+            before = _last_lines([*before, *found], around)
             continue
         out += new
         size += sum(len(text) + len(str(n)) + 3 for n, text in new)
@@ -374,7 +377,8 @@ def _compiled(pattern: str | None) -> Callable[[str], object] | None:
         raise ValueError(f"grep={pattern!r} is no regular expression ({error}); escape what is meant literally.") from error
 
 
-def _shown(number: int, raw: bytes) -> list[Row]:
+def shown(number: int, raw: bytes) -> list[Row]:
+    """The rows a person reads for one line: its text, and an event's traceback below it."""
     parsed = rows(number, raw)
     out = [(number, row.text) for row in parsed]
     if parsed[0].detail:

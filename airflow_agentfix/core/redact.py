@@ -38,24 +38,22 @@ def _mask_line(line: str) -> str:
 # --- assignments: key=value, "key": "value", --key value -------------------------------------------------------------
 
 _KEY = (
-    r"(?:[A-Za-z0-9_.\-]{0,60}?)"
     r"(?:pass(?:word|wd|phrase)|pwd|secret(?:[_\-]?(?:key|access[_\-]?key|id))?|(?:api|access|account"
     r"|private|signing|encryption|fernet|"
     r"auth|master|shared|service|storage|subscription|license|webhook|app|application|client|consumer|hmac"
     r"|jwt|session)[_\-]?key|"
-    r"(?:[A-Za-z0-9]{1,20}[_\-])?token|credentials?|client[_\-]?secret|sas[_\-]?token|authkey|apikey|_auth)"
+    r"token|credentials?|authkey|_auth)"
 )
-_NOT_BEFORE = r"(?<![A-Za-z0-9_.\-/])"
 _QUOTED_VALUE = re.compile(
-    _NOT_BEFORE + r"(" + _KEY + r"""(?:\\*["'])?\]?\s{0,4}(?::=|=>|==?|:)\s{0,4}[rbuf]{0,2})(\\*)(["'])"""
+    r"(" + _KEY + r"""(?:\\*["'])?\]?\s{0,4}(?::=|=>|==?|:)\s{0,4}[rbuf]{0,2})(\\*)(["'])"""
     r"((?:(?!\3)[^\n\\]|\\(?!\3)[^\n]){1,4000}?)(?=\2\3)",
     re.IGNORECASE,
 )
 _BARE_VALUE = re.compile(
-    _NOT_BEFORE + r"(" + _KEY + r""")((?:\\*["'])?)(=|\s=\s|:\s{0,2}|%3D)([^\s"'`,;&|<>(){}\[\]\\]{3,4000})(?![\w(\[{])""",
+    r"(" + _KEY + r""")((?:\\*["'])?)(=|\s=\s|:\s{0,2}|%3D)([^\s"'`,;&|<>(){}\[\]\\]{3,4000})(?![\w(\[{])""",
     re.IGNORECASE,
 )
-_FLAG = re.compile(r"(?<![\w-])(--?" + _KEY + r"|--pass|--pw)(\s+|=)([^\s\"'-][^\s\"']{2,})", re.IGNORECASE)
+_FLAG = re.compile(r"(?<![\w-])(--?[\w\-]{0,40}?" + _KEY + r"|--pass|--pw)(\s+|=)([^\s\"'-][^\s\"']{2,})", re.IGNORECASE)
 _WORD = re.compile(
     r"(?:none|null|true|false|str|int|bool|bytes|object|string|optional|any|required|missing|incorrect"
     r"|invalid|expired|empty|unset|"
@@ -91,6 +89,8 @@ def _mask_bare(match: re.Match[str]) -> str:
 def _bare_is_secret(key: str, separator: str, value: str) -> bool:
     """Unquoted, a value may as well be code (`token=get_token()`), a type, or prose (`password: required`)."""
     if _PLACEHOLDER.match(value) or _WORD.fullmatch(value):
+        return False
+    if key.lower() == "pwd" and value.startswith("/"):  # print working directory
         return False
     plain = value.isidentifier() or _DOTTED_NAME.match(value) is not None
     if plain and (_NAME_OF_SECRET.search(value) or (not any(c.isdigit() for c in value) and separator != "=")):
@@ -173,32 +173,45 @@ _PREFIXED = re.compile(
     r")(?![A-Za-z0-9])"
 )
 
-_RULES: tuple[_Rule, ...] = (
-    (_KEY_BLOCK, _mask_block),
-    (_CUT_KEY_BLOCK, _mask_block),
-    (_DSN, rf"\1{MASK}"),
-    (_URL_PASSWORD, rf"\1{MASK}"),
-    (_URL_TOKEN, rf"\1{MASK}"),
-    (_WEBHOOK, rf"\1{MASK}"),
-    (_URL_QUERY, rf"\1{MASK}"),
-    (_AUTHORIZATION, lambda m: f"{m.group(1)}{m.group(2) or ''}{MASK}"),
-    (_SCHEME_TOKEN, rf"\1{MASK}"),
-    (_HEADER, rf"\1{MASK}"),
-    (_USER_OPTION, rf"\1{MASK}"),
-    (_CLIENT_PASSWORD, rf"\1{MASK}"),
-    (_JWT, MASK),
-    (_PREFIXED, MASK),
-    (_QUOTED_VALUE, _mask_quoted),
-    (_BARE_VALUE, _mask_bare),
-    (_FLAG, _mask_flag),
+_KEY_WORDS = ("pass", "pwd", "secret", "key", "token", "cred", "auth")
+
+_BLOCK_RULES: tuple[_Rule, ...] = ((_KEY_BLOCK, _mask_block), (_CUT_KEY_BLOCK, _mask_block))
+_LINE_RULES: tuple[tuple[tuple[str, ...], re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
+    (("://",), _DSN, rf"\1{MASK}"),
+    (("://",), _URL_PASSWORD, rf"\1{MASK}"),
+    (("://",), _URL_TOKEN, rf"\1{MASK}"),
+    (("://",), _WEBHOOK, rf"\1{MASK}"),
+    (("=",), _URL_QUERY, rf"\1{MASK}"),
+    (("authorization",), _AUTHORIZATION, lambda m: f"{m.group(1)}{m.group(2) or ''}{MASK}"),
+    (("bearer", "basic"), _SCHEME_TOKEN, rf"\1{MASK}"),
+    (("x-", "cookie", "private-token", "dd-api-key"), _HEADER, rf"\1{MASK}"),
+    (("curl",), _USER_OPTION, rf"\1{MASK}"),
+    (("mysql", "sshpass"), _CLIENT_PASSWORD, rf"\1{MASK}"),
+    (("eyj",), _JWT, MASK),
+    (("",), _PREFIXED, MASK),
+    (_KEY_WORDS, _QUOTED_VALUE, _mask_quoted),
+    (_KEY_WORDS, _BARE_VALUE, _mask_bare),
+    (("-",), _FLAG, _mask_flag),
 )
+"""(words one of which a line must have, lower case; pattern; replacement): a word is found faster than a pattern"""
 
 
 def redact(text: str) -> str:
     """`text` with every secret that its place or prefix gives away replaced by `***`."""
-    for pattern, replacement in _RULES:
-        text = pattern.sub(replacement, text)
-    return text
+    if "-----BEGIN" in text:
+        for pattern, mask in _BLOCK_RULES:
+            text = pattern.sub(mask, text)
+    return "\n".join([_redact_line(line) for line in text.split("\n")])
+
+
+def _redact_line(line: str) -> str:
+    low = line.lower()
+    for words, pattern, replacement in _LINE_RULES:
+        for word in words:
+            if word in low:
+                line = pattern.sub(replacement, line)
+                break
+    return line
 
 
 # --- what a reader cannot see ----------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow_agentfix.core.incident import Frame
@@ -160,7 +160,7 @@ def _frame(file: str, line: Any, function: str, code: str | None = None) -> Fram
 
 
 def _declared(link: Link) -> Link:
-    return Link(link.type, link.message, link.frames, link.notes, explicit=True)
+    return replace(link, explicit=True)
 
 
 def from_exception(error: BaseException) -> list[Link]:
@@ -220,6 +220,15 @@ def names_exception(line: str, *, strict: bool = True) -> re.Match[str] | None:
     if match is None or (strict and not _TYPE_NAME.search(match["type"])):
         return None
     return match
+
+
+def with_row(link: Link, text: str) -> Link:
+    """The link with the next row of its text: a frame, or more of its message."""
+    frame = _FRAME_LINE.match(text)
+    if frame:
+        added = _frame(frame["file"], int(frame["line"]), frame["name"] or "<module>")
+        return replace(link, frames=(*link.frames, added))
+    return link if link.frames else replace(link, message=f"{link.message}\n{text}")
 
 
 class TracebackText:

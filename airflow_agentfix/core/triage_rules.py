@@ -80,12 +80,13 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "lost worker", _INFRA, 0.93,
         text=r"[Zz]ombie|heartbeat|executor lost|ExecutorLost|[Ee]victed|preempt|node .{0,60}(?:not ready|shut ?down|lost)"
-        r"|SIGTERM|exit code 143"
-        r"|worker .{0,40}(?:lost|exited prematurely)|WorkerLostError|Process terminated by signal|Spot instance",
+        r"|worker .{0,40}(?:lost|exited prematurely)|WorkerLostError|Spot instance",
         reason="the worker or its process was lost", action=_RETRY.format(what="a worker is available"),
     ),
+    Rule("terminated", _INFRA, 0.85, text=r"SIGTERM|exit code 143|return ?code -15|Process terminated by signal",
+        reason="the process was told to stop, and nothing says why"),
     Rule("set from outside", _INFRA, 0.7,
-        text=r"externally set to|server indicated the task shouldn't be running",
+        text=r"externally set to|[Ss]erver indicated the task shouldn't be running|Task killed!",
         reason="someone or something changed the task's state"),
     Rule("process crashed", _INFRA, 0.6,
         text=r"SIGSEGV|Segmentation fault|SIGABRT|core dumped|SIGBUS|SIGILL",
@@ -98,7 +99,6 @@ RULES: tuple[Rule, ...] = (
         text=r"Unable to allocate .{1,20}[GT]iB|[Cc]annot allocate memory|OutOfMemoryError|Java heap space|GC overhead limit"
         r"|[Oo]ut of memory|MemoryError",
          reason="memory ran out", action="Give the task more memory or make it smaller; then clear the failed task."),
-    Rule("memory error", _INFRA, 0.85, types=r"MemoryError$|OutOfMemoryError$", reason="memory ran out"),
     Rule("system resource", _INFRA, 0.9,
         text=r"Too many open files|Errno (?:5|24|116)\b|Input/output error|Stale file handle|Resource temporarily unavailable"
         r"|can't start new thread",

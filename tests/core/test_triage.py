@@ -1,0 +1,108 @@
+"""One sample per rule, and what a verdict must never do."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_agentfix.core.incident import Frame, RootCause, Verdict
+from airflow_agentfix.core.triage import DECIDED_FROM, judge
+from airflow_agentfix.core.triage_rules import RULES
+
+SAMPLES = {
+    "programming error": "AttributeError: 'DataFrame' object has no attribute 'append'",
+    "cannot import name": "ImportError: cannot import name 'load' from 'etl_common'",
+    "type error": "TypeError: load() missing 1 required positional argument: 'day'",
+    "missing package": "ModuleNotFoundError: No module named 'snowflake'",
+    "missing connection or variable": "airflow.exceptions.AirflowNotFoundException: The conn_id `pg_dwh` isn't defined",
+    "data test failed": "Got 3 results, configured to fail if != 0",
+    "schema check failed": "pandera.errors.SchemaError: expected series to be unique",
+    "out of memory kill": "Task exited with return code -9: SIGKILL",
+    "lost worker": "Detected zombie job: no heartbeat for 300 s",
+    "terminated": "airflow.exceptions.AirflowException: Task received SIGTERM signal",
+    "set from outside": "State of this instance has been externally set to failed. Terminating instance.",
+    "process crashed": "Segmentation fault (core dumped)",
+    "disk full": "OSError: [Errno 28] No space left on device",
+    "memory": "numpy.ArrayMemory: Unable to allocate 26.8 GiB for an array",
+    "system resource": "OSError: [Errno 24] Too many open files: '/data/x'",
+    "database locked": "sqlite3.OperationalError: database is locked",
+    "database away": "psycopg2.OperationalError: FATAL: the database system is starting up",
+    "wrong SQL": 'psycopg2.errors.UndefinedColumn: column "amont" does not exist',
+    "wrong SQL by type": "sqlalchemy.exc.ArgumentError: subject table for an INSERT expected, got 'dim_customer'",
+    "dbt does not compile": "Model 'model.shop.fct' depends on a node named 'stg_order' which was not found",
+    "template": "jinja2.exceptions.UndefinedError: 'dict object' has no attribute 'x'",
+    "template by text": "'sql/daily_revenu.sql' not found in search path: '/opt/airflow/dags'",
+    "wrong command line": "Error: Invalid value for '--project-dir': Path '/x' is wrong.",
+    "wrong use of Airflow": "airflow.exceptions.DuplicateTaskIdFound: DuplicateTaskId 'load'",
+    "login refused": "pymongo.errors.OperationFailure: Authentication failed.",
+    "no credentials": "botocore.exceptions.NoCredentialsError: Unable to locate credentials",
+    "no right": "botocore.exceptions.ClientError: An error occurred (AccessDenied) when calling the PutObject operation",
+    "not resolved": "socket.gaierror: [Errno -2] Name or service not known",
+    "not reached": "ConnectionRefusedError: [Errno 111] Connection refused by db.example.com",
+    "TLS": "ssl.SSLCertVerificationError: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate",
+    "rate limit": "requests.exceptions.HTTPError: 429 Client Error: Too Many Requests for url: https://x",
+    "service down": "requests.exceptions.HTTPError: 503 Server Error: Service Unavailable for url: https://x",
+    "service error": "requests.exceptions.HTTPError: 500 Server Error: Internal Server Error for url: https://x",
+    "cluster": "Pod etl could not start: ImagePullBackOff",
+    "sensor timeout": "airflow.exceptions.AirflowSensorTimeout: Sensor has timed out; run duration of 600 s",
+    "task timeout": "airflow.exceptions.AirflowTaskTimeout: Timeout, PID: 21404",
+    "timeout": "requests.exceptions.ReadTimeout: Read timed out. (read timeout=2)",
+    "timeout by type": "httpx.PoolTimeout: pool",
+    "constraint": "IntegrityError: NOT NULL constraint failed: orders_nn.customer_id",
+    "value does not fit": "ValueError: could not convert string to float: 'N/A (pending)'",
+    "value by type": "decimal.InvalidOperation: signalled",
+    "malformed input": "pandas.errors.ParserError: Error tokenizing data. C error: Expected 3 fields in line 4002, saw 5",
+    "malformed by type": "pydantic.ValidationError: 1 problem for Event",
+    "input missing": "botocore.errorfactory.NoSuchKey: The specified key does not exist.",
+    "lookup": "KeyError: 'total_amount'",
+    "client error": "requests.exceptions.HTTPError: 404 Client Error: Not Found for url: https://x",
+    "path": "FileNotFoundError: [Errno 2] No such file or directory: '/data/in.csv'",
+    "database": "psycopg2.OperationalError: something else",
+    "operating system": "OSError: something else",
+}
+
+
+def cause_of(line: str, *, frames: tuple[Frame, ...] = ()) -> RootCause:
+    name, _, message = line.partition(": ")
+    exception = name if " " not in name and name[0].isalpha() and ("Error" in name or "." in name or message) else None
+    return RootCause(line=line, message=message if exception else line, exception=exception, frames=frames, context=((12, line),))
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_each_rule_knows_its_own_kind(rule):
+    judgement = judge(cause_of(SAMPLES[rule.name]))
+    assert judgement.reason.startswith(f"{rule.name}: ")
+    assert judgement.verdict is rule.verdict
+    assert judgement.evidence == ("L12",)
+
+
+def test_rule_names_are_unique_and_each_gives_a_reason():
+    assert len({rule.name for rule in RULES}) == len(RULES)
+    assert all(rule.reason and (rule.text or rule.types) for rule in RULES)
+
+
+def test_only_sure_infrastructure_ends_without_a_model():
+    for line in SAMPLES.values():
+        judgement = judge(cause_of(line))
+        assert judgement.decided == (judgement.verdict is Verdict.INFRA and judgement.confidence >= DECIDED_FROM)
+
+
+def test_decided_infrastructure_says_who_should_do_what():
+    judgements = [judge(cause_of(line)) for line in SAMPLES.values()]
+    assert all(j.owner_action for j in judgements if j.decided)
+
+
+def test_a_refused_connection_to_the_worker_itself_is_not_decided():
+    judgement = judge(cause_of("ConnectionRefusedError: [Errno 111] Connection refused: 127.0.0.1:5432"))
+    assert judgement.verdict is Verdict.INFRA
+    assert not judgement.decided
+
+
+def test_an_unknown_exception_in_user_code_is_code_and_an_unknown_line_is_unknown():
+    frames = (Frame("/opt/airflow/dags/shop.py", 3, "load", user=True),)
+    assert judge(cause_of("shop.StockError: sold out", frames=frames)).verdict is Verdict.CODE
+    assert judge(RootCause(line="orders out of balance", message="orders out of balance")).verdict is Verdict.UNKNOWN
+
+
+def test_operator_and_tries_are_named_in_the_reason():
+    judgement = judge(cause_of(SAMPLES["service down"]), operator="HttpOperator", try_number=3, max_tries=2)
+    assert judgement.reason.endswith("after 3 tries (HttpOperator)")
