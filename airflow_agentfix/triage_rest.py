@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +37,8 @@ class RestFailures:
         finished = {(run["dag_id"], run["dag_run_id"]) for run in self._finished_runs(since)}
         ordered = sorted(finished)
         for start in range(0, len(ordered), PAGE):
-            some = ordered[start : start + PAGE]
-            yield from (task for task in self._failed_in(some) if (task.dag_id, task.run_id) in finished)
+            some = set(ordered[start : start + PAGE])
+            yield from (task for task in self._failed_in(some) if (task.dag_id, task.run_id) in some)
 
     def _finished_runs(self, since: datetime) -> Iterator[dict[str, Any]]:
         """Green runs too: a task may fail in them where a trigger rule lets the run go on. Oldest first: new ones come last."""
@@ -51,7 +51,7 @@ class RestFailures:
             if not answer["dag_runs"] or seen >= answer["total_entries"]:
                 return
 
-    def _failed_in(self, runs: Sequence[tuple[str, str]]) -> Iterator[FailedTask]:
+    def _failed_in(self, runs: Set[tuple[str, str]]) -> Iterator[FailedTask]:
         body: dict[str, Any] = {
             "dag_ids": sorted({dag_id for dag_id, _ in runs}),
             "dag_run_ids": sorted({run_id for _, run_id in runs}),  # other DAGs may have runs of the same id

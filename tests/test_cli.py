@@ -101,8 +101,8 @@ def test_sessions_are_listed_with_state_verdict_and_cause(agentfix: Shell):
     add_waiting(agentfix.airflow)
     done = agentfix("sessions")
     assert done.code == 0
-    assert "fixed" in done.out
-    assert "NameError: name 'amont' is not defined" in done.out
+    assert [line.split()[:3] for line in done.out.splitlines()[1:]] == [["s1", "fixed", "code"], ["s2", "waiting", "code"]]
+    assert "orders / monday / load  NameError: name 'amont' is not defined" in done.out
     assert [one["id"] for one in agentfix("sessions", "--state", "done", "--json").json] == ["s1"]
 
 

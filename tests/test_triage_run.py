@@ -121,6 +121,15 @@ def test_another_dags_run_of_the_same_id_is_not_mistaken_for_a_finished_one():
     assert [(task.dag_id, task.run_id) for task in intake.taken] == [("orders", "monday"), ("stock", "sunday")]
 
 
+def test_more_runs_than_one_request_takes_give_each_failed_task_once():
+    with Deployment(page=100) as airflow:
+        for number in range(70):  # two DAGs whose runs share their ids, on both sides of a request's hundred
+            for dag_id in ("orders", "stock"):
+                airflow.add_run(dag_id, f"run{number}", state="failed", end=at(1), failed=(("load", at(4)),))
+        found = list(RestFailures(connect_with(Login(url=airflow.url), retries=0)).failed_tasks(since=NOW - FIRST_LOOK))
+    assert len(found) == len(set(found)) == 140
+
+
 def test_agentfix_does_not_work_on_its_own_dags():
     with Deployment() as airflow:
         airflow.add_run("agentfix_fix", "s1", state="failed", end=at(1), failed=(("drive", at(4)),))

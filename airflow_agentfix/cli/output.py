@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 OK, ERROR, USAGE, NOT_GREEN, WAITS_FOR_PERSON, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
+NO_WIDTH = 10_000
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
@@ -30,8 +32,8 @@ def console() -> Console:
     """Colours on a terminal; elsewhere plain text whose lines are never broken by a width nobody has."""
     from rich.console import Console  # 60 ms that --json need not pay
 
-    plain = Console(highlight=False, soft_wrap=True)
-    return plain if plain.is_terminal else Console(highlight=False, soft_wrap=True, color_system=None)
+    terminal = Console(highlight=False, soft_wrap=True)
+    return terminal if terminal.is_terminal else Console(highlight=False, soft_wrap=True, color_system=None, width=NO_WIDTH)
 
 
 def _plain(value: Any) -> Any:

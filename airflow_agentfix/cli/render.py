@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 LABEL = 9
+ID_LENGTH = 32
 
 
 def print_story(console: Console, story: dict[str, Any]) -> None:
@@ -79,8 +80,9 @@ def print_sessions(console: Console, sessions: Sequence[Session]) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("session", "state", "verdict", "failed", "cause", "dollars"):
-        table.add_column(name, overflow="fold" if name == "session" else "ellipsis", no_wrap=name == "session")
+    table.add_column("session", no_wrap=True, min_width=ID_LENGTH)  # to be copied whole
+    for name in ("state", "verdict", "failed", "cause", "dollars"):
+        table.add_column(name, no_wrap=True, overflow="ellipsis")
     for one in sessions:
         failed = f"{one.dag_id} / {one.run_id} / {one.task_id}"
         state = str(one.outcome or one.state)
