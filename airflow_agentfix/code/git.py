@@ -144,4 +144,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     """End what is left of git and its children; usually nothing is."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+    for stream in (process.stdin, process.stdout, process.stderr):
+        with contextlib.suppress(OSError):
+            if stream is not None:
+                stream.close()
     process.wait()

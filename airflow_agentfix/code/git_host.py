@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -45,7 +47,6 @@ class GitHost:
         self._about = mask_credentials(repository.url)
         self._hook_env = hook_env or nullcontext
         self._timeout = timeout
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._cached: Git | None = None
 
     def head(self, branch: str) -> str | None:
@@ -110,8 +111,9 @@ class GitHost:
     @property
     def _git(self) -> Git:
         if self._cached is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="agentfix-git-")
-            git = Git(Path(self._folder.name), about=self._about, timeout=self._timeout)
+            folder = tempfile.mkdtemp(prefix="agentfix-git-")
+            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+            git = Git(Path(folder), about=self._about, timeout=self._timeout)
             git.run("init", "--quiet", "--bare", "--template=")
             self._cached = git
         return self._cached
