@@ -1,1 +1,1 @@
-"""Figures of AgentFix. `python -m bench` prints them as JSON; every module with a `measure()` is one."""
+"""Figures of AgentFix: every module here with a `measure()` is a benchmark; `python -m bench` runs them."""
