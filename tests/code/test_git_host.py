@@ -157,7 +157,7 @@ def test_a_worker_killed_after_the_push_leaves_one_branch_and_the_next_finds_it(
         GitHost(Repository({str(origin)!r}, "main")).open_fix({fix(origin)!r})
         """
     )
-    killed = subprocess.run([sys.executable, "-c", worker], check=False)
+    killed = subprocess.run([sys.executable, "-c", worker], env={**os.environ, "TMPDIR": str(origin)}, check=False)
     assert killed.returncode == -9
     (origin / "hooks" / "post-receive").unlink()
     opened = host_at(str(origin)).open_fix(fix(origin))
