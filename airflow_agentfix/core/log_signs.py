@@ -40,7 +40,8 @@ KILLED = re.compile(
     r"|139|143|-9)\b|SIGKILL|OOM ?-?[Kk]ill\w*|oom-kill|\bOut of memory\b"
     r"|^Process terminated by signal|^(?:\S+: line \d+:\s+\d+ )?Killed\b|zombie|heartbeat timeout"
     r"|[Tt]ask received SIGTERM|Received SIGTERM"
-    r"|externally set to|Segmentation fault|Task killed!|Container killed|[Ee]xit code(?: is)?:? (?:137"
+    r"|externally set to|Recorded (?:pid|hostname) .{1,80}does not match"
+    r"|Segmentation fault|Task killed!|Container killed|[Ee]xit code(?: is)?:? (?:137"
     r"|143)\b|exceed(?:ed|ing) (?:physical )?memory limits?"
     r"|Detected (?:as )?zombie|heartbeat.{0,60}(?:timed? ?out|not found|running elsewhere)"
     r"|[Ss]erver indicated the task shouldn't be running"
@@ -123,6 +124,9 @@ RECOVERED = re.compile(
 )
 
 
+_INLINE_LEVEL = re.compile(r"^\S+ \S+ (WARN|WARNING|INFO|DEBUG)\b")
+
+
 def weigh(text: str, level: str) -> int:
     """How likely this line states a cause; 0 for no."""
     if NOISE.search(text) and not text.startswith(("Traceback", "ERROR")):
@@ -138,4 +142,7 @@ def weigh(text: str, level: str) -> int:
         weight = max(weight, KILL_WEIGHT)
     if not weight:
         return 0
+    inline = _INLINE_LEVEL.match(text)
+    if inline:
+        level = "warn" if inline[1].startswith("WARN") else "debug"
     return weight + LEVEL_CHANGE.get(level, 0) + (HANDLED_CHANGE if HANDLED.search(text) else 0)

@@ -80,7 +80,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "lost worker", _INFRA, 0.93,
         text=r"[Zz]ombie|heartbeat|executor lost|ExecutorLost|[Ee]victed|preempt|node .{0,60}(?:not ready|shut ?down|lost)"
-        r"|worker .{0,40}(?:lost|exited prematurely)|WorkerLostError|Spot instance",
+        r"|worker .{0,40}(?:lost|exited prematurely)|WorkerLostError|Spot instance"
+        r"|Recorded (?:pid|hostname) .{1,80}does not match",
         reason="the worker or its process was lost", action=_RETRY.format(what="a worker is available"),
     ),
     Rule("terminated", _INFRA, 0.85, text=r"SIGTERM|exit code 143|return ?code -15|Process terminated by signal",

@@ -254,6 +254,16 @@ def test_a_sigterm_has_the_reason_logged_before_it():
     assert "externally set to failed" in read(text).cause.line
 
 
+def test_a_warning_of_the_command_is_not_preferred_to_its_error():
+    spark = "24/05/19 12:01:01"
+    output = (
+        f"{spark} ERROR Job: orders differ",
+        f"{spark} WARN HeartbeatReceiver: no heartbeat, 150000 ms exceeds timeout 120000 ms",
+    )
+    text = said("spark_submit.py:579", *output) + wrapped("Cannot execute: spark-submit. Error code is: 1.")
+    assert read(text).cause.line.endswith("orders differ")
+
+
 def test_the_last_try_of_a_log_with_two_is_the_one_told():
     first, second = wrapped("first"), wrapped("second")
     assert read(first + said("taskinstance.py:1359", "Starting attempt 2 of 3") + second).cause.message == "second"
