@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.fakes.airflow_rest import FakeAirflow, event, traceback
 from tests.fakes.deployment import API, Deployment
 from tests.fakes.sessions import COMMIT, add_fixed, add_waiting
 
@@ -178,6 +179,63 @@ def test_stop_stops(agentfix: Shell):
     assert len(agentfix.airflow.sent("POST", f"{API}/sessions/s2/stop")) == 1
 
 
+def test_the_address_of_a_task_instances_page_stands_for_its_ids(agentfix: Shell):
+    page = f"{agentfix.airflow.url}/dags/orders/runs/manual__2026-11-22T07%3A00%3A00%2B00%3A00/tasks/load/mapped/3?try_number=2"
+    assert agentfix("fix", page).code == 0
+    (asked,) = agentfix.airflow.sent("POST", f"{API}/sessions")
+    names = ("dag_id", "run_id", "task_id", "map_index", "try_number")
+    assert [asked[name] for name in names] == ["orders", "manual__2026-11-22T07:00:00+00:00", "load", 3, 2]
+
+
+def test_the_address_of_a_page_without_a_task_is_wrong_usage(agentfix: Shell):
+    done = agentfix("fix", f"{agentfix.airflow.url}/dags/orders/runs/monday")
+    assert done.code == 2
+    assert "no task instance's page" in done.err
+
+
+def test_the_address_of_another_airflow_is_refused_and_not_asked(agentfix: Shell):
+    done = agentfix("fix", "https://elsewhere.example/dags/orders/runs/monday/tasks/load")
+    assert (done.code, "is not a page of the Airflow at" in done.err) == (1, True)
+    assert agentfix.airflow.requests == []
+
+
+# --- evidence
+
+
+@pytest.fixture
+def failed_task(agentfix: Shell) -> Iterator[FakeAirflow]:
+    with FakeAirflow() as airflow:
+        airflow.add_dag("orders", {"load": ()})
+        airflow.add_run("orders", "monday")
+        error = traceback("NameError", "name 'amont' is not defined", ("/opt/airflow/dags/orders.py", 7, "load"))
+        noise = [event(f"row {number} of a long log") for number in range(300)]
+        airflow.add_task_instance("orders", "monday", "load", log=[*noise, error])
+        agentfix.environ["AGENTFIX_AIRFLOW_URL"] = airflow.url
+        yield airflow
+
+
+@pytest.mark.usefixtures("failed_task")
+def test_context_prints_the_evidence_and_json_holds_the_same(agentfix: Shell):
+    text = agentfix("context", "orders", "monday", "load")
+    told = agentfix("context", "orders", "monday", "load", "--json").json
+    assert text.code == 0
+    assert "name 'amont' is not defined" in text.out
+    assert text.out == told["text"] + "\n"
+    assert (told["ref"]["task_id"], told["ref"]["try_number"], told["judgement"]["verdict"]) == ("load", 1, "code")
+
+
+@pytest.mark.usefixtures("failed_task")
+def test_context_keeps_to_its_budget(agentfix: Shell):
+    whole, cut = (len(agentfix("context", "orders", "monday", "load", *more).out) for more in ([], ["--budget", "700"]))
+    assert cut <= 701 < whole
+
+
+@pytest.mark.usefixtures("failed_task")
+def test_context_of_an_unknown_task_names_what_is_near(agentfix: Shell):
+    done = agentfix("context", "orders", "monday", "laod")
+    assert (done.code, "Did you mean 'load'?" in done.err) == (1, True)
+
+
 # --- errors and usage
 
 
@@ -275,6 +333,11 @@ def test_logs_print_one_json_object_a_line_for_each_file(agentfix: Shell, log: P
     assert [one["file"] for one in distilled] == [str(log), str(log)]
     assert max(len(one["text"]) for one in distilled) <= 600
     assert {(one["verdict"], one["root_cause"][:9]) for one in judged} == {("code", "NameError")}
+
+
+def test_an_empty_log_is_no_error(agentfix: Shell):
+    assert agentfix("logs", "distill", "-").code == 0
+    assert agentfix("logs", "verdict", "-").out.startswith("unknown")
 
 
 def test_logs_are_read_from_standard_input(agentfix: Shell):

@@ -59,7 +59,7 @@ def distill(files: Files, budget: Budget = None, as_json: AsJson = False) -> Non
     for file in files:
         with _lines(file) as lines:
             found = distilled(lines, max_chars=budget or DEFAULT_BUDGET)
-        text = render(found, redact=redacted, max_chars=budget or DEFAULT_BUDGET)
+        text = render(found, redact=redacted, max_chars=budget or DEFAULT_BUDGET) if found.selection else ""
         cause = redacted(found.cause.line)
         if as_json:
             print_line(
