@@ -228,3 +228,22 @@ def test_the_shape_is_that_of_the_runs_own_version(inside: AirflowInside, airflo
 def test_who_may_look_may_not_therefore_edit(inside: AirflowInside, users: dict[str, Any], dag_id: str) -> None:
     rights = {name: (inside.may(user, dag_id, edit=False), inside.may(user, dag_id, edit=True)) for name, user in users.items()}
     assert rights == {"vera": (True, False), "uma": (True, True), "ulf": (True, True), "nobody": (False, False)}
+
+
+def test_the_same_file_imported_in_a_child_has_the_runs_own_shape(inside: AirflowInside, airflow: Deployment) -> None:
+    from airflow_agentfix.code.import_check import import_shape
+
+    source = f"""
+with DAG("same_{next(_number)}", schedule="@daily", default_args={{"retries": 2, "pool": "default_pool"}}):
+    @setup
+    def up(): ...
+    @task(executor_config={{"a": 1}}, retry_delay=7)
+    def part(x): ...
+    @task_group
+    def g(x):
+        part(x)
+    up() >> g.expand(x=[1, 2]) >> part.expand(x=[3])
+"""
+    dag_id = airflow.add_dag(source)
+    airflow.add_run(dag_id, {})
+    assert import_shape(airflow.folder, dag_file="dags.py", dag_id=dag_id).shape == inside.shape(dag_id, "r1")
