@@ -48,6 +48,8 @@ class AgentFixHook(BaseHook):
         from airflow_agentfix.errors import AgentFixError
 
         try:
-            return True, f"Airflow {RestAirflowApi(self.get_conn()).version()} answered."
+            http = self.get_conn()
+            http.json("GET", "/api/v2/dags", params={"limit": 1})  # the version is told to anyone, a wrong token too
+            return True, f"Airflow {RestAirflowApi(http).version()} answered."
         except AgentFixError as error:
             return False, str(error)

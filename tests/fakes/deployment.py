@@ -126,6 +126,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _of(self, path: str, query: dict[str, list[str]], body: Any) -> tuple[int, Any]:
         if path == "/auth/token":
             return (401, {"detail": "Invalid credentials"}) if self.world.refuses_login else (201, {"access_token": TOKEN})
+        if path == "/api/v2/version":
+            return 200, {"version": "3.3.2", "git_version": None}
         if self.headers.get("Authorization") != f"Bearer {TOKEN}":
             return 401, {"detail": "Not authenticated"}
         if refusal := self.world.refusals.get(f"{self.command} {path}"):
@@ -136,10 +138,6 @@ class _Handler(BaseHTTPRequestHandler):
             if method == self.command and (match := re.fullmatch(pattern, path)):
                 return route(self.world, match, query, body)
         return 404, {"detail": "Not Found"}
-
-
-def _version(*_: Any) -> tuple[int, Any]:
-    return 200, {"version": "3.3.2", "git_version": None}
 
 
 def _dag(world: Deployment, match: re.Match[str], *_: Any) -> tuple[int, Any]:
@@ -216,7 +214,6 @@ def _unknown(session_id: str) -> tuple[int, Any]:
 
 Route = Callable[[Deployment, re.Match[str], dict[str, list[str]], Any], tuple[int, Any]]
 _ROUTES: list[tuple[str, str, Route]] = [
-    ("GET", "/api/v2/version", _version),
     ("GET", "/api/v2/dags", _dags),
     ("GET", "/api/v2/dags/([^/]+)", _dag),
     ("GET", "/api/v2/dags/([^/]+)/dagRuns", _runs),
