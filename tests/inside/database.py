@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 
 _HOME = Path(tempfile.mkdtemp(prefix="agentfix-airflow-"))
+atexit.register(shutil.rmtree, _HOME, ignore_errors=True)  # first in, last out: Airflow writes until it ends
 _BUNDLES = [
     {"name": "shop", "classpath": "airflow.providers.git.bundles.git.GitDagBundle",
      "kwargs": {"tracking_ref": "main", "repo_url": str(_HOME / "shop.git")}},
@@ -134,14 +136,13 @@ def _label(instance: Any) -> str:
 
 
 @pytest.fixture(scope="session")
-def database() -> Iterator[Path]:
+def database() -> Path:
     """The migrated database, with its bundles known."""
     subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True, timeout=180)
     from airflow.dag_processing.bundles.manager import DagBundlesManager
 
     DagBundlesManager().sync_bundles_to_db()
-    yield _HOME
-    shutil.rmtree(_HOME, ignore_errors=True)
+    return _HOME
 
 
 @pytest.fixture
