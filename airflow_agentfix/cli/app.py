@@ -27,13 +27,20 @@ for group in (sessions, evidence, admin):
     group.add_to(app)
 
 
-@app.callback()
-def _common(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
-) -> None:
-    if version:
+def _print_version(wanted: bool) -> None:
+    """A callback of the option: the body of the command below is not reached without a verb."""
+    if wanted:
         typer.echo(f"agentfix {__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[  # noqa: ARG001 - typer reads it
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    pass
 
 
 def run() -> None:
