@@ -43,13 +43,14 @@ def measure() -> list[Figure]:
         handed = _callbacks(airflow.url, TIMES)
         if len(airflow.sessions) != 1:
             raise RuntimeError(f"The fake Airflow has {len(airflow.sessions)} sessions; expected the one that is handed over.")
-        airflow.delay = 30
-        hanging = _callbacks(airflow.url, TIMES_AWAY)
-    refused = _callbacks(f"http://127.0.0.1:{_closed_port()}", TIMES_AWAY)
+    with socket.create_server(("127.0.0.1", 0), backlog=TIMES_AWAY + 1) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        hanging = _callbacks(url, TIMES_AWAY)
+    refused = _callbacks(url, TIMES_AWAY)
     task = "fresh task process (task runner loaded), import and login included"
     return [
         _figure("callback, handed over", handed, 600, f"{task}; a local fake of Airflow answers at once, so this is our share"),
-        _figure("callback, API hangs", hanging, 3000, f"{task}; the API accepts and does not answer for 30 s"),
+        _figure("callback, API hangs", hanging, 3000, f"{task}; the API takes the connection and never answers"),
         _figure("callback, nothing listens", refused, 3000, f"{task}; the port is closed"),
         _untouched([*handed, *hanging, *refused]),
     ]
@@ -74,9 +75,3 @@ def _untouched(ran: list[Ran]) -> Figure:
     changed = sum(not untouched for _, untouched in ran)
     how = f"processes of all the above that did not end with the task's own {OWN_FAILURE}"
     return Figure("task failures changed by the callback", changed, "failures", 0, len(ran), how)
-
-
-def _closed_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
