@@ -11,8 +11,11 @@ import subprocess
 import sys
 import tempfile
 import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+import pytest
 
 HERE = Path(__file__).parent
 
@@ -23,17 +26,28 @@ def names(contract: str) -> list[str]:
     return [node.name for node in module.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]
 
 
+@dataclass(frozen=True)
+class Case:
+    """How one case of a contract went in the child; neither text where it passed."""
+
+    name: str
+    failure: str = ""
+    skipped: str = ""
+
+
 def prove(contract: str, name: str) -> None:
-    """Fail as the test of this name failed in the child; its parameters are cases of one sentence."""
-    cases = [failure for case, failure in _results(contract).items() if case.partition("[")[0] == name]
+    """Fail as the test of this name failed in the child; its parameters are cases of one sentence. Skip what all skipped."""
+    cases = [case for case in _cases(contract) if case.name.partition("[")[0] == name]
     assert cases, f"{name} did not run"
-    failures = [failure for failure in cases if failure is not None]
+    failures = [case.failure for case in cases if case.failure]
     assert not failures, "\n".join(failures)
+    if all(case.skipped for case in cases):
+        pytest.skip(cases[0].skipped)
 
 
 @cache
-def _results(contract: str) -> dict[str, str | None]:
-    """Run a contract file once in a child; the failure of each test by name, None where it passed."""
+def _cases(contract: str) -> list[Case]:
+    """Run a contract file once in a child."""
     with tempfile.TemporaryDirectory(prefix="agentfix-contract-") as folder:
         report = Path(folder) / "report.xml"
         command = [
@@ -51,9 +65,10 @@ def _results(contract: str) -> dict[str, str | None]:
         done = subprocess.run(command, cwd=HERE.parent.parent, capture_output=True, text=True, timeout=300, check=False)
         if not report.is_file():
             raise AssertionError(f"The contract tests did not run:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
-        return {case.attrib["name"]: _failure(case) for case in ElementTree.parse(report).iter("testcase")}
+        return [_case(element) for element in ElementTree.parse(report).iter("testcase")]
 
 
-def _failure(case: ElementTree.Element) -> str | None:
-    bad = [child.text or child.attrib.get("message", "") for child in case if child.tag in {"failure", "error", "skipped"}]
-    return "\n".join(bad) or None
+def _case(element: ElementTree.Element) -> Case:
+    failure = "\n".join(child.text or child.attrib.get("message", "") for child in element if child.tag in {"failure", "error"})
+    skipped = "\n".join(child.attrib.get("message", "") for child in element if child.tag == "skipped")
+    return Case(element.attrib["name"], failure, skipped)
