@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.12 python3.13 python3.11; do $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 UV := $(shell if command -v uv >/dev/null 2>&1 && uv --version >/dev/null 2>&1; then echo uv; elif python3 -m uv --version >/dev/null 2>&1; then echo python3 -m uv; fi)
 
-.PHONY: help demo test test-unit test-e2e lint types format bench constraints clean
+.PHONY: help demo test test-unit test-e2e test-matrix lint types format bench constraints clean
 help:
 	@grep -E '^# make' Makefile
 
@@ -45,6 +45,16 @@ test-unit: $(DEV_READY)
 
 test-e2e: $(DEV_READY)
 	$(BIN)/python -m pytest -q -m e2e
+
+# make test-matrix: unit and end-to-end tests (the demo among them) on every Airflow line, each in an environment of its own
+MATRIX ?= 3.1:python3.11 3.2:python3.13 3.3:python3.12
+test-matrix:
+	@for pair in $(MATRIX); do \
+	  line=$${pair%%:*}; python=$${pair#*:}; \
+	  $$python -c '' >/dev/null 2>&1 || { echo "$$python does not start, so Airflow $$line gets $(PYTHON)" >&2; python=$(PYTHON); }; \
+	  echo "== Airflow $$line, $$python"; \
+	  $(MAKE) --no-print-directory VENV=.venv-$$line AIRFLOW=$$line PYTHON=$$python test-unit test-e2e || exit 1; \
+	done
 
 format: $(DEV_READY)
 	$(BIN)/ruff check --fix-only -q .
