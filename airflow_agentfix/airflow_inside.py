@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from airflow.api.common.trigger_dag import trigger_dag
@@ -17,6 +18,7 @@ from airflow.exceptions import DagRunAlreadyExists
 from airflow.models import DagModel, DagRun, Log, TaskInstance
 from airflow.models.hitl import HITLDetail
 from airflow.models.serialized_dag import SerializedDagModel
+from airflow.sdk import timezone
 from airflow.utils.session import create_session
 from airflow.utils.state import State
 from airflow.utils.types import DagRunTriggeredByType
@@ -43,6 +45,9 @@ log = logging.getLogger(__name__)
 
 ASK_DAG = "agentfix_ask"
 ASK_TASK = "question"
+SETTLE_SECONDS = 2.0
+"""An answer within the scheduler's next loop after a task parked makes Airflow fail that task: "reported that the task instance
+finished with state success, but the task instance's state attribute is queued" (seen on 3.3.2)."""
 _READ = (("GET", DagAccessEntity.RUN), ("GET", DagAccessEntity.TASK_LOGS), ("GET", DagAccessEntity.CODE))
 _EDIT = (*_READ, ("PUT", DagAccessEntity.RUN), ("PUT", DagAccessEntity.TASK_INSTANCE))
 """What Airflow's own routes ask for: a session shows runs, log lines and code; a rerun changes the run and clears tasks."""
@@ -55,8 +60,9 @@ class _NotShownYet(Exception):
 class AirflowInside:
     """`ports.ServerAirflow`. Answers given through it wait up to `patience` seconds for a question that is just being shown."""
 
-    def __init__(self, *, patience: float = 10.0) -> None:
+    def __init__(self, *, patience: float = 10.0, settle: float = SETTLE_SECONDS) -> None:
         self.patience = patience
+        self.settle = timedelta(seconds=settle)
 
     def resolve(self, dag_id: str, run_id: str, task_id: str, map_index: int) -> TaskFacts:
         """The task instance as it stands; AirflowNotFound names what is unknown and what comes near."""
@@ -119,7 +125,7 @@ class AirflowInside:
             retry=retry_if_exception_type(_NotShownYet), stop=stop_after_delay(self.patience), wait=wait_fixed(0.5), reraise=True
         )
         try:
-            waits(_give_answer, run_id, option, message, user)
+            waits(_give_answer, run_id, option, message, user, self.settle)
         except _NotShownYet:
             state = self.run_state(ASK_DAG, run_id)
             raise AirflowConflict(
@@ -224,12 +230,13 @@ def _question(session: Session, run_id: str) -> HITLDetail | None:
     return session.scalar(select(HITLDetail).where(HITLDetail.ti_id.in_(of_run)))
 
 
-def _give_answer(run_id: str, option: str, message: str, user: Any) -> None:
+def _give_answer(run_id: str, option: str, message: str, user: Any, settle: timedelta) -> None:
     from airflow.api_fastapi.core_api.datamodels.hitl import UpdateHITLDetailPayload
     from airflow.api_fastapi.core_api.routes.public.hitl import update_hitl_detail
 
     with create_session(scoped=False) as session:
-        if _question(session, run_id) is None:
+        detail = _question(session, run_id)
+        if detail is None or timezone.utcnow() - detail.created_at < settle:
             _require_going(session, run_id)
             raise _NotShownYet
         payload = UpdateHITLDetailPayload(chosen_options=[option], params_input={"message": message})

@@ -21,7 +21,7 @@ from airflow_agentfix.agent.loop import Work
 from airflow_agentfix.core import transcript
 from airflow_agentfix.core.incident import DagFacts, Incident, Repository, TaskRef
 from airflow_agentfix.core.policy import Policy
-from airflow_agentfix.core.session import EventKind, Outcome, Session, WaitFor
+from airflow_agentfix.core.session import EventKind, Outcome, Session, State, WaitFor
 from airflow_agentfix.errors import (
     AgentFixError,
     AirflowUnreachable,
@@ -88,6 +88,8 @@ class Driver:
     def drive(self, session_id: str, *, worker: str, last_try: bool) -> WaitRun | Session:
         """Work on the session until it waits (WaitRun) or ends. `last_try`: nobody will try again after us."""
         claim = self.bench.client.claim(session_id, worker=worker)
+        if claim.session.state is State.DONE:  # stopped while its task waited
+            return claim.session
         journal = Journal(claim, self.bench.client)
         try:
             return self._drive(claim, journal)

@@ -146,7 +146,14 @@ class SessionClient(Protocol):
         """Give the lease back and wait."""
 
     def finish(
-        self, session_id: str, *, lease: str, outcome: Outcome, summary: str, verdict: str | None, report: Json | None,
+        self,
+        session_id: str,
+        *,
+        lease: str,
+        outcome: Outcome,
+        summary: str,
+        verdict: str | None,
+        report: Json | None,
         error: str | None,
     ) -> Session: ...
 
@@ -280,8 +287,6 @@ class Checks(Protocol):
 
     def shape(self, tree: Path, *, dag_file: str, dag_id: str, subdir: str) -> Json | None:
         """Import the DAG file from `tree` and return its shape; None where it does not import, with the reason logged."""
-
-
 
 
 # --- Airflow from inside the API server -----------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from airflow_agentfix.errors import (
     InvalidRequest,
     InvalidTransition,
     NotAllowed,
+    SessionNotFound,
 )
 from airflow_agentfix.ports import ServerAirflow
 from airflow_agentfix.settings import Settings
@@ -157,10 +158,25 @@ class SessionService:
         """Sessions of the DAGs this person may read, newest first."""
         wanted = [dag_id] if dag_id else self._store.dag_ids()
         readable = [one for one in wanted if self._airflow.may(user, one, edit=False)]
-        return self._store.sessions(readable, state=state, limit=limit, offset=offset)
+        found = self._store.sessions(readable, state=state, limit=limit, offset=offset)
+        return [one if one.state is State.DONE else self._noticed(one.id) for one in found]
 
     def get(self, session_id: str, user: Any) -> Session:
-        return self._desk.open(session_id, user, edit=False).session
+        session = self._desk.open(session_id, user, edit=False).session
+        return session if session.state is State.DONE else self._noticed(session_id)
+
+    @again
+    def _noticed(self, session_id: str) -> Session:
+        """The session; ended as failed where its run of the fix DAG ended without a word (killed, or a broken installation)."""
+        stored = self._store.get(session_id)
+        if stored is None:
+            raise SessionNotFound(f"Session {session_id!r} went away while it was read.")
+        run_id = fix_run_id(session_id, stored.runs)
+        if stored.session.state is State.DONE or self._airflow.run_state(FIX_DAG, run_id) not in ENDED:
+            return stored.session
+        summary = f"Run {run_id!r} of {FIX_DAG} ended before the session did; its log says why. A message starts a new run."
+        end = {"outcome": Outcome.FAILED.value, "verdict": None, "summary": summary, "error": summary, "report": None}
+        return self._desk.save(stored, Draft(EventKind.FINISHED, SERVER, end)).session
 
     def events(self, session_id: str, user: Any, *, after: int) -> Sequence[Event]:
         self._desk.open(session_id, user, edit=False)

@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from functools import cache, partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from airflow_agentfix import redaction
 from airflow_agentfix.agent.case import Case, Code
@@ -124,7 +124,8 @@ class Workbench:
         host.export(commit, base)
         shutil.copytree(base, fix, symlinks=True)
         copy = WorkingCopy(fix, files=transcript.working_files(claim.events))
-        shape = partial(import_shape, dag_file=incident.dag.file, dag_id=incident.dag.dag_id, subdir=repository.subdir)
+        dag_file = PurePosixPath(repository.path_of(incident.dag.file)).relative_to(repository.subdir or ".")
+        shape = partial(import_shape, dag_file=str(dag_file), dag_id=incident.dag.dag_id, subdir=repository.subdir)
         return Code(repository, commit, copy, host, gates.check, import_fix=partial(shape, fix), import_base=partial(shape, base))
 
     def _log(self, ref: TaskRef) -> Iterator[tuple[int, str]]:

@@ -284,7 +284,9 @@ class WorkerService:
 
     def _pin(self, stored: Stored, commit: str, call_id: str) -> Rerun | WaitRun:
         session = stored.session
-        request = PinRequest(session.id, session.dag_id, session.run_id, session.task_id, session.map_index, commit)
+        others = any(event.kind is EventKind.OCCURRENCE for event in self._store.events(session.id))
+        map_index = -1 if others else session.map_index  # other indexes of the task failed too: all that failed run again
+        request = PinRequest(session.id, session.dag_id, session.run_id, session.task_id, map_index, commit)
         try:
             pinned = self._airflow.pin(request)
         except AirflowConflict as error:

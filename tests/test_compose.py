@@ -129,7 +129,7 @@ known = {(section, option) for section, options in conf.configuration_descriptio
 known |= {("agentfix", option) for option in OPTIONS}
 print(json.dumps({
     "unknown": [name for name in names if tuple(part.lower() for part in name) not in known],
-    "bundles": sorted(DagBundlesManager()._bundle_config),
+    "bundles": sorted(bundle.name for bundle in DagBundlesManager().get_all_dag_bundles()),
     "approvers": Settings.load().approvers,
     "login": [login.url, login.username, login.password],
 }))

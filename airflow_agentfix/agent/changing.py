@@ -119,7 +119,7 @@ def _request(use: Use, code: Code, findings: Iterable[Finding], *, suffix: str) 
     case, incident = use.case, use.case.incident
     title, summary = _said(use)
     changes = code.copy.changes()
-    file = "/".join(part for part in (code.repository.subdir.strip("/"), incident.dag.file) if part)
+    file = code.repository.path_of(incident.dag.file)
     trailers = commit.trailers(incident, session_id=case.session_id, file=file, audit=case.audit)
     body = commit.pull_request_body(
         incident, session_id=case.session_id, summary=summary, paths=[change.path for change in changes], findings=findings,

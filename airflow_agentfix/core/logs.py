@@ -276,6 +276,8 @@ def _render(distilled: Distilled, *, redact: Callable[[str], str] | None, max_ch
 
 
 def _redacted(selection: Sequence[tuple[int, Row]], redact: Callable[[str], str]) -> list[tuple[int, Row]]:
+    if not selection:
+        return []
     texts = redact("\n".join(text.replace("\n", " ") for _, (_, text) in selection)).split("\n")
     return [(priority, (number, text)) for (priority, (number, _)), text in zip(selection, texts, strict=True)]
 

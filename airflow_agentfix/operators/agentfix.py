@@ -72,7 +72,7 @@ class AgentFixOperator(BaseOperator):
         result = build_driver().drive(self.session_id, worker=worker, last_try=last_try)
         if isinstance(result, Session):
             return self._ended(result)
-        self._wait(result)
+        return self._wait(result)
 
     def _wait(self, wait: WaitRun) -> NoReturn:
         from airflow.providers.standard.triggers.external_task import DagStateTrigger

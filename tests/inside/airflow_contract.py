@@ -30,7 +30,7 @@ def users(database: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def inside() -> AirflowInside:
-    return AirflowInside(patience=0.2)
+    return AirflowInside(patience=0.2, settle=0)
 
 
 @pytest.fixture
@@ -184,7 +184,7 @@ def test_only_an_assigned_user_may_answer(inside: AirflowInside, users: dict[str
 
 @pytest.mark.usefixtures("ask_dag")
 def test_a_question_that_is_just_being_shown_is_waited_for(users: dict[str, Any]) -> None:
-    inside = AirflowInside(patience=10)
+    inside = AirflowInside(patience=10, settle=0)
     put = question()
     inside.ask(put)
     later = Timer(0.7, show, (put.run_id,))
@@ -204,7 +204,7 @@ def test_a_question_that_is_not_shown_in_time_says_try_again(inside: AirflowInsi
 
 @pytest.mark.usefixtures("ask_dag")
 def test_a_question_whose_run_failed_is_not_waited_for(airflow: Deployment, users: dict[str, Any]) -> None:
-    inside = AirflowInside(patience=30)
+    inside = AirflowInside(patience=30, settle=0)
     put = question()
     inside.ask(put)
     airflow.change_run("agentfix_ask", put.run_id, state="failed")
