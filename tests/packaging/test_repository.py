@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from pathlib import Path
+
+import yaml
 
 from tests.packaging.build import CHECKOUT
 
@@ -59,3 +62,11 @@ def test_every_constraint_is_one_exact_version():
 def test_the_build_tools_of_these_tests_are_constrained_too():
     for file in sorted((CHECKOUT / "constraints").glob("*.txt")):
         assert {"hatchling", "installer"} <= {line.partition("==")[0] for line in file.read_text().splitlines()}, file.name
+
+
+def test_pre_commit_uses_local_hooks_and_the_tools_of_the_development_group():
+    repos = yaml.safe_load((CHECKOUT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert {repo["repo"] for repo in repos} == {"local"}
+    tools = {hook["entry"].split()[0].removeprefix(".venv/bin/") for repo in repos for hook in repo["hooks"]}
+    assert tools == {"mypy", "python", "ruff"}
+    assert [tool for tool in tools if not (Path(sys.executable).parent / tool).exists()] == []
