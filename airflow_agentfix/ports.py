@@ -276,8 +276,9 @@ class CodeHost(Protocol):
     def compare(self, base: str, head: str) -> Comparison: ...
 
     def open_fix(self, request: FixRequest) -> OpenedFix:
-        """Idempotent: a branch that carries this session's trailer and the same content is returned, not made again.
-        BranchExists for a foreign one, NothingToCommit for no change. Never forces, never touches the base branch."""
+        """Idempotent: a branch that holds the same content on the same base, made by this session or by an earlier one for the
+        same cause, is returned, not made again. BranchExists for a foreign one, NothingToCommit for no change. Never forces,
+        never touches the base branch."""
 
     def delete_branch(self, branch: str) -> None: ...
 

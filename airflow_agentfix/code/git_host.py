@@ -162,13 +162,14 @@ class GitHost:
         return f"{change.mode or mode or tree.FILE} {sha}\t".encode() + path + b"\0"
 
     def _existing(self, request: FixRequest, new_tree: str) -> OpenedFix | None:
-        """The branch if this session made it with this content, None if there is none; BranchExists for any other."""
+        """The branch if it holds this very fix, None if there is none; BranchExists for any other."""
         commit = self.head(request.branch)
         if commit is None:
             return None
         self._ensure(commit)
-        same = self._git.text("rev-parse", f"{commit}^{{tree}}") == new_tree
-        tree.check_ours(request, commit, self._message(commit), same_tree=same)
+        content = self._git.text("show", "--no-patch", "--format=%T %P", commit).split()
+        same = content == [new_tree, request.base_commit]
+        tree.check_ours(request, commit, self._message(commit), same_content=same)
         return OpenedFix(request.branch, commit, None, reused=True)
 
     def _refuse_moved_base(self, request: FixRequest) -> None:

@@ -165,12 +165,13 @@ class GitHubHost:
         return new_tree
 
     def _existing(self, request: FixRequest, new_tree: str) -> str | None:
-        """The branch's commit if this session made it with this content, None if there is none; BranchExists for others."""
+        """The branch's commit if it holds this very fix, None if there is none; BranchExists for others."""
         sha = self.head(request.branch)
         if sha is None:
             return None
         commit = self._commit(sha)
-        tree.check_ours(request, sha, commit.message, same_tree=commit.tree.sha == new_tree)
+        same = (commit.tree.sha, [parent.sha for parent in commit.parents]) == (new_tree, [request.base_commit])
+        tree.check_ours(request, sha, commit.message, same_content=same)
         return sha
 
     def _make_branch(self, request: FixRequest, base: GitCommit, new_tree: str) -> str:

@@ -18,6 +18,7 @@ SYMLINK = "120000"
 SUBMODULE = "160000"
 
 TRAILER = "Agentfix-Session"
+CAUSE_TRAILER = "Agentfix-Fingerprint"
 
 log = logging.getLogger(__name__)
 
@@ -66,22 +67,30 @@ def check_request(request: FixRequest) -> None:
             raise EditRefused(f"{change.path!r} is no path in the repository: {reason}.")
 
 
-def check_ours(request: FixRequest, commit: str, message: str, *, same_tree: bool) -> None:
-    """BranchExists unless the commit at the branch's end is this session's, with this content."""
+def check_ours(request: FixRequest, commit: str, message: str, *, same_content: bool) -> None:
+    """BranchExists unless the commit at the branch's end is this very fix: same tree on the same base, made by this session or
+    by an earlier one for the same cause."""
     maker = session_of(message)
-    if maker != request.session_id:
+    if maker == request.session_id and not same_content:
+        raise BranchExists(f"Branch {request.branch!r} exists at {commit} with another fix of this session; it is never moved.")
+    cause = trailer_of(message, CAUSE_TRAILER)
+    same_cause = cause is not None and cause == trailer_of(request.message, CAUSE_TRAILER)
+    if maker != request.session_id and not (maker and same_cause and same_content):
         who = f"session {maker!r}" if maker else "someone else"
         raise BranchExists(
             f"Branch {request.branch!r} exists at {commit}, made by {who}; it is left alone. Use another branch name."
         )
-    if not same_tree:
-        raise BranchExists(f"Branch {request.branch!r} exists at {commit} with another fix of this session; it is never moved.")
 
 
 def session_of(message: str) -> str | None:
     """The session a commit message names in its trailers, None if it names none."""
+    return trailer_of(message, TRAILER)
+
+
+def trailer_of(message: str, name: str) -> str | None:
+    """The value of a trailer in the message's last paragraph, None if it is not there."""
     last_paragraph = re.split(r"\n\s*\n", message.strip())[-1]
-    match = re.search(rf"^{TRAILER}:\s*(\S+)\s*$", last_paragraph, re.MULTILINE)
+    match = re.search(rf"^{name}:\s*(\S+)\s*$", last_paragraph, re.MULTILINE)
     return match.group(1) if match else None
 
 

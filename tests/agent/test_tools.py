@@ -199,7 +199,7 @@ def test_a_foreign_branch_of_the_same_name_is_left_alone(world: World) -> None:
     theirs = FixRequest("other", name, "main", "b", "", (), "", "")
     world.host.branches[name] = theirs
     _, opened = use(world, call("change_files", edits=[EDIT]), FIX)
-    assert f"Fix opened: {name}-2 at" in opened["text"]
+    assert f"Fix opened: {name}-{world.session_id[:8]} at" in opened["text"]
     assert world.host.branches[name] is theirs
 
 

@@ -138,6 +138,27 @@ def test_a_branch_of_another_session_or_with_another_fix_is_left_alone(place: Pl
     assert place.git("rev-parse", "fix/shop-1") == first.commit
 
 
+def test_the_same_fix_of_an_earlier_session_for_the_same_cause_is_used_again(place: Place) -> None:
+    cause = "\nAgentfix-Fingerprint: fp1:00ff"
+    first = place.host().open_fix(with_trailer(fix(place), cause))
+    later = place.host().open_fix(with_trailer(fix(place, session="s2"), cause))
+    assert (later.branch, later.commit, later.reused) == (first.branch, first.commit, True)
+
+
+def test_the_same_fix_for_another_cause_or_on_another_base_is_not_used_again(place: Place) -> None:
+    cause = "\nAgentfix-Fingerprint: fp1:00ff"
+    place.host().open_fix(with_trailer(fix(place), cause))
+    with pytest.raises(BranchExists):
+        place.host().open_fix(with_trailer(fix(place, session="s2"), cause.replace("ff", "11")))
+    moved = push(place.folder, "other.py", "other = 1\n")
+    with pytest.raises(BranchExists):
+        place.host().open_fix(replace(with_trailer(fix(place, session="s2"), cause), base_commit=moved))
+
+
+def with_trailer(request: FixRequest, trailer: str) -> FixRequest:
+    return replace(request, message=request.message.rstrip("\n") + trailer)
+
+
 def test_a_persons_branch_of_that_name_is_left_alone(place: Place) -> None:
     theirs = push(place.folder, "a.py", "a\n", branch="fix/shop-1")
     with pytest.raises(BranchExists, match="someone else"):
