@@ -226,8 +226,12 @@ def _require_runnable(dag_id: str) -> None:
 
 
 def _question(session: Session, run_id: str) -> HITLDetail | None:
-    of_run = _instances(ASK_DAG, run_id).where(TaskInstance.task_id == ASK_TASK).with_only_columns(TaskInstance.id)
-    return session.scalar(select(HITLDetail).where(HITLDetail.ti_id.in_(of_run)))
+    return session.scalar(select(HITLDetail).where(_is_of(run_id)))
+
+
+def _is_of(run_id: str) -> Any:
+    instance = _instances(ASK_DAG, run_id).where(TaskInstance.task_id == ASK_TASK).with_only_columns(TaskInstance.id)
+    return HITLDetail.ti_id.in_(instance)
 
 
 def _give_answer(run_id: str, option: str, message: str, user: Any, settle: timedelta) -> None:
@@ -235,8 +239,10 @@ def _give_answer(run_id: str, option: str, message: str, user: Any, settle: time
     from airflow.api_fastapi.core_api.routes.public.hitl import update_hitl_detail
 
     with create_session(scoped=False) as session:
-        detail = _question(session, run_id)
-        if detail is None or timezone.utcnow() - detail.created_at < settle:
+        # Not the row: before 3.3 it brings a task instance without its question (a noload relationship), and Airflow's
+        # route, in the same session, would then find none.
+        shown = session.scalar(select(HITLDetail.created_at).where(_is_of(run_id)))
+        if shown is None or timezone.utcnow() - shown < settle:
             _require_going(session, run_id)
             raise _NotShownYet
         payload = UpdateHITLDetailPayload(chosen_options=[option], params_input={"message": message})
