@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
 
 from airflow_agentfix.core import questions
-from airflow_agentfix.core.session import SERVER, Event, EventKind, fold
+from airflow_agentfix.core.session import SERVER, Event, EventKind, State, fix_run_id, fold
 from airflow_agentfix.errors import AirflowError, NotAllowed, SessionNotFound, StaleWrite
 from airflow_agentfix.ports import ServerAirflow
 from airflow_agentfix.settings import Settings
-from airflow_agentfix.store.record import Draft, Stored
+from airflow_agentfix.store.record import Change, Draft, Stored
 
 if TYPE_CHECKING:
     from airflow_agentfix.core.incident import TaskRef
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+FIX_DAG = "agentfix_fix"
 ENDED = frozenset({"success", "failed"})
 
 again = retry(retry=retry_if_exception_type(StaleWrite), stop=stop_after_attempt(10), wait=wait_random(0, 0.1), reraise=True)
@@ -78,11 +79,22 @@ class Desk:
         return events, replace(stored, session=session)
 
     def save(
-        self, before: Stored, *drafts: Draft, failure: TaskRef | None = None, erase: Sequence[int] = (), **columns: Any
+        self, before: Stored, *drafts: Draft, failures: Sequence[TaskRef] = (), erase: Sequence[int] = (), **columns: Any
     ) -> Stored:
         """Append the drafts and set `columns` of `Stored`. Raises StaleWrite where another writer was first."""
+        return self.store.write(self.change(before, *drafts, failures=failures, erase=erase, **columns))[0]
+
+    def change(
+        self, before: Stored, *drafts: Draft, failures: Sequence[TaskRef] = (), erase: Sequence[int] = (), **columns: Any
+    ) -> Change:
+        """The same, to be written together with changes of other sessions."""
         events, after = self.number(before, drafts)
-        return self.store.write(before, replace(after, **columns), events, failure=failure, erase=erase)
+        return Change(before, replace(after, **columns), events, failures, erase)
+
+    def is_abandoned(self, stored: Stored) -> bool:
+        """Its run of the fix DAG ended and left it undone (killed, or a broken installation): nobody works on it."""
+        run_id = fix_run_id(stored.session.id, stored.runs)
+        return stored.session.state is not State.DONE and self.airflow.run_state(FIX_DAG, run_id) in ENDED
 
     def release_askers(self, stored: Stored, events: Sequence[Event], user: Any, message: str) -> None:
         """End the runs of questions nobody needs an answer to any more, so that no worker waits for them."""

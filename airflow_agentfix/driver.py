@@ -16,7 +16,7 @@ from typing import Protocol
 
 from airflow_agentfix.agent import loop
 from airflow_agentfix.agent.case import Case, Ending
-from airflow_agentfix.agent.journal import Journal, Stopped
+from airflow_agentfix.agent.journal import Ended, Journal, Stopped
 from airflow_agentfix.agent.loop import Work
 from airflow_agentfix.core import transcript
 from airflow_agentfix.core.incident import DagFacts, Incident, Repository, TaskRef
@@ -95,6 +95,8 @@ class Driver:
             return self._drive(claim, journal)
         except SessionConflict:
             raise  # the session is another worker's now: nothing of it is ours to end
+        except Ended as end:
+            return end.session
         except Stopped as stop:
             return self._finish(journal, Outcome.STOPPED, str(stop))
         except AGAIN_MAY_HELP as error:

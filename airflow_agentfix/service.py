@@ -14,7 +14,8 @@ from airflow_agentfix.core import questions
 from airflow_agentfix.core.incident import TaskRef
 from airflow_agentfix.core.policy import Autonomy, is_own, stricter
 from airflow_agentfix.core.session import SERVER, Event, EventKind, Outcome, Session, State, fix_run_id
-from airflow_agentfix.desk import ENDED, Desk, again
+from airflow_agentfix.desk import ENDED, FIX_DAG, Desk, again
+from airflow_agentfix.duplicates import occurrence
 from airflow_agentfix.errors import (
     AirflowError,
     ConfigurationError,
@@ -32,8 +33,6 @@ from airflow_agentfix.worker_service import WorkerService
 
 if TYPE_CHECKING:
     from airflow_agentfix.store.sql import SqlStore
-
-FIX_DAG = "agentfix_fix"
 
 _KEPT_WHEN_ERASED = frozenset({EventKind.CLAIMED, EventKind.APPROVAL, EventKind.RERUN, EventKind.PIN_ENDED, EventKind.ERASED})
 """they hold no content, only who did what to which commit and run"""
@@ -104,8 +103,7 @@ class SessionService:
         working = self._store.open_on(ref.dag_id, ref.run_id, ref.task_id)
         if working is None:
             return self._started(self._made(ref, failure, user, requested_by), created=True)
-        occurrence = Draft(EventKind.OCCURRENCE, SERVER, {"ref": str(ref), "run_id": ref.run_id})
-        return self._started(self._told(self._desk.save(working, occurrence, failure=ref), failure, user))
+        return self._started(self._told(self._desk.save(working, occurrence(ref), failures=(ref,)), failure, user))
 
     def _made(self, ref: TaskRef, failure: Failure, user: Any, requested_by: str | None) -> Stored:
         at, ceiling = self._desk.at(), self._settings.autonomy
@@ -171,9 +169,9 @@ class SessionService:
         stored = self._store.get(session_id)
         if stored is None:
             raise SessionNotFound(f"Session {session_id!r} went away while it was read.")
-        run_id = fix_run_id(session_id, stored.runs)
-        if stored.session.state is State.DONE or self._airflow.run_state(FIX_DAG, run_id) not in ENDED:
+        if not self._desk.is_abandoned(stored):
             return stored.session
+        run_id = fix_run_id(session_id, stored.runs)
         summary = f"Run {run_id!r} of {FIX_DAG} ended before the session did; its log says why. A message starts a new run."
         end = {"outcome": Outcome.FAILED.value, "verdict": None, "summary": summary, "error": summary, "report": None}
         return self._desk.save(stored, Draft(EventKind.FINISHED, SERVER, end)).session

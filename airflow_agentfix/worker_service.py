@@ -25,6 +25,7 @@ from airflow_agentfix.core.session import (
     takes_over,
 )
 from airflow_agentfix.desk import ENDED, Desk, again
+from airflow_agentfix.duplicates import settle
 from airflow_agentfix.errors import (
     AirflowConflict,
     InvalidRequest,
@@ -102,15 +103,18 @@ class WorkerService:
     def append(
         self, session_id: str, user: Any, *, lease: str, after: int, events: Sequence[tuple[EventKind, Mapping[str, Any]]]
     ) -> list[Event]:
-        """Append and renew the lease; a batch that has arrived before is not appended twice."""
+        """Append and renew the lease; a batch that has arrived before is not appended twice. With its incident the session
+        may end: as a duplicate of one that works on the same cause."""
         stored = self._held(session_id, user, lease)
         if foreign := sorted({kind.value for kind, _ in events} - {kind.value for kind in WORKER_KINDS}):
             raise InvalidRequest(f"A worker may not write {', '.join(foreign)}; the server alone does.")
         if after > stored.session.last_event:
             raise InvalidRequest(f"after is {after}, the session's last event is {stored.session.last_event}.")
         drafts = [Draft(kind, WORKER, data) for kind, data in events]
-        if not self._arrived(stored, after, drafts):
+        if not self._arrived(stored, after, drafts) and (drafts or stored.session.state is not State.DONE):
             self._save_work(stored, drafts)
+        if any(draft.kind is EventKind.INCIDENT for draft in drafts):
+            settle(self._desk, session_id)
         return self._store.events(session_id, after=after)
 
     def _save_work(self, stored: Stored, drafts: Sequence[Draft]) -> None:
@@ -125,8 +129,7 @@ class WorkerService:
         written = [e for e in self._store.events(stored.session.id, after=after) if e.kind in WORKER_KINDS]
         if not written:
             return False
-        numbered, _ = self._desk.number(stored, drafts)
-        if [(e.kind, e.data) for e in written] == [(e.kind, e.data) for e in numbered]:
+        if [(e.kind, e.data) for e in written] == [(draft.kind, draft.data) for draft in drafts]:
             return True
         raise SessionConflict(f"Session {stored.session.id!r} has worker events after {after}; claim it again to see them.")
 
@@ -284,8 +287,7 @@ class WorkerService:
 
     def _pin(self, stored: Stored, commit: str, call_id: str) -> Rerun | WaitRun:
         session = stored.session
-        others = any(event.kind is EventKind.OCCURRENCE for event in self._store.events(session.id))
-        map_index = -1 if others else session.map_index  # other indexes of the task failed too: all that failed run again
+        map_index = -1 if self._has_other_indexes(session) else session.map_index  # then all that failed run again
         request = PinRequest(session.id, session.dag_id, session.run_id, session.task_id, map_index, commit)
         try:
             pinned = self._airflow.pin(request)
@@ -304,6 +306,12 @@ class WorkerService:
         event = Draft(EventKind.RERUN, SERVER, data)
         self._desk.save(stored, event, lease_until=self._lease_end())
         return Rerun("pin", session.dag_id, pinned.run_id, commit, pinned.task_ids)
+
+    def _has_other_indexes(self, session: Session) -> bool:
+        """Whether other indexes of its task failed in this very run."""
+        own = (session.run_id, session.map_index)
+        others = [event.data for event in self._store.events(session.id) if event.kind is EventKind.OCCURRENCE]
+        return any(data["run_id"] == own[0] and data["map_index"] != own[1] for data in others)
 
     # --- the end
 

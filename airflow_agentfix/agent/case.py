@@ -86,8 +86,6 @@ class Case:
     skills: Skills
     code: Code | None = None
     no_code: str = "the DAG's repository is not known"
-    audit: str | None = None
-    """hash of the audit chain's head, for the commit's trailer"""
 
     def tree(self) -> Code:
         """The repository, or a refusal the model can act on."""

@@ -112,7 +112,7 @@ def _open(use: Use, code: Code, findings: Iterable[Finding]) -> OpenedFix:
     try:
         return code.host.open_fix(_request(use, code, findings, suffix=amended))
     except BranchExists:
-        return code.host.open_fix(_request(use, code, findings, suffix=f"{amended}-2"))
+        return code.host.open_fix(_request(use, code, findings, suffix=f"{amended}-{use.case.session_id[:8]}"))
 
 
 def _request(use: Use, code: Code, findings: Iterable[Finding], *, suffix: str) -> FixRequest:
@@ -120,7 +120,7 @@ def _request(use: Use, code: Code, findings: Iterable[Finding], *, suffix: str) 
     title, summary = _said(use)
     changes = code.copy.changes()
     file = code.repository.path_of(incident.dag.file)
-    trailers = commit.trailers(incident, session_id=case.session_id, file=file, audit=case.audit)
+    trailers = commit.trailers(incident, session_id=case.session_id, file=file, audit=_chain_head(use))
     body = commit.pull_request_body(
         incident, session_id=case.session_id, summary=summary, paths=[change.path for change in changes], findings=findings,
         stages=_stages(), cost=_cost(use.events),
@@ -135,6 +135,12 @@ def _request(use: Use, code: Code, findings: Iterable[Finding], *, suffix: str) 
         title=commit.one_line(title),
         body=case.redact(body),
     )
+
+
+def _chain_head(use: Use) -> str | None:
+    """The audit chain as it was when this call was begun: the same however often the call is made again."""
+    begun = [e for e in transcript.of_kind(use.events, EventKind.INTENT) if e.data["call_id"] == use.call.id]
+    return begun[0].hash if begun else None
 
 
 def _said(use: Use) -> tuple[str, str]:

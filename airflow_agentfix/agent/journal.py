@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_agentfix.agent.case import Ending, NewEvent
 from airflow_agentfix.core import transcript
-from airflow_agentfix.core.session import Event, EventKind, Session
+from airflow_agentfix.core.session import Event, EventKind, Session, fold
 from airflow_agentfix.errors import InvalidTransition
 from airflow_agentfix.ports import Claim, SessionClient, WaitRun
 
 
 class Stopped(Exception):
     """A stop was among the events. No error: a person said so; it never leaves the loop."""
+
+
+class Ended(Exception):
+    """The server ended the session, as a duplicate for one. No error either: there is nothing left to do."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(f"Session {session.id!r} ended as {session.outcome}: {session.summary}")
+        self.session = session
 
 
 class Journal:
@@ -31,10 +39,20 @@ class Journal:
         return self.events[-1].number if self.events else 0
 
     def append(self, *events: NewEvent) -> None:
-        """Save `events` together and take in what the server wrote meanwhile. Raises Stopped if that is a stop."""
+        """Save `events` together and take in what the server wrote meanwhile. Raises Ended or Stopped if that is an end or a
+        stop."""
+        try:
+            self._take_in(events)
+        except InvalidTransition:
+            self._take_in()  # brings the end that the refusal is about
+            raise
+        self.heed_stop()
+
+    def _take_in(self, events: Sequence[NewEvent] = ()) -> None:
         saved = self._client.append(self.session.id, lease=self.lease, after=self.last, events=events)
         self.events = (*self.events, *saved)
-        self.heed_stop()
+        if (end := transcript.last(saved, EventKind.FINISHED)) is not None:
+            raise Ended(fold(self.session, end))
 
     def heed_stop(self) -> None:
         """Raise Stopped if someone stopped the session since it last ended."""
@@ -46,7 +64,7 @@ class Journal:
         return any(event.data["call_id"] == call_id for event in transcript.of_kind(self.events, EventKind.INTENT))
 
     def park(self, wait: WaitRun) -> WaitRun:
-        """Give the lease back until the run has ended. Raises Stopped if someone stopped the session meanwhile."""
+        """Give the lease back until the run has ended. Raises Stopped or Ended if that happened to the session meanwhile."""
         try:
             self._client.park(self.session.id, lease=self.lease, wait=wait)
         except InvalidTransition:

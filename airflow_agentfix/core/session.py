@@ -101,7 +101,7 @@ class Event:
     - rerun: {way, dag_id, run_id, commit, task_ids, original_version}
     - parked: {waiting_for, dag_id, run_id, call_id or null}
     - pin_ended: {run_id, version}
-    - occurrence: {ref, run_id}
+    - occurrence: {ref, run_id, map_index, session_id: the session that ended as a duplicate of this one, or null}
     - stop: {reason}
     - finished: {outcome, verdict, summary, error or null, report or null}
     """
@@ -111,9 +111,11 @@ class Event:
     actor: str
     at: str
     data: Mapping[str, Any]
+    hash: str | None = None
+    """its link of the audit chain (`core.audit`), as the store made it"""
 
     def to_json(self) -> dict[str, Any]:
-        return {"number": self.number, "kind": self.kind.value, "actor": self.actor, "at": self.at, "data": dict(self.data)}
+        return {**vars(self), "kind": self.kind.value, "data": dict(self.data)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Event:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from airflow_agentfix.core.session import EventKind, Session
+from airflow_agentfix.core.incident import TaskRef
+from airflow_agentfix.core.session import Event, EventKind, Session
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,17 @@ class Stored:
 
     def leased(self, now: datetime) -> bool:
         return self.lease_until is not None and datetime.fromisoformat(self.lease_until) > now
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a write makes of one session: `after` in place of `before`, `events` appended, `failures` given to it."""
+
+    before: Stored
+    after: Stored
+    events: Sequence[Event] = ()
+    failures: Sequence[TaskRef] = ()
+    erase: Sequence[int] = ()
 
 
 @dataclass(frozen=True)

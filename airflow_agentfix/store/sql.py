@@ -21,7 +21,7 @@ from airflow_agentfix.core.session import Event, EventKind, Outcome, Session, St
 from airflow_agentfix.errors import StaleWrite
 from airflow_agentfix.store import tables
 from airflow_agentfix.store.engine import reading, writing
-from airflow_agentfix.store.record import Approval, Stored
+from airflow_agentfix.store.record import Approval, Change, Stored
 
 _SESSION_FIELDS = tuple(field.name for field in fields(Session) if field.name != "usage")
 _USAGE_FIELDS = tuple(field.name for field in fields(Usage))
@@ -47,6 +47,23 @@ class SqlStore:
     def open_on(self, dag_id: str, run_id: str, task_id: str) -> Stored | None:
         """The session that works on this task now."""
         return self._one(tables.session.c.open_key == _open_key(dag_id, run_id, task_id))
+
+    def same_cause(self, session: Session) -> list[Stored]:
+        """The other sessions with its repository, DAG and fingerprint that are not done."""
+        t = tables.session
+        of_cause = [t.c[name].is_not_distinct_from(getattr(session, name)) for name in ("repository", "dag_id", "fingerprint")]
+        query = sa.select(t).where(*of_cause, t.c.state != State.DONE.value, t.c.id != session.id)
+        with reading(self.engine) as connection:
+            return [_stored(row) for row in connection.execute(query).mappings()]
+
+    def failures(self, session_id: str) -> list[TaskRef]:
+        """The failures that were given to a session."""
+        t = tables.failure
+        query = sa.select(t).where(t.c.session_id == session_id).order_by(t.c.at, t.c.map_index, t.c.try_number)
+        with reading(self.engine) as connection:
+            return [
+                TaskRef(**{one.name: row[one.name] for one in fields(TaskRef)}) for row in connection.execute(query).mappings()
+            ]
 
     def dag_ids(self) -> list[str]:
         with reading(self.engine) as connection:
@@ -104,26 +121,16 @@ class SqlStore:
             raise StaleWrite(f"Another writer took the failure {failure} first; read again.") from error
         return stored
 
-    def write(
-        self, before: Stored, after: Stored, events: Sequence[Event], *, failure: TaskRef | None = None, erase: Sequence[int] = ()
-    ) -> Stored:
-        """Replace `before` by `after` and append `events`. Raises StaleWrite unless `before` is what the table holds."""
-        session_id, version = before.session.id, before.session.version
-        after = replace(after, session=replace(after.session, version=version + 1))
-        t = tables.session
+    def write(self, *changes: Change) -> list[Stored]:
+        """Make all changes or none. Raises StaleWrite unless each `before` is what the table holds."""
+        in_order = sorted(changes, key=lambda change: change.before.session.id)  # two writers of the same rows must not deadlock
         try:
             with writing(self.engine) as connection:
-                where = (t.c.id == session_id, t.c.version == version)
-                if connection.execute(sa.update(t).where(*where).values(**_columns(after))).rowcount != 1:
-                    raise StaleWrite(f"Session {session_id!r} is past version {version}; read it again.")
-                self._add(connection, session_id, events, after=before.session.last_event)
-                if failure is not None:
-                    _assign(connection, failure, after.session)
-                if erase:
-                    _erase(connection, session_id, erase)
+                written = {change.before.session.id: self._change(connection, change) for change in in_order}
         except IntegrityError as error:
-            raise StaleWrite(f"Another session works on the task of session {session_id!r} now; read again.") from error
-        return after
+            ids = ", ".join(change.before.session.id for change in in_order)
+            raise StaleWrite(f"Another session works on the task of session {ids} now; read again.") from error
+        return [written[change.before.session.id] for change in changes]
 
     # --- inside
 
@@ -131,6 +138,19 @@ class SqlStore:
         with reading(self.engine) as connection:
             row = connection.execute(sa.select(tables.session).where(condition)).mappings().one_or_none()
         return _stored(row) if row is not None else None
+
+    def _change(self, connection: sa.Connection, change: Change) -> Stored:
+        t, session_id, version = tables.session, change.before.session.id, change.before.session.version
+        after = replace(change.after, session=replace(change.after.session, version=version + 1))
+        where = (t.c.id == session_id, t.c.version == version)
+        if connection.execute(sa.update(t).where(*where).values(**_columns(after))).rowcount != 1:
+            raise StaleWrite(f"Session {session_id!r} is past version {version}; read it again.")
+        self._add(connection, session_id, change.events, after=change.before.session.last_event)
+        for failure in change.failures:
+            _assign(connection, failure, after.session)
+        if change.erase:
+            _erase(connection, session_id, change.erase)
+        return after
 
     def _add(self, connection: sa.Connection, session_id: str, events: Sequence[Event], *, after: int) -> None:
         t = tables.event
@@ -195,7 +215,7 @@ def _stored(row: sa.RowMapping) -> Stored:
 
 
 def _event(row: sa.RowMapping) -> Event:
-    return Event(row["number"], EventKind(row["kind"]), row["actor"], row["at"], row["data"])
+    return Event(row["number"], EventKind(row["kind"]), row["actor"], row["at"], row["data"], row["hash"])
 
 
 def _approval(event: Event) -> dict[str, Any]:

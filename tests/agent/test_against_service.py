@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from airflow_agentfix.agent.journal import Ended
 from airflow_agentfix.airflow_http import AirflowHttp
 from airflow_agentfix.core.incident import RunFacts
 from airflow_agentfix.core.session import EventKind, Outcome, Session, WaitFor
@@ -18,7 +19,7 @@ from tests.agent.world import SHAPE, World, story
 from tests.fakes.api_server import ApiServer
 from tests.fakes.databases import new_database
 from tests.fakes.incidents import REF
-from tests.fakes.models import ScriptedModel
+from tests.fakes.models import ScriptedModel, call, turn
 from tests.fakes.server import ANNA, WORKER, Server
 from tests.fakes.server_airflow import FakeServerAirflow
 
@@ -84,6 +85,28 @@ def test_the_whole_story_is_on_record_where_reruns_are_waived(served: ServedWorl
     assert done.usage.turns == 5
     assert len(served.server.airflow.pins) == 1
     assert served.kinds().count(EventKind.RERUN) == 1
+
+
+@pytest.mark.parametrize("served", [Settings(allow_unreviewed_reruns=True)], indirect=True)
+def test_the_fix_commit_carries_the_audit_chains_head(served: ServedWorld) -> None:
+    served.work(ScriptedModel(*story()))
+    opening = next(e for e in served.server.store.events(served.session_id) if e.data.get("tool") == "open_fix")
+    request = served.host.branches[served.host.fixes[0]]
+    assert request is not None
+    assert opening.hash
+    assert f"Agentfix-Audit: {opening.hash}\n" in f"{request.message}\n"
+
+
+@pytest.mark.parametrize("served", [Settings()], indirect=True)
+def test_a_worker_whose_session_ends_as_duplicate_asks_no_model(served: ServedWorld) -> None:
+    served.server.airflow.fail(REF.dag_id, "earlier", REF.task_id)
+    first = served.session_id
+    earlier = Failure(REF.dag_id, "earlier", REF.task_id)
+    served.work(ScriptedModel(turn(call("pause_for_human", reason="Which?", summary_for_human="A or B"))))
+    served.session_id = served.server.service.intake(earlier, WORKER).id
+    with pytest.raises(Ended) as ended:
+        served.work(ScriptedModel())
+    assert (ended.value.session.outcome, first in str(ended.value)) == (Outcome.DUPLICATE, True)
 
 
 @pytest.mark.parametrize("served", [Settings()], indirect=True)

@@ -15,6 +15,7 @@ from airflow_agentfix.core.session import EventKind, State
 from airflow_agentfix.errors import ConfigurationError, StaleWrite, StoreOutdated, StoreUnavailable
 from airflow_agentfix.store import tables
 from airflow_agentfix.store.engine import open_engine
+from airflow_agentfix.store.record import Change
 from airflow_agentfix.store.sql import SqlStore
 from tests.fakes.databases import new_database
 from tests.fakes.server import COMMIT, DAG, RUN, TASK, Server, fix_data, model_data
@@ -41,9 +42,9 @@ def test_a_session_comes_back_as_it_was_written(server: Server) -> None:
 def test_of_two_writers_from_the_same_version_the_second_is_refused_and_writes_nothing(server: Server) -> None:
     before = server.store.get(server.taken())
     assert before is not None
-    server.store.write(before, replace(before, runs=2), [])
+    server.store.write(Change(before, replace(before, runs=2)))
     with pytest.raises(StaleWrite):
-        server.store.write(before, replace(before, runs=9), [])
+        server.store.write(Change(before, replace(before, runs=9)))
     now = server.store.get(before.session.id)
     assert now is not None
     assert (now.runs, now.session.version) == (2, before.session.version + 1)
@@ -107,7 +108,7 @@ def test_a_locked_database_is_unavailable_not_a_conflict(tmp_path: Path) -> None
     with sqlite3.connect(tmp_path / "agentfix.db") as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreUnavailable, match="locked"):
-            impatient.write(stored, stored, [])
+            impatient.write(Change(stored, stored))
     other.close()
     impatient.engine.dispose()
     server.close()

@@ -1,0 +1,57 @@
+"""One cause, one session: a further failure with the repository, DAG and fingerprint of a session in work is attached to it.
+
+Invariant: of sessions with the same cause that are in work, exactly one goes on. Each writes its incident before it looks for
+others, so of two that come at once the later one to look sees both.
+"""
+
+from __future__ import annotations
+
+from airflow_agentfix.core.incident import TaskRef
+from airflow_agentfix.core.session import SERVER, EventKind, Outcome, State
+from airflow_agentfix.desk import Desk
+from airflow_agentfix.errors import SessionNotFound
+from airflow_agentfix.store.record import Draft, Stored
+
+
+def occurrence(ref: TaskRef, *, session_id: str | None = None) -> Draft:
+    """A further failure, as an event of the session it is attached to; `session_id` ended as that one's duplicate."""
+    data = {"ref": str(ref), "run_id": ref.run_id, "map_index": ref.map_index, "session_id": session_id}
+    return Draft(EventKind.OCCURRENCE, SERVER, data)
+
+
+def settle(desk: Desk, session_id: str) -> None:
+    """After a session's incident was written: end it as duplicate of the one that goes on, or others as duplicates of it."""
+    own = _read(desk, session_id)
+    if own.session.state is State.DONE:
+        return
+    others = [other for other in desk.store.same_cause(own.session) if not desk.is_abandoned(other)]
+    first = min([own, *others], key=_rank)
+    for duplicate in others if first is own else [own]:
+        _attach(desk, duplicate, to=_read(desk, first.session.id))
+
+
+def _rank(stored: Stored) -> tuple[bool, str, str]:
+    """Who goes on: a session that has asked its model before one that has not, then the older one."""
+    return not stored.session.usage.turns, stored.session.created_at, stored.session.id
+
+
+def _attach(desk: Desk, duplicate: Stored, *, to: Stored) -> None:
+    """All failures of the one become the other's. A worker that is on the duplicate learns it with its next call."""
+    session, other = duplicate.session, to.session
+    failures = desk.store.failures(session.id)
+    summary = (
+        f"Same cause as session {other.id}, which works on {other.dag_id} / {other.run_id} / {other.task_id}: "
+        "this failure is attached to it."
+    )
+    end = {"outcome": Outcome.DUPLICATE.value, "verdict": None, "summary": summary, "error": None, "report": None}
+    desk.store.write(
+        desk.change(to, *(occurrence(ref, session_id=session.id) for ref in failures), failures=failures),
+        desk.change(duplicate, Draft(EventKind.FINISHED, SERVER, end), lease_until=None),
+    )
+
+
+def _read(desk: Desk, session_id: str) -> Stored:
+    stored = desk.store.get(session_id)
+    if stored is None:
+        raise SessionNotFound(f"Session {session_id!r} went away while it was read. See which there are: agentfix sessions")
+    return stored

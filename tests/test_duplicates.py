@@ -1,0 +1,162 @@
+"""One cause, one session: what becomes of a failure whose cause another session works on, on SQLite and on Postgres."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_agentfix.core.incident import Repository, TaskRef
+from airflow_agentfix.core.session import EventKind, Outcome, Session, State, fix_run_id
+from airflow_agentfix.errors import InvalidTransition
+from airflow_agentfix.ports import Claim
+from tests.fakes.databases import new_database
+from tests.fakes.incidents import an_incident
+from tests.fakes.server import ANNA, DAG, RUN, TASK, WORKER, Server, model_data
+
+SHOP = Repository("https://git.example/shop.git", "main", "dags")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
+    server = Server(new_database(request.param, tmp_path))
+    for run in ("tuesday", "wednesday"):
+        server.airflow.fail(DAG, run, TASK)
+    yield server
+    server.close()
+
+
+def incident(*, fingerprint: str = "fp1:same", repository: Repository | None = SHOP) -> tuple[EventKind, dict[str, Any]]:
+    data = json.loads(json.dumps(replace(an_incident(), fingerprint=fingerprint).to_json()))  # as it arrives
+    return EventKind.INCIDENT, {**data, "repository": vars(repository) if repository else None, "base_commit": "b" * 40}
+
+
+def claimed(server: Server, run: str) -> Claim:
+    return server.claimed(server.taken(run_id=run))
+
+
+def session(server: Server, claim: Claim) -> Session:
+    return server.service.get(claim.session.id, ANNA)
+
+
+def test_a_second_session_of_the_cause_ends_as_duplicate_and_its_failure_is_the_firsts(server: Server) -> None:
+    first, second = claimed(server, RUN), claimed(server, "tuesday")
+    server.append(first, incident())
+    told = server.append(second, incident())
+
+    assert [event.kind for event in told] == [EventKind.INCIDENT, EventKind.FINISHED]
+    ended = session(server, second)
+    assert (ended.state, ended.outcome, ended.verdict) == (State.DONE, Outcome.DUPLICATE, "code")
+    assert first.session.id in (ended.summary or "")
+    assert session(server, first).state is State.RUNNING
+    attached = server.store.events(first.session.id)[-1]
+    assert (attached.kind, attached.actor) == (EventKind.OCCURRENCE, "server")
+    assert (attached.data["run_id"], attached.data["session_id"]) == ("tuesday", second.session.id)
+    assert server.taken(run_id="tuesday") == first.session.id
+    assert [server.store.broken_link(one.session.id) for one in (first, second)] == [None, None]
+
+
+def test_every_failure_that_waited_behind_a_duplicate_goes_along(server: Server) -> None:
+    first, second = claimed(server, RUN), claimed(server, "tuesday")
+    server.airflow.fail(DAG, "tuesday", TASK, map_index=4)
+    server.taken(run_id="tuesday", map_index=4)
+    server.append(first, incident())
+    server.append(second, incident())
+    assert server.store.failures(first.session.id) == [
+        TaskRef(DAG, RUN, TASK, 1),
+        TaskRef(DAG, "tuesday", TASK, 1),
+        TaskRef(DAG, "tuesday", TASK, 1, 4),
+    ]
+    assert server.store.failures(second.session.id) == []
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"fingerprint": "fp1:other"}, {"repository": replace(SHOP, url="https://git.example/other.git")}, {"repository": None}],
+)
+def test_another_cause_or_repository_is_no_duplicate(server: Server, other: dict[str, Any]) -> None:
+    first, second = claimed(server, RUN), claimed(server, "tuesday")
+    server.append(first, incident())
+    server.append(second, incident(**other))
+    assert session(server, second).state is State.RUNNING
+
+
+def test_a_dag_whose_repository_nobody_knows_has_duplicates_too(server: Server) -> None:
+    first, second = claimed(server, RUN), claimed(server, "tuesday")
+    server.append(first, incident(repository=None))
+    server.append(second, incident(repository=None))
+    assert session(server, second).outcome is Outcome.DUPLICATE
+
+
+def test_a_session_that_has_ended_makes_no_duplicates(server: Server) -> None:
+    first, second = claimed(server, RUN), claimed(server, "tuesday")
+    server.append(first, incident())
+    end = {"outcome": Outcome.REPORTED, "summary": "Told.", "verdict": "code", "report": None, "error": None}
+    server.service.worker.finish(first.session.id, WORKER, lease=first.lease, **end)
+    server.append(second, incident())
+    assert session(server, second).state is State.RUNNING
+
+
+def test_a_session_nobody_works_on_any_more_makes_no_duplicates(server: Server) -> None:
+    first, second = claimed(server, RUN), claimed(server, "tuesday")
+    server.append(first, incident())
+    server.airflow.runs["agentfix_fix", fix_run_id(first.session.id, 1)] = "failed"
+    server.append(second, incident())
+    assert session(server, second).state is State.RUNNING
+    assert session(server, first).outcome is Outcome.FAILED
+
+
+def test_the_older_one_goes_on_though_the_younger_knew_the_cause_first(server: Server) -> None:
+    older, younger = claimed(server, RUN), claimed(server, "tuesday")
+    server.append(younger, incident())
+    told = server.append(older, incident())
+    assert [event.kind for event in told] == [EventKind.INCIDENT, EventKind.OCCURRENCE]
+    assert (session(server, older).state, session(server, younger).outcome) == (State.RUNNING, Outcome.DUPLICATE)
+    with pytest.raises(InvalidTransition, match="duplicate"):
+        server.append(younger, (EventKind.MODEL, model_data()))
+    assert server.append(younger, after=3)[0].kind is EventKind.FINISHED
+
+
+def test_a_younger_one_that_has_asked_its_model_is_not_interrupted(server: Server) -> None:
+    older, younger = claimed(server, RUN), claimed(server, "tuesday")
+    server.append(younger, incident())
+    server.append(younger, (EventKind.MODEL, model_data()))
+    server.append(older, incident())
+    assert (session(server, older).outcome, session(server, younger).state) == (Outcome.DUPLICATE, State.RUNNING)
+
+
+def test_an_incident_that_arrives_twice_is_attached_once(server: Server) -> None:
+    first, second = claimed(server, RUN), claimed(server, "tuesday")
+    server.append(first, incident())
+    told = [server.append(second, incident(), after=2) for _ in range(2)]
+    assert told[0] == told[1]
+    assert server.kinds(first.session.id).count("occurrence") == 1
+
+
+def test_of_sessions_that_learn_their_cause_at_once_the_oldest_goes_on(server: Server) -> None:
+    claims = [claimed(server, run) for run in (RUN, "tuesday", "wednesday")]
+    go = threading.Barrier(len(claims))
+    wrong: list[Exception] = []
+
+    def learn(claim: Claim) -> None:
+        go.wait()
+        try:
+            server.append(claim, incident(), after=2)
+        except Exception as error:  # a thread's error is the test's
+            wrong.append(error)
+
+    threads = [threading.Thread(target=learn, args=(claim,)) for claim in reversed(claims)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    # one that was ended while it wrote is told so
+    assert all(isinstance(error, InvalidTransition) for error in wrong), wrong
+    assert [session(server, claim).state for claim in claims] == [State.RUNNING, State.DONE, State.DONE]
+    runs = [event.data["run_id"] for event in server.store.events(claims[0].session.id) if event.kind is EventKind.OCCURRENCE]
+    assert sorted(runs) == ["tuesday", "wednesday"]
