@@ -1,4 +1,4 @@
-"""How the session API says no: one shape for every error, and a bound on every body.
+"""How the session API answers: one shape for every error, a bound on every body, and events as people may read them.
 
 An error is {"error": {"type": a class name of errors.py, "message": what was found, expected, to do}}.
 """
@@ -6,7 +6,7 @@ An error is {"error": {"type": a class name of errors.py, "message": what was fo
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request  # noqa: TID253 - the API server only
@@ -15,7 +15,10 @@ from fastapi.responses import JSONResponse  # noqa: TID253 - as above
 from starlette.exceptions import HTTPException
 
 from airflow_agentfix import errors
+from airflow_agentfix.core.session import Event, EventKind
 from airflow_agentfix.errors import AgentFixError
+from airflow_agentfix.ports import Json
+from airflow_agentfix.redaction import redact
 from airflow_agentfix.store.wire import error_to_json
 
 log = logging.getLogger(__name__)
@@ -76,6 +79,18 @@ def _foreign(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     kind = _OF_STATUS.get(error.status_code, errors.InvalidRequest)
     return JSONResponse(error_to_json(kind(str(error.detail))), error.status_code, headers=error.headers)
+
+
+def readable(event: Event) -> Json:
+    """An event for a person. A patch holds whole files as the repository has them, which the worker alone needs so."""
+    told = event.to_json()
+    if event.kind is EventKind.PATCH and "files" in event.data:  # an erased one has none
+        told["data"]["files"] = [_redacted_file(file) for file in event.data["files"]]
+    return told
+
+
+def _redacted_file(file: Mapping[str, Any]) -> Json:
+    return {name: redact(text) if isinstance(text, str) and name != "path" else text for name, text in file.items()}
 
 
 Scope = dict[str, Any]

@@ -17,7 +17,7 @@ from airflow_agentfix.core.session import State
 from airflow_agentfix.ports import Json, WaitRun
 from airflow_agentfix.service import Failure, SessionService
 from airflow_agentfix.store.wire import claim_to_json, result_to_json
-from airflow_agentfix.web.answers import BodyLimit, add_error_answers
+from airflow_agentfix.web.answers import BodyLimit, add_error_answers, readable
 from airflow_agentfix.web.bodies import (
     AppendBody,
     ApprovalBody,
@@ -127,7 +127,7 @@ def events(
     version = service.get(session_id, user).version
 
     def newer() -> Json:
-        return {"events": [event.to_json() for event in service.events(session_id, user, after=after)]}
+        return {"events": [readable(event) for event in service.events(session_id, user, after=after)]}
 
     return _unless_known(f'"{version}-{after}"', if_none_match, response, newer)
 

@@ -18,7 +18,7 @@ from airflow_agentfix.web.answers import MAX_BODY, MAX_FAILURE, STATUS, status_o
 from airflow_agentfix.web.app import build_app
 from tests.fakes.api_server import ApiServer
 from tests.fakes.databases import new_database
-from tests.fakes.server import COMMIT, DAG, RUN, TASK, Server, model_data
+from tests.fakes.server import COMMIT, DAG, RUN, TASK, Server, model_data, worker_of
 
 API = "/agentfix/api/v1"
 FAILURE = {"dag_id": DAG, "run_id": RUN, "task_id": TASK}
@@ -190,6 +190,22 @@ def test_polling_an_unchanged_session_costs_no_body(api: ApiServer, server: Serv
     server.append(claim, (EventKind.MODEL, model_data()))
     newer = call(api, "GET", path, headers=known)
     assert [event["kind"] for event in newer.json()["events"]] == ["claimed", "model"]
+
+
+def test_a_patch_is_read_without_secrets_and_given_whole_to_the_lease_holder(api: ApiServer, server: Server) -> None:
+    claim, source = server.claimed(), "url = 'postgresql://app:hunter2@db/shop'\n"
+    files = [
+        {"path": "dags/a.py", "before": source, "after": source + "x = 1\n"},
+        {"path": "b.py", "before": None, "after": None},
+    ]
+    server.append(claim, (EventKind.PATCH, {"files": files, "findings": [], "call_id": "c"}))
+    read = call(api, "GET", f"/sessions/{claim.session.id}/events", user="reader")
+    assert "hunter2" not in read.text
+    told = read.json()["events"][-1]["data"]["files"]
+    assert [file["path"] for file in told] == ["dags/a.py", "b.py"]
+    assert (told[0]["after"].count("\n"), "x = 1" in told[0]["after"], told[1]["before"]) == (2, True, None)
+    taken = call(api, "POST", f"/sessions/{claim.session.id}/claim", json={"worker": worker_of(claim.session.id)})
+    assert taken.json()["events"][2]["data"]["files"] == files
 
 
 def test_an_approval_that_waits_is_not_answered_by_words(api: ApiServer, server: Server) -> None:
