@@ -17,7 +17,7 @@ from airflow_agentfix.errors import InvalidTransition
 from airflow_agentfix.ports import Claim
 from tests.fakes.databases import new_database
 from tests.fakes.incidents import an_incident
-from tests.fakes.server import ANNA, DAG, RUN, TASK, WORKER, Server, model_data
+from tests.fakes.server import ANNA, DAG, RUN, TASK, WORKER, Server, fix_data, model_data
 
 SHOP = Repository("https://git.example/shop.git", "main", "dags")
 
@@ -128,6 +128,20 @@ def test_a_younger_one_that_has_asked_its_model_is_not_interrupted(server: Serve
     server.append(younger, (EventKind.MODEL, model_data()))
     server.append(older, incident())
     assert (session(server, older).outcome, session(server, younger).state) == (Outcome.DUPLICATE, State.RUNNING)
+
+
+def test_a_duplicate_from_another_run_does_not_widen_what_is_rerun(server: Server) -> None:
+    for run in (RUN, "tuesday"):
+        server.airflow.fail(DAG, run, TASK, map_index=1 if run == RUN else 2)
+    first = server.claimed(server.taken(map_index=1))
+    second = server.claimed(server.taken(run_id="tuesday", map_index=2))
+    server.append(first, incident(), (EventKind.FIX, fix_data()))
+    server.append(second, incident())
+    assert session(server, second).outcome is Outcome.DUPLICATE
+    server.approval(first)
+    server.service.reply(first.session.id, ANNA, decision="approve")
+    server.rerun(first)
+    assert [request.map_index for request in server.airflow.pins] == [1]
 
 
 def test_an_incident_that_arrives_twice_is_attached_once(server: Server) -> None:

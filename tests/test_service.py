@@ -151,6 +151,36 @@ def test_a_session_whose_run_died_for_good_goes_on_in_a_new_one(server: Server) 
     assert server.claimed(claim.session.id, number=2).lease != claim.lease
 
 
+@pytest.mark.parametrize("state", ["failed", "success"])
+def test_a_session_whose_run_ended_without_a_word_is_ended_as_failed_when_it_is_read(server: Server, state: str) -> None:
+    claim = server.claimed()
+    run_id = fix_run_id(claim.session.id, 1)
+    assert server.service.get(claim.session.id, ANNA).state is State.RUNNING
+    server.airflow.runs["agentfix_fix", run_id] = state
+    (listed,) = server.service.list(READER, dag_id=None, state=None, limit=50, offset=0)
+    read = server.service.get(claim.session.id, READER)
+    assert (read.state, read.outcome) == (State.DONE, Outcome.FAILED)
+    assert listed == read
+    assert f"Run {run_id!r} of agentfix_fix ended before the session did; its log says why." in (read.summary or "")
+    assert server.kinds(claim.session.id) == ["created", "claimed", "finished"]
+
+
+def test_a_waiting_session_whose_run_was_killed_is_noticed_and_goes_on_with_a_message(server: Server) -> None:
+    claim = server.claimed()
+    park(server, claim, ask(server, claim))
+    server.airflow.runs["agentfix_fix", fix_run_id(claim.session.id, 1)] = "failed"
+    assert server.service.get(claim.session.id, ANNA).outcome is Outcome.FAILED
+    server.service.message(claim.session.id, ANNA, "Try again.")
+    assert server.service.get(claim.session.id, ANNA).state is State.OPEN
+    assert server.airflow.runs["agentfix_fix", fix_run_id(claim.session.id, 2)] == "running"
+
+
+def test_a_session_that_waits_for_its_run_to_be_startable_is_not_ended(server: Server) -> None:
+    server.airflow.paused.add("agentfix_fix")
+    session_id = server.taken()
+    assert server.service.get(session_id, ANNA).state is State.OPEN
+
+
 @pytest.mark.parametrize("what", [{"task_id": "lod"}, {"run_id": "tuesday"}, {"map_index": 3}])
 def test_what_airflow_does_not_know_is_not_taken(server: Server, what: dict[str, Any]) -> None:
     with pytest.raises(AirflowNotFound):
@@ -435,6 +465,28 @@ def test_a_deployment_may_waive_the_approval_and_it_is_on_record(make: Any) -> N
     assert approved.by == "waived: [agentfix] allow_unreviewed_reruns is True"
     assert [row.via for row in server.store.approvals(claim.session.id)] == ["waived"]
     assert isinstance(server.rerun(claim), Rerun)
+
+
+def test_a_rerun_clears_the_index_that_failed_alone(make: Any) -> None:
+    server = make(WAIVED)
+    server.airflow.fail(DAG, RUN, TASK, map_index=3)
+    claim = server.claimed(server.taken(map_index=3))
+    server.append(claim, (EventKind.FIX, fix_data()))
+    server.airflow.fail(DAG, RUN, TASK, map_index=3, try_number=2)
+    server.taken(map_index=3)
+    server.rerun(claim)
+    assert [request.map_index for request in server.airflow.pins] == [3]
+
+
+def test_a_rerun_clears_every_failed_index_where_others_of_the_run_failed_too(make: Any) -> None:
+    server = make(WAIVED)
+    server.airflow.fail(DAG, RUN, TASK, map_index=3)
+    claim = server.claimed(server.taken(map_index=3))
+    server.append(claim, (EventKind.FIX, fix_data()))
+    server.airflow.fail(DAG, RUN, TASK, map_index=5)
+    assert server.taken(map_index=5) == claim.session.id
+    server.rerun(claim)
+    assert [request.map_index for request in server.airflow.pins] == [-1]
 
 
 @pytest.mark.parametrize("settings", [WAIVED, Settings(approve_before=())])

@@ -289,6 +289,10 @@ def test_an_empty_log_has_an_empty_cause():
 # --- far, large, hostile ---------------------------------------------------------------------------------------------
 
 
+def test_nothing_selected_renders_as_nothing():
+    assert render(distill([]), redact=str, max_chars=500) == ""
+
+
 def noise(lines: int) -> str:
     return "".join(said("batch.py:118", f"batch {i}: wrote {i * 7} rows, errors=0") for i in range(lines))
 
