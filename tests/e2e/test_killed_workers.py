@@ -44,11 +44,11 @@ def here(tmp_path: Path):
 
 def test_one_branch_and_one_rerun_though_workers_died_while_pushing_and_while_rerunning(here: Production, tmp_path: Path):
     pushed, checked = tmp_path / "killed-while-pushing", tmp_path / "killed-while-rerunning"
+    here.prepend("dags/shop_daily_revenue.py", KILL_IN_IMPORT_CHECK.format(marker=str(checked)))
     hook = here.origin.path / "hooks" / "post-receive"
     hook.parent.mkdir(exist_ok=True)
     hook.write_text("#!/bin/sh\n" + KILL_ANCESTOR.format(marker=pushed))
-    hook.chmod(0o755)
-    here.prepend("dags/shop_daily_revenue.py", KILL_IN_IMPORT_CHECK.format(marker=str(checked)))
+    hook.chmod(0o755)  # after our own push, which would kill us
 
     here.fail("monday")
     session = here.done("monday")
