@@ -12,7 +12,7 @@ from airflow_agentfix.demo.shop import DAG_ID
 from bench.figure import Figure, of_samples
 from tests.e2e.production import Production, production
 
-TIMES = 3
+TIMES = 5
 USERS = {"admin": "admin", "lena": "op"}
 
 
