@@ -231,8 +231,15 @@ class SessionService:
         if session.fix_commit != commit:
             raise InvalidTransition(f"The question is about commit {commit}; the fix is {session.fix_commit} now and asks anew.")
         approvers = question.data.get("approvers") or ()
-        if approvers and user.get_id() not in approvers:
-            raise NotAllowed(f"[agentfix] approvers names who decides this: {', '.join(approvers)}; you are {user.get_id()!r}.")
+        who = str(user.get_id())  # FAB's ids are numbers
+        if approvers and who not in approvers:
+            raise NotAllowed(f"[agentfix] approvers names who decides this: {', '.join(approvers)}; you are {who!r}.")
+        if decision == "approve" and not approvers and who in questions.workers(self._store.events(session.id)):
+            # every task can read the connection that holds this login: its yes is nobody's
+            raise NotAllowed(
+                f"{who!r} is the login AgentFix itself works with; what it wrote it cannot approve. Log in as yourself (the "
+                "command line takes AGENTFIX_AIRFLOW_URL and your login), or name who approves in [agentfix] approvers."
+            )
         question_id, options = question.data["question_id"], question.data["options"]
         answer = {"question_id": question_id, "decision": decision, "message": message, "via": "api"}
         approval = {"question_id": question_id, "commit": commit, "decision": decision, "via": "api"}

@@ -5,12 +5,14 @@ Invariants: one lease at a time; a repeated call gives the first one's result; a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from airflow_agentfix.core import questions
+from airflow_agentfix.core.findings import Finding, Severity
 from airflow_agentfix.core.policy import Autonomy, Policy, stricter
 from airflow_agentfix.core.session import (
     SERVER,
@@ -35,9 +37,11 @@ from airflow_agentfix.errors import (
     SessionConflict,
 )
 from airflow_agentfix.ports import Answer, Approved, Claim, Json, PinRequest, Question, Rerun, WaitRun
+from airflow_agentfix.review import objections
 from airflow_agentfix.store.record import Draft, Stored
 
 ASK_DAG = "agentfix_ask"
+_COMMIT = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 NOBODY = "The question's run ended without an answer."
 
 
@@ -76,7 +80,7 @@ class WorkerService:
                 f"Session {session_id!r} is in work by {stored.holder!r} until {stored.lease_until}; {worker!r} has to wait."
             )
         lease = self._desk.new_id()
-        claimed = Draft(EventKind.CLAIMED, WORKER, {"worker": worker})
+        claimed = Draft(EventKind.CLAIMED, WORKER, {"worker": worker, "login": str(user.get_id())})
         taken = self._desk.save(stored, claimed, lease=lease, holder=worker, lease_until=self._lease_end())
         return self._claim(lease, taken.session)
 
@@ -155,6 +159,7 @@ class WorkerService:
         self._require_rerun_allowed(stored.session)
         if stored.session.fix_commit != commit:
             raise InvalidRequest(f"commit is {commit!r}; the session's recorded fix is {stored.session.fix_commit!r}.")
+        self._require_reviewable(stored.session)
         if approved := self._approved(stored):
             return approved
         question = questions.approval_question(self._store.events(session_id), commit)
@@ -175,6 +180,17 @@ class WorkerService:
         if not autonomy.allows(Autonomy.RERUN):
             raise NotAllowed(f"Session {session.id!r} has autonomy {autonomy}; a rerun needs rerun. The fix stays a proposal.")
 
+    def _require_reviewable(self, session: Session) -> None:
+        """The fix is one commit for good, not a name that can move, and nothing in it is refused whoever says yes."""
+        if not _COMMIT.fullmatch(session.fix_commit or ""):
+            raise InvalidRequest(f"The recorded fix {session.fix_commit!r} is no commit id; expected 40 hexadecimal digits.")
+        refused = [one.reason for one in self._objections(session) if one.severity is Severity.REFUSE]
+        if refused:
+            raise NotAllowed(f"The recorded fix may not be run: {' '.join(refused)}")
+
+    def _objections(self, session: Session) -> Sequence[Finding]:
+        return objections(self._store.events(session.id), self._policy(session))
+
     def _approved(self, stored: Stored) -> Approved | None:
         session, commit = stored.session, stored.session.fix_commit
         if commit is None:
@@ -183,7 +199,7 @@ class WorkerService:
         persons = [one for one in decisions if one.via != "waived"]
         if persons and persons[-1].decision == "approve":
             return Approved(commit, persons[-1].person)
-        reason = questions.waiver(self._policy(session), self._store.events(session.id))
+        reason = questions.waiver(self._policy(session), self._objections(session))
         if reason is None or persons:
             return None
         if not decisions:
@@ -198,7 +214,7 @@ class WorkerService:
             call_id=call_id,
             about="approval",
             subject=questions.approval_subject(session, commit),
-            body=questions.approval_body(session, next(fixes).data, approvers=approvers),
+            body=questions.approval_body(session, next(fixes).data, objections=self._objections(session), approvers=approvers),
             options=(questions.APPROVE if approvers else questions.APPROVED_ELSEWHERE, questions.REJECT),
             commit=commit,
             approvers=approvers,
@@ -243,17 +259,16 @@ class WorkerService:
     def _collected(self, stored: Stored, question: Event) -> Answer | None:
         run_id, data = question.data["ask_run"]["run_id"], question.data
         state = self._airflow.run_state(ASK_DAG, run_id)  # before the answer, which ends the run
+        self._show(question)  # starts the run if there is none; refuses one that shows anything else, before its answer counts
         human = self._airflow.answer(run_id)
         if human is not None:
-            decision = questions.decision_of(question, human.option)
+            decision = questions.decision_of(question, human.option, user=human.user)
             said = f"{human.option}: {human.message}" if human.message else human.option
             message, actor, via = (human.message if data["about"] == "approval" else said), human.user, "required_actions"
         elif state in ENDED:
             decision = "reject" if data["about"] == "approval" else "answer"
             message, actor, via = NOBODY, SERVER, "required_actions"
         else:
-            if state is None:
-                self._show(question)
             return None
         answer = {"question_id": data["question_id"], "decision": decision, "message": message, "via": via}
         drafts = [Draft(EventKind.ANSWER, actor, answer)]
@@ -277,6 +292,7 @@ class WorkerService:
         if commit is None:
             raise InvalidTransition(f"Session {session_id!r} has no fix yet; open_fix comes first.")
         self._require_rerun_allowed(session)
+        self._require_reviewable(session)
         events = self._store.events(session_id)
         done = [event for event in events if event.kind is EventKind.RERUN and event.data["commit"] == commit]
         if done:
@@ -343,11 +359,19 @@ class WorkerService:
         stored = self._held(session_id, user, lease)
         if stored.session.state is State.DONE:
             return stored.session
+        self._require_rerun_of_fixed(stored.session, outcome)
         end = {"outcome": outcome.value, "verdict": verdict, "summary": summary, "error": error, "report": report}
         open_questions = self._store.events(session_id)
         done = self._desk.save(stored, Draft(EventKind.FINISHED, WORKER, end), lease_until=None)
         self._desk.release_askers(done, open_questions, user, "The session has ended.")
         return (self._desk.end_pin(done) if outcome in (Outcome.REJECTED, Outcome.STOPPED) else done).session
+
+    def _require_rerun_of_fixed(self, session: Session, outcome: Outcome) -> None:
+        """`fixed` says that a rerun was green: there has to be one, of this commit."""
+        events = self._store.events(session.id)
+        reruns = {event.data["commit"] for event in events if event.kind is EventKind.RERUN}
+        if outcome is Outcome.FIXED and session.fix_commit not in reruns:
+            raise InvalidRequest(f"outcome is fixed, but nothing was rerun on {session.fix_commit!r}; expected another outcome.")
 
 
 def _rerun_of(event: Event) -> Rerun:

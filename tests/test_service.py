@@ -508,7 +508,7 @@ def test_named_approvers_approve_under_required_actions(make: Any) -> None:
     server.airflow.required_action(wait.run_id, "Approve", user="boss")
     assert server.approval(claim) == Approved(COMMIT, "boss")
     (row,) = server.store.approvals(claim.session.id)
-    assert (row.person, row.via, row.question_id) == ("boss", "required_actions", "q4")
+    assert (row.person, row.via, row.question_id) == ("boss", "required_actions", "q5")
 
 
 def test_where_approvers_are_named_nobody_else_decides_through_the_api(make: Any) -> None:
@@ -537,7 +537,7 @@ def test_a_rejection_counts_wherever_it_is_given(make: Any) -> None:
     claim = here.with_fix()
     here.approval(claim)
     here.service.reply(claim.session.id, ANNA, decision="reject", message="Wrong table.")
-    assert here.approval(claim, call_id="call-2") == Answer("q4", "reject", "Wrong table.", "anna")
+    assert here.approval(claim, call_id="call-2") == Answer("q5", "reject", "Wrong table.", "anna")
     claim = there.with_fix()
     there.airflow.required_action(there.approval(claim).run_id, "Reject", user="ben")
     assert there.approval(claim).decision == "reject"
@@ -678,7 +678,7 @@ def test_erasing_takes_the_content_and_leaves_the_chain(server: Server) -> None:
     session = server.service.erase(claim.session.id, ANNA)
     assert (session.state, session.summary, session.cause) == (State.DONE, None, None)
     told = [dict(event.data) for event in server.store.events(claim.session.id)]
-    assert told == [{}, {"worker": worker_of(claim.session.id)}, {}, {}, {}, {}, {}]
+    assert told == [{}, {"worker": worker_of(claim.session.id), "login": "agentfix-worker"}, {}, {}, {}, {}, {}, {}]
     assert server.store.broken_link(claim.session.id) is None
     with pytest.raises(SessionConflict):
         server.append(claim, (EventKind.MODEL, model_data()))

@@ -22,7 +22,11 @@ Gate = Callable[[list[Patch], Policy], Iterator[Finding]]
 
 def check(copy: WorkingCopy, policy: Policy) -> tuple[Finding, ...]:
     """Every objection to the working copy's changes; empty means they may be committed and rerun as policy allows."""
-    patch = copy.patch()
+    return check_patch(copy.patch(), policy)
+
+
+def check_patch(patch: list[Patch], policy: Policy) -> tuple[Finding, ...]:
+    """The same, of changes that were written down."""
     findings: list[Finding] = []
     for gate in GATES:
         findings += gate(patch, policy)

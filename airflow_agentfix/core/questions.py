@@ -5,10 +5,11 @@ Invariant: a question that the session's end left open is closed; it waits for n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow_agentfix.core.findings import Severity
+from airflow_agentfix.core.findings import Finding
 from airflow_agentfix.core.policy import Policy
 from airflow_agentfix.core.session import Event, EventKind, Session
 
@@ -46,9 +47,9 @@ def approval_question(events: Sequence[Event], commit: str) -> Event | None:
     return next((e for e in asked if e.data["commit"] == commit), None)
 
 
-def waiver(policy: Policy, events: Sequence[Event]) -> str | None:
-    """Why no person has to approve the rerun; None where one has to. A finding for a person is never waived."""
-    if any(_for_a_person(event) for event in events):
+def waiver(policy: Policy, objections: Sequence[Finding]) -> str | None:
+    """Why no person has to approve the rerun; None where one has to. An objection to the fix is never waived."""
+    if objections:
         return None
     if policy.allow_unreviewed_reruns:
         return "[agentfix] allow_unreviewed_reruns is True"
@@ -57,30 +58,32 @@ def waiver(policy: Policy, events: Sequence[Event]) -> str | None:
     return None
 
 
-def _for_a_person(event: Event) -> bool:
-    if event.kind not in (EventKind.PATCH, EventKind.FIX):
-        return False
-    return any(finding.get("severity") == Severity.PERSON for finding in event.data.get("findings") or ())
+def workers(events: Sequence[Event]) -> set[str]:
+    """User ids of the logins that worked on the session: whoever holds such a login is no reviewer of the work."""
+    return {str(event.data["login"]) for event in events if event.kind is EventKind.CLAIMED and "login" in event.data}
 
 
-def decision_of(question: Event, option: str) -> str:
-    """What choosing `option` under Required Actions says: answer | approve | reject.
+def decision_of(question: Event, option: str, *, user: str) -> str:
+    """What `user` says by choosing `option` under Required Actions: answer | approve | reject.
 
-    Approving there counts only where the question was put to named approvers: Airflow lets nobody else answer those.
+    Approving there counts only from one of the approvers the question was put to: Airflow checks no right on the failed DAG.
     """
     if question.data["about"] == "question":
         return "answer"
     if option == REJECT:
         return "reject"
-    return "approve" if option == APPROVE and question.data.get("approvers") else "answer"
+    return "approve" if option == APPROVE and user in (question.data.get("approvers") or ()) else "answer"
 
 
 def approval_subject(session: Session, commit: str) -> str:
     return f"Run fix {commit[:12]} of {session.dag_id}.{session.task_id}?"
 
 
-def approval_body(session: Session, fix: Mapping[str, Any], *, approvers: Sequence[str]) -> str:
-    """What a person needs to decide, as Markdown: cause, branch, commit, objections, diff, and how to say yes."""
+def approval_body(session: Session, fix: Mapping[str, Any], *, objections: Sequence[Finding], approvers: Sequence[str]) -> str:
+    """What a person needs to decide, as Markdown: cause, branch, commit, objections, diff, and how to say yes.
+
+    Cause, title and diff are others' words: each stays on its line or inside its fence, so that none can pass for ours.
+    """
     if approvers:
         how = f"Choose **{APPROVE}** here, or run `agentfix continue {session.id} --approve`."
     else:
@@ -88,17 +91,25 @@ def approval_body(session: Session, fix: Mapping[str, Any], *, approvers: Sequen
             f"Run `agentfix continue {session.id} --approve` (your right on the DAG is checked there). "
             f"**{APPROVED_ELSEWHERE}** here counts only after that."
         )
-    findings = "".join(f"\n- {finding['path']}: {finding['reason']}" for finding in fix.get("findings") or ())
+    findings = "".join(f"\n- {_inline(f'{finding.path}: {finding.reason}')}" for finding in objections)
+    diff = _cut(str(fix.get("diff") or ""))
+    fence = "`" * (max(map(len, re.findall("`+", diff)), default=2) + 1 if "```" in diff else 3)
     return (
         f"Approving runs unmerged code with production connections.\n\n"
         f"**Failed:** {session.dag_id} / {session.run_id} / {session.task_id}\n"
-        f"**Cause:** {session.cause or 'unknown'}\n"
-        f"**Fix:** {fix.get('title', '')}\n"
-        f"**Branch:** `{session.fix_branch}`\n**Commit:** `{session.fix_commit}`\n"
-        f"**Pull request:** {session.pull_request or 'none'}\n"
+        f"**Cause:** {_inline(session.cause or 'unknown')}\n"
+        f"**Fix:** {_inline(str(fix.get('title', '')))}\n"
+        f"**Branch:** {_inline(session.fix_branch or '')}\n**Commit:** `{session.fix_commit}`\n"
+        f"**Pull request:** {_inline(session.pull_request or 'none')}\n"
         + (f"**Look at:**{findings}\n" if findings else "")
-        + f"\n```diff\n{_cut(fix.get('diff') or '')}\n```\n\n{how}"
+        + f"\n{fence}diff\n{diff}\n{fence}\n\n{how}"
     )
+
+
+def _inline(text: str) -> str:
+    """Others' words as one line of code: no Markdown, no line of its own."""
+    words = " ".join(text.replace("`", "'").split())
+    return f"`{words}`"
 
 
 def _cut(diff: str) -> str:

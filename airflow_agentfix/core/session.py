@@ -83,7 +83,7 @@ class Event:
     `data` by kind (all values JSON; everything redacted before it gets here):
 
     - created: {source, autonomy, requested_by}
-    - claimed: {worker}
+    - claimed: {worker, login: user id of the worker's login}
     - incident: Incident.to_json() and {repository, base_commit} (null where the repository is not known, with `repository_error`)
     - model: {content: [content blocks as the Messages API has them], stop_reason, model, usage: {input_tokens, output_tokens,
       cache_read_input_tokens, cache_creation_input_tokens}, dollars, after: number of the last event the model had seen}

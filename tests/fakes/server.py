@@ -74,7 +74,7 @@ class Server:
     def with_fix(self, *, commit: str = COMMIT, findings: tuple[Mapping[str, Any], ...] = ()) -> Claim:
         """A claimed session that has opened its fix."""
         claim = self.claimed()
-        self.append(claim, (EventKind.FIX, fix_data(commit, findings)))
+        self.append(claim, (EventKind.PATCH, patch_data()), (EventKind.FIX, fix_data(commit, findings)))
         return claim
 
     def approval(self, claim: Claim, *, call_id: str = "call-1", commit: str = COMMIT) -> Any:
@@ -104,6 +104,10 @@ def fix_data(commit: str = COMMIT, findings: tuple[Mapping[str, Any], ...] = ())
         "checks": [],
         "call_id": "call-0",
     }
+
+
+def patch_data(path: str = "dags/orders.py", before: str | None = "total\n", after: str | None = "amount\n") -> dict[str, Any]:
+    return {"files": [{"path": path, "before": before, "after": after}], "findings": [], "call_id": "call-0"}
 
 
 def model_data(tokens: int = 10) -> dict[str, Any]:

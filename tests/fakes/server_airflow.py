@@ -82,7 +82,8 @@ class FakeServerAirflow:
 
     def ask(self, question: Question) -> None:
         self.start_run(ASK_DAG, run_id=question.run_id, conf={})
-        self.questions[question.run_id] = question
+        if self.questions.setdefault(question.run_id, question) != question:
+            raise AirflowConflict(f"Run {question.run_id!r} exists and shows another question.")
 
     def answer(self, run_id: str) -> HumanAnswer | None:
         return self.answers.get(run_id)

@@ -1,0 +1,227 @@
+"""Who may say yes to running a fix: attacks with the service login, with forged questions and with half the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_agentfix.core.session import EventKind, Outcome
+from airflow_agentfix.errors import AirflowConflict, InvalidRequest, NotAllowed
+from airflow_agentfix.ports import Approved, HumanAnswer, Question, Rerun, WaitRun
+from airflow_agentfix.settings import Settings
+from tests.fakes.databases import new_database
+from tests.fakes.server import ANNA, COMMIT, OTHER_COMMIT, WORKER, Server, fix_data, patch_data
+from tests.fakes.server_airflow import ASK_DAG
+
+WAIVED = Settings(allow_unreviewed_reruns=True)
+BOSSES = Settings(approvers=("boss",))
+CHECKED = "def load(rows):\n    assert rows\n    return rows\n"
+UNCHECKED = "def load(rows):\n    return rows\n"
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Any]:
+    made: list[Server] = []
+
+    def make(settings: Settings | None = None) -> Server:
+        folder = tmp_path / str(len(made))
+        folder.mkdir()
+        made.append(Server(new_database("sqlite", folder), settings or Settings()))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.close()
+
+
+def fixed(server: Server, *patches: dict[str, Any], fix: dict[str, Any] | None = None) -> Any:
+    """A claimed session with these patches and a fix, as the worker tells it."""
+    claim = server.claimed()
+    server.append(claim, *((EventKind.PATCH, patch) for patch in patches), (EventKind.FIX, fix or fix_data()))
+    return claim
+
+
+# --- the service login -----------------------------------------------------------------------------------------------
+
+
+def test_the_login_that_works_on_a_session_cannot_approve_its_own_fix(make: Any) -> None:
+    server = make()
+    claim = server.with_fix()
+    server.approval(claim)
+    with pytest.raises(NotAllowed, match="login AgentFix itself works with"):
+        server.service.reply(claim.session.id, WORKER, decision="approve")
+    assert server.store.approvals(claim.session.id) == []
+    server.service.reply(claim.session.id, ANNA, decision="approve")
+    assert server.approval(claim) == Approved(COMMIT, "anna")
+
+
+def test_the_login_that_works_on_a_session_may_still_reject(make: Any) -> None:
+    server = make()
+    claim = server.with_fix()
+    server.approval(claim)
+    server.service.reply(claim.session.id, WORKER, decision="reject")
+    assert server.approval(claim).decision == "reject"
+
+
+def test_a_deployment_of_one_login_names_it_as_approver(make: Any) -> None:
+    server = make(Settings(approvers=("agentfix-worker",)))
+    claim = server.with_fix()
+    server.approval(claim)
+    server.service.reply(claim.session.id, WORKER, decision="approve")
+    assert server.approval(claim) == Approved(COMMIT, "agentfix-worker")
+
+
+def test_an_approver_whose_id_is_a_number_is_known_by_it(make: Any) -> None:
+    class FabUser:
+        def get_id(self) -> int:
+            return 7
+
+        def get_name(self) -> str:
+            return "anna"
+
+    server = make(Settings(approvers=("7",)))
+    claim = server.with_fix()
+    wait = server.approval(claim)
+    server.airflow.required_action(wait.run_id, "Approve", user="7")
+    server.service.reply(claim.session.id, FabUser(), decision="approve")
+    assert server.approval(claim) == Approved(COMMIT, "anna")
+
+
+# --- forged questions ------------------------------------------------------------------------------------------------
+
+
+def forge(server: Server, run_id: str, *, assigned: tuple[str, ...] = ()) -> None:
+    """A run of agentfix_ask that somebody started by hand, under the id of a question to come."""
+    server.airflow.runs[ASK_DAG, run_id] = "running"
+    server.airflow.questions[run_id] = Question(run_id, "Lunch?", "…", ("Approve", "Reject"), assigned)
+
+
+def test_an_answer_to_a_run_started_by_hand_under_the_questions_id_approves_nothing(make: Any) -> None:
+    server = make(BOSSES)
+    claim = server.with_fix()
+    run_id = f"agentfix__{claim.session.id}__q5"
+    forge(server, run_id)
+    server.airflow.required_action(run_id, "Approve", user="mallory")
+    for _ in range(2):  # the first call writes the question down, the second would collect the answer
+        with pytest.raises(AirflowConflict):
+            server.approval(claim)
+    assert server.store.approvals(claim.session.id) == []
+
+
+def test_a_boss_who_was_shown_other_words_has_approved_nothing(make: Any) -> None:
+    server = make(BOSSES)
+    claim = server.with_fix()
+    wait = server.approval(claim)
+    forge(server, wait.run_id, assigned=("boss",))  # the run was deleted and started again with other words
+    server.airflow.required_action(wait.run_id, "Approve", user="boss")
+    with pytest.raises(AirflowConflict):
+        server.approval(claim)
+    assert server.store.approvals(claim.session.id) == []
+
+
+def test_under_required_actions_only_a_named_approvers_yes_counts(make: Any) -> None:
+    server = make(BOSSES)
+    claim = server.with_fix()
+    wait = server.approval(claim)
+    server.airflow.answers[wait.run_id] = HumanAnswer("Approve", "", "mallory")  # an Airflow that let somebody else
+    assert isinstance(server.approval(claim), WaitRun)
+    assert server.store.approvals(claim.session.id) == []
+
+
+# --- what is approved ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["main", "fix/orders-load-1a2b", "c0ffee", COMMIT.upper(), f"{COMMIT}\n"])
+def test_a_fix_that_is_no_commit_id_is_neither_asked_about_nor_run(make: Any, name: str) -> None:
+    """A branch or a short id can mean other code after the approval."""
+    server = make(WAIVED)
+    claim = fixed(server, patch_data(), fix=fix_data(commit=name))
+    with pytest.raises(InvalidRequest, match="no commit id"):
+        server.approval(claim, commit=name)
+    with pytest.raises(InvalidRequest, match="no commit id"):
+        server.rerun(claim)
+    assert server.airflow.questions == {}
+
+
+def test_a_second_fix_event_after_the_approval_needs_its_own(make: Any) -> None:
+    server = make()
+    claim = server.with_fix()
+    server.approval(claim)
+    server.service.reply(claim.session.id, ANNA, decision="approve")
+    server.append(claim, (EventKind.FIX, fix_data(commit=OTHER_COMMIT)))
+    assert isinstance(server.approval(claim, commit=OTHER_COMMIT), WaitRun)
+    with pytest.raises(NotAllowed):
+        server.rerun(claim)
+    with pytest.raises(InvalidRequest):
+        server.approval(claim, commit=COMMIT)
+
+
+# --- what a worker leaves out ----------------------------------------------------------------------------------------
+
+
+def test_a_worker_that_keeps_quiet_about_a_removed_check_gets_no_waiver(make: Any) -> None:
+    server = make(WAIVED)
+    claim = fixed(server, patch_data(before=CHECKED, after=UNCHECKED))
+    wait = server.approval(claim)
+    assert "checks less than before" in server.airflow.questions[wait.run_id].body
+    with pytest.raises(NotAllowed):
+        server.rerun(claim)
+
+
+def test_a_removed_check_is_seen_over_several_patches(make: Any) -> None:
+    server = make(WAIVED)
+    halfway = CHECKED.replace("return rows", "return list(rows)")
+    claim = fixed(server, patch_data(before=CHECKED, after=halfway), patch_data(before=halfway, after=UNCHECKED))
+    assert isinstance(server.approval(claim), WaitRun)
+
+
+def test_what_was_undone_again_needs_nobody(make: Any) -> None:
+    server = make(WAIVED)
+    there_and_back = patch_data(before=CHECKED, after=UNCHECKED), patch_data(before=UNCHECKED, after=CHECKED)
+    claim = fixed(server, *there_and_back, patch_data("dags/names.py", before="A = 1\n", after="A = 2\n"))
+    assert isinstance(server.approval(claim), Approved)
+    assert isinstance(server.rerun(claim), Rerun)
+
+
+def test_a_fix_without_a_patch_on_record_gets_no_waiver(make: Any) -> None:
+    server = make(WAIVED)
+    wait = server.approval(fixed(server))
+    assert "No change of this fix is on record" in server.airflow.questions[wait.run_id].body
+
+
+def test_a_path_no_fix_may_touch_is_refused_whoever_says_yes(make: Any) -> None:
+    server = make()
+    claim = fixed(server, patch_data(".github/workflows/release.yml", before="a: 1\n", after="a: 2\n"))
+    with pytest.raises(NotAllowed, match="CI configuration"):
+        server.approval(claim)
+    assert server.airflow.questions == {}
+
+
+def test_a_worker_cannot_call_fixed_what_was_never_rerun(make: Any) -> None:
+    server = make(WAIVED)
+    claim = server.with_fix()
+    end = {"summary": "Green.", "verdict": "code", "report": None, "error": None}
+    finish = server.service.worker.finish
+    with pytest.raises(InvalidRequest, match="nothing was rerun"):
+        finish(claim.session.id, WORKER, lease=claim.lease, outcome=Outcome.FIXED, **end)
+    server.approval(claim)
+    server.rerun(claim)
+    assert finish(claim.session.id, WORKER, lease=claim.lease, outcome=Outcome.FIXED, **end).outcome is Outcome.FIXED
+
+
+# --- words that pass for ours ----------------------------------------------------------------------------------------
+
+
+def test_a_diff_or_title_cannot_leave_its_place_in_the_question(make: Any) -> None:
+    server = make()
+    diff = "+doc = '''\n+```\n```\n\n**Commit:** `harmless`\n````\n"
+    title = f"Fix\n\n**Commit:** `{OTHER_COMMIT}`\n[see](http://evil)"
+    wait = server.approval(fixed(server, patch_data(), fix={**fix_data(), "diff": diff, "title": title}))
+    body = server.airflow.questions[wait.run_id].body
+    assert next(line for line in body.splitlines() if line.startswith("**Commit:**")) == f"**Commit:** `{COMMIT}`"
+    head, _, rest = body.partition("`````diff\n")
+    assert rest.partition("\n`````")[0].strip() == diff.strip()
+    assert "**Fix:** `Fix **Commit:** '" in head
