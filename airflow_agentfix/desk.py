@@ -96,6 +96,11 @@ class Desk:
         run_id = fix_run_id(stored.session.id, stored.runs)
         return stored.session.state is not State.DONE and self.airflow.run_state(FIX_DAG, run_id) in ENDED
 
+    def works_on(self, session_id: str, user_id: str) -> bool:
+        """Whether the session's workers log in as this user, as any task can: its yes is no person's. Where everybody is the
+        same user it cannot be told."""
+        return user_id in questions.workers(self.store.events(session_id)) and not self.airflow.one_user_for_all()
+
     def release_askers(self, stored: Stored, events: Sequence[Event], user: Any, message: str) -> None:
         """End the runs of questions nobody needs an answer to any more, so that no worker waits for them."""
         for question in questions.waiting(events):

@@ -367,3 +367,6 @@ class ServerAirflow(Protocol):
 
     def may(self, user: Any, dag_id: str, *, edit: bool) -> bool:
         """The auth manager's word on this DAG: read a session needs read on it; edit needs what editing its runs needs."""
+
+    def one_user_for_all(self) -> bool:
+        """Whether everybody who logs in is the same user, so that a worker cannot be told from a person."""

@@ -234,11 +234,11 @@ class SessionService:
         who = str(user.get_id())  # FAB's ids are numbers
         if approvers and who not in approvers:
             raise NotAllowed(f"[agentfix] approvers names who decides this: {', '.join(approvers)}; you are {who!r}.")
-        if decision == "approve" and not approvers and who in questions.workers(self._store.events(session.id)):
-            # every task can read the connection that holds this login: its yes is nobody's
+        if decision == "approve" and self._desk.works_on(session.id, who):
             raise NotAllowed(
-                f"{who!r} is the login AgentFix itself works with; what it wrote it cannot approve. Log in as yourself (the "
-                "command line takes AGENTFIX_AIRFLOW_URL and your login), or name who approves in [agentfix] approvers."
+                f"{who!r} is the login AgentFix itself works with; what it wrote it cannot approve. Log in as yourself, with "
+                "AGENTFIX_AIRFLOW_URL and AGENTFIX_AIRFLOW_USERNAME and AGENTFIX_AIRFLOW_PASSWORD or AGENTFIX_AIRFLOW_TOKEN, or "
+                "name the people who approve in [agentfix] approvers."
             )
         question_id, options = question.data["question_id"], question.data["options"]
         answer = {"question_id": question_id, "decision": decision, "message": message, "via": "api"}

@@ -43,6 +43,7 @@ from airflow_agentfix.store.record import Draft, Stored
 ASK_DAG = "agentfix_ask"
 _COMMIT = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 NOBODY = "The question's run ended without an answer."
+NO_PERSON = "An approval by the login AgentFix itself works with does not count."
 
 
 @dataclass(frozen=True)
@@ -265,6 +266,8 @@ class WorkerService:
             decision = questions.decision_of(question, human.option, user=human.user)
             said = f"{human.option}: {human.message}" if human.message else human.option
             message, actor, via = (human.message if data["about"] == "approval" else said), human.user, "required_actions"
+            if decision == "approve" and self._desk.works_on(stored.session.id, human.user):
+                decision, message = "answer", NO_PERSON
         elif state in ENDED:
             decision = "reject" if data["about"] == "approval" else "answer"
             message, actor, via = NOBODY, SERVER, "required_actions"

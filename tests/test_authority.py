@@ -13,8 +13,8 @@ from airflow_agentfix.errors import AirflowConflict, InvalidRequest, NotAllowed
 from airflow_agentfix.ports import Approved, HumanAnswer, Question, Rerun, WaitRun
 from airflow_agentfix.settings import Settings
 from tests.fakes.databases import new_database
-from tests.fakes.server import ANNA, COMMIT, OTHER_COMMIT, WORKER, Server, fix_data, patch_data
-from tests.fakes.server_airflow import ASK_DAG
+from tests.fakes.server import ANNA, COMMIT, DAG, OTHER_COMMIT, WORKER, Server, fix_data, patch_data, worker_of
+from tests.fakes.server_airflow import ASK_DAG, Person
 
 WAIVED = Settings(allow_unreviewed_reruns=True)
 BOSSES = Settings(approvers=("boss",))
@@ -66,8 +66,38 @@ def test_the_login_that_works_on_a_session_may_still_reject(make: Any) -> None:
     assert server.approval(claim).decision == "reject"
 
 
-def test_a_deployment_of_one_login_names_it_as_approver(make: Any) -> None:
-    server = make(Settings(approvers=("agentfix-worker",)))
+def test_naming_the_workers_login_as_approver_does_not_make_it_a_person(make: Any) -> None:
+    server = make(Settings(approvers=("agentfix-worker", "boss")))
+    claim = server.with_fix()
+    first = server.approval(claim)
+    with pytest.raises(NotAllowed, match="Log in as yourself"):
+        server.service.reply(claim.session.id, WORKER, decision="approve")
+    server.airflow.required_action(first.run_id, "Approve", user="agentfix-worker")
+    second = server.approval(claim)
+    assert isinstance(second, WaitRun)
+    assert second.run_id != first.run_id
+    assert server.store.approvals(claim.session.id) == []
+    server.airflow.required_action(second.run_id, "Approve", user="boss")
+    assert server.approval(claim) == Approved(COMMIT, "boss")
+
+
+def test_no_login_that_ever_worked_on_the_session_approves_it(make: Any) -> None:
+    server = make()
+    server.airflow.rights["old-login", DAG] = "edit"
+    session_id = server.taken()
+    server.service.worker.claim(session_id, Person("old-login"), worker=worker_of(session_id))
+    claim = server.claimed(session_id, try_number=2)
+    server.append(claim, (EventKind.PATCH, patch_data()), (EventKind.FIX, fix_data()))
+    server.approval(claim)
+    for login in (WORKER, Person("old-login")):
+        with pytest.raises(NotAllowed, match=login.name):
+            server.service.reply(session_id, login, decision="approve")
+
+
+@pytest.mark.parametrize("settings", [Settings(), Settings(approvers=("agentfix-worker",))])
+def test_where_everybody_is_the_same_user_that_user_approves(make: Any, settings: Settings) -> None:
+    server = make(settings)
+    server.airflow.all_admins = True
     claim = server.with_fix()
     server.approval(claim)
     server.service.reply(claim.session.id, WORKER, decision="approve")

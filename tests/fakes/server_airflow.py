@@ -43,6 +43,8 @@ class FakeServerAirflow:
     pins: list[PinRequest] = field(default_factory=list)
     versions: dict[tuple[str, str], str | None] = field(default_factory=dict)
     nothing_failed: bool = False
+    all_admins: bool = False
+    """everybody is the same user"""
 
     def fail(self, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1, try_number: int = 1) -> None:
         """A task that failed for good, in a run that has ended."""
@@ -112,3 +114,6 @@ class FakeServerAirflow:
     def may(self, user: Any, dag_id: str, *, edit: bool) -> bool:
         right = self.rights.get((user.get_name(), dag_id))
         return right == "edit" if edit else right is not None
+
+    def one_user_for_all(self) -> bool:
+        return self.all_admins

@@ -230,6 +230,31 @@ def test_who_may_look_may_not_therefore_edit(inside: AirflowInside, users: dict[
     assert rights == {"vera": (True, False), "uma": (True, True), "ulf": (True, True), "nobody": (False, False)}
 
 
+@pytest.mark.parametrize(("all_admins", "expected"), [("True", True), ("False", False)])
+def test_everybody_is_the_same_user_where_all_are_admins(
+    inside: AirflowInside, users: dict[str, Any], monkeypatch: pytest.MonkeyPatch, all_admins: str, expected: bool
+) -> None:
+    assert users
+    monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS", all_admins)
+    assert inside.one_user_for_all() is expected
+
+
+def test_an_auth_manager_of_ones_own_knows_people_whatever_the_simple_one_is_told(
+    inside: AirflowInside, users: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.api_fastapi.app import create_auth_manager, purge_cached_app
+
+    assert users
+    monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS", "True")
+    with monkeypatch.context() as own:
+        own.setenv("AIRFLOW__CORE__AUTH_MANAGER", "tests.inside.own_manager.OwnManager")
+        create_auth_manager()
+        assert not inside.one_user_for_all()
+    purge_cached_app()
+    create_auth_manager()
+    assert inside.one_user_for_all()
+
+
 def test_the_same_file_imported_in_a_child_has_the_runs_own_shape(inside: AirflowInside, airflow: Deployment) -> None:
     from airflow_agentfix.code.import_check import import_shape
 

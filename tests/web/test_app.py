@@ -18,7 +18,7 @@ from airflow_agentfix.web.answers import MAX_BODY, MAX_FAILURE, STATUS, status_o
 from airflow_agentfix.web.app import build_app
 from tests.fakes.api_server import ApiServer
 from tests.fakes.databases import new_database
-from tests.fakes.server import COMMIT, DAG, RUN, TASK, Server, model_data, worker_of
+from tests.fakes.server import COMMIT, DAG, RUN, TASK, Server, fix_data, model_data, patch_data, worker_of
 
 API = "/agentfix/api/v1"
 FAILURE = {"dag_id": DAG, "run_id": RUN, "task_id": TASK}
@@ -220,6 +220,21 @@ def test_a_second_answer_is_a_conflict(api: ApiServer, server: Server) -> None:
     server.approval(claim)
     answers = [call(api, "POST", f"/sessions/{claim.session.id}/continue", json={"decision": "approve"}) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200, 409]
+
+
+def test_the_workers_token_does_not_approve_and_a_persons_does(api: ApiServer, server: Server) -> None:
+    def worker(path: str, **body: Any) -> Any:
+        return call(api, "POST", path, user="agentfix-worker", json=body).json()
+
+    session_id = worker("/failures", **FAILURE)["session_id"]
+    lease = worker(f"/sessions/{session_id}/claim", worker=worker_of(session_id))["lease"]
+    written = [{"kind": "patch", "data": patch_data()}, {"kind": "fix", "data": fix_data()}]
+    worker(f"/sessions/{session_id}/events", lease=lease, after=2, events=written)
+    assert worker(f"/sessions/{session_id}/approval", lease=lease, call_id="c", commit=COMMIT)["type"] == "WaitRun"
+    refused = worker(f"/sessions/{session_id}/continue", decision="approve")["error"]
+    assert (refused["type"], "AGENTFIX_AIRFLOW_USERNAME" in refused["message"]) == ("NotAllowed", True)
+    assert call(api, "POST", f"/sessions/{session_id}/continue", user="anna", json={"decision": "approve"}).status_code == 200
+    assert [(one.person, one.decision) for one in server.store.approvals(session_id)] == [("anna", "approve")]
 
 
 def test_deleting_erases(api: ApiServer, server: Server) -> None:
