@@ -19,23 +19,25 @@ from airflow_agentfix.agent.case import Case, Ending
 from airflow_agentfix.agent.journal import Ended, Journal, Stopped
 from airflow_agentfix.agent.loop import Work
 from airflow_agentfix.core import transcript
-from airflow_agentfix.core.incident import DagFacts, Incident, Repository, TaskRef
+from airflow_agentfix.core.incident import DagFacts, Incident, Repository, TaskFacts, TaskRef
 from airflow_agentfix.core.policy import Policy
 from airflow_agentfix.core.session import EventKind, Outcome, Session, State, WaitFor
 from airflow_agentfix.errors import (
     AgentFixError,
+    AirflowNotFound,
     AirflowUnreachable,
     CodeError,
     ModelUnavailable,
     NoRepository,
     RepositoryUnreachable,
     SessionConflict,
+    StoreUnavailable,
 )
 from airflow_agentfix.ports import AirflowApi, Claim, Json, Model, SessionClient, WaitRun
 
 log = logging.getLogger(__name__)
 
-AGAIN_MAY_HELP = (AirflowUnreachable, RepositoryUnreachable, ModelUnavailable)
+AGAIN_MAY_HELP = (AirflowUnreachable, RepositoryUnreachable, ModelUnavailable, StoreUnavailable)
 SETTLE_IN_SLOT_SECONDS = 30.0
 """a task that just failed is terminal within seconds; whatever takes longer is waited for without a slot"""
 POLL_SECONDS = 0.5
@@ -135,7 +137,7 @@ class Driver:
         """The failed try once Airflow has marked it; when the callback runs, the task is still running."""
         deadline = SETTLE_IN_SLOT_SECONDS
         while True:
-            task = self.bench.airflow.task_instance(session.dag_id, session.run_id, session.task_id, session.map_index)
+            task = self._task(session)
             number = session.try_number or task.try_number
             if task.state in TERMINAL or task.try_number > number:
                 return TaskRef(session.dag_id, session.run_id, session.task_id, number, session.map_index)
@@ -143,6 +145,15 @@ class Driver:
                 return WaitRun(session.dag_id, session.run_id, WaitFor.TASK)
             self.sleep(POLL_SECONDS)
             deadline -= POLL_SECONDS
+
+    def _task(self, session: Session) -> TaskFacts:
+        try:
+            return self.bench.airflow.task_instance(session.dag_id, session.run_id, session.task_id, session.map_index)
+        except AirflowNotFound as error:
+            raise AirflowNotFound(
+                f"The failed task is gone from Airflow: {error}. A session needs its DAG, run and task there; start one on what "
+                "is there with agentfix fix DAG RUN TASK."
+            ) from error
 
     def _look(self, ref: TaskRef) -> Found:
         incident = self.bench.collect(ref)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from airflow_agentfix import redaction
 from airflow_agentfix.agent.case import Case, Code
@@ -19,7 +19,7 @@ from airflow_agentfix.airflow_login import airflow_connection
 from airflow_agentfix.code import gates
 from airflow_agentfix.code.hosts import host_for
 from airflow_agentfix.code.import_check import import_shape
-from airflow_agentfix.code.repositories import repository_of
+from airflow_agentfix.code.repositories import parse_bundle_config, repository_of
 from airflow_agentfix.code.working_copy import WorkingCopy
 from airflow_agentfix.core import transcript
 from airflow_agentfix.core.incident import DagFacts, Incident, Repository, TaskRef
@@ -31,7 +31,7 @@ from airflow_agentfix.errors import CommitNotFound
 from airflow_agentfix.evidence.collect import collect
 from airflow_agentfix.evidence.history import task_history
 from airflow_agentfix.models.rules import RulesModel
-from airflow_agentfix.ports import Claim, CodeHost, Model
+from airflow_agentfix.ports import Claim, CodeHost, Model, SessionClient
 from airflow_agentfix.resources import skills_folder
 from airflow_agentfix.settings import Settings
 from airflow_agentfix.store.client import HttpSessionClient
@@ -42,10 +42,19 @@ log = logging.getLogger(__name__)
 class Workbench:
     """`driver.Bench` on a worker: everything over REST, git and the model's API; no database."""
 
-    def __init__(self, http: AirflowHttp, settings: Settings) -> None:
+    def __init__(
+        self,
+        http: AirflowHttp,
+        settings: Settings,
+        *,
+        get_connection: Callable[[str], Any] = airflow_connection,
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
         self.settings = settings
-        self.client = HttpSessionClient(http)
+        self.client: SessionClient = HttpSessionClient(http)
         self.airflow = RestAirflowApi(http)
+        self._get_connection = get_connection
+        self._environ = environ
 
     @staticmethod
     def redact(text: str) -> str:
@@ -55,14 +64,14 @@ class Workbench:
         return collect(ref, api=self.airflow, budget_chars=self.settings.evidence_chars)
 
     def repository_of(self, dag: DagFacts) -> Repository:
-        return repository_of(dag, settings=self.settings, bundle_config=bundle_config(), get_connection=airflow_connection)
+        return repository_of(dag, settings=self.settings, bundle_config=bundle_config(), get_connection=self._get_connection)
 
     def base_commit(self, repository: Repository) -> str:
         commit = self.host(repository).head(repository.base_branch)
         if commit is None:
             raise CommitNotFound(
-                f"The repository of the DAG has no branch {repository.base_branch!r}. Correct tracking_ref of its bundle, "
-                "or base_branch in [agentfix] repositories."
+                f"Repository {repository.url} has no branch {repository.base_branch!r}, which a fix would start from. Correct "
+                "tracking_ref of the DAG's bundle, or base_branch in [agentfix] repositories."
             )
         return commit
 
@@ -72,7 +81,7 @@ class Workbench:
         if not self.settings.offline:
             from airflow_agentfix.models.claude import build_claude  # anthropic costs seconds
 
-            claude = build_claude(self.settings, find_connection=airflow_connection)
+            claude = build_claude(self.settings, find_connection=self._get_connection)
         model: Model = claude or RulesModel()
         log.info("Model: %s", model.name)
         return model
@@ -105,12 +114,12 @@ class Workbench:
         """GitHub over its API where there is a login for it, else plain git."""
         from airflow_agentfix.code.github_client import build_github, has_login
 
-        connection = airflow_connection(self.settings.github_conn_id)
-        has_token = has_login(connection, os.environ)
+        connection = self._get_connection(self.settings.github_conn_id)
+        has_token = has_login(connection, self._environ)
         if host_for(repository, self.settings, has_token=has_token) == "github":
             from airflow_agentfix.code.github_host import GitHubHost
 
-            return GitHubHost(repository, build_github(self.settings, connection=connection, env=os.environ))
+            return GitHubHost(repository, build_github(self.settings, connection=connection, env=self._environ))
         from airflow_agentfix.code.git_host import GitHost, connection_env
 
         credentials = connection_env(repository.connection, repository.url) if repository.connection else None
@@ -137,7 +146,7 @@ def bundle_config() -> list[dict[str, object]]:
     """[dag_processor] dag_bundle_config_list, as the worker's Airflow has it."""
     from airflow.configuration import conf
 
-    return list(json.loads(conf.get("dag_processor", "dag_bundle_config_list", fallback="[]") or "[]"))
+    return parse_bundle_config(conf.get("dag_processor", "dag_bundle_config_list", fallback="[]"))
 
 
 def _of_task(ref: TaskRef, task_id: str) -> TaskRef:

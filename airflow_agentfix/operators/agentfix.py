@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from airflow.sdk.types import TaskInstanceKey
 
     from airflow_agentfix.core.session import Session
+    from airflow_agentfix.driver import Driver
     from airflow_agentfix.ports import WaitRun
 
 POLL_SECONDS = 2.0
@@ -62,14 +63,19 @@ class AgentFixOperator(BaseOperator):
         """Called when what the session waited for is there; what it was is read from the session, not from the event."""
         return self._drive(context)
 
-    def _drive(self, context: Context) -> dict[str, Any]:
-        from airflow_agentfix.core.session import Session  # with wiring below: workers only, never at DAG parsing
+    def driver(self) -> Driver:
+        """What drives the session, over REST."""
         from airflow_agentfix.wiring import build_driver
+
+        return build_driver()
+
+    def _drive(self, context: Context) -> dict[str, Any]:
+        from airflow_agentfix.core.session import Session  # workers only, never at DAG parsing
 
         ti = context["ti"]
         worker = f"{ti.dag_id}/{ti.run_id}/{ti.task_id}/{ti.try_number}"
         last_try = ti.try_number > (ti.max_tries or 0)
-        result = build_driver().drive(self.session_id, worker=worker, last_try=last_try)
+        result = self.driver().drive(self.session_id, worker=worker, last_try=last_try)
         if isinstance(result, Session):
             return self._ended(result)
         return self._wait(result)
@@ -98,9 +104,8 @@ class AgentFixOperator(BaseOperator):
         self.failed_run = f"/dags/{session.dag_id}/runs/{session.run_id}"
         self.log.info("Session %s is %s: %s", session.id, session.outcome, session.summary)
         if session.outcome is Outcome.FAILED:
-            raise AirflowFailException(
-                f"Session {session.id!r} failed: {session.summary}"
-            )  # it is done: a retry has nothing to do
+            # It is done: a retry has nothing to do.
+            raise AirflowFailException(f"Session {session.id!r} failed: {session.summary}")
         return {
             "session_id": session.id,
             "state": str(session.state),
