@@ -23,7 +23,7 @@ from airflow_agentfix.models.recipes.spot import (
     used_elsewhere,
 )
 
-_NAME = re.compile(r"name '(\w+)' is not defined(?:\. Did you (?:mean|forget to import) .*\?)?")
+_NAME = re.compile(r"name '(\w+)' is not defined(?:\. Did you (?:mean:?|forget to import) .*\?)?")
 _MODULES = (
     *("base64", "collections", "copy", "csv", "datetime", "decimal", "functools", "gzip", "hashlib", "io", "itertools", "json"),
     *("logging", "math", "os", "pathlib", "random", "re", "shutil", "statistics", "string", "subprocess", "sys", "tempfile"),
