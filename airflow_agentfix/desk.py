@@ -62,7 +62,7 @@ class Desk:
 
     def open(self, session_id: str, user: Any, *, edit: bool) -> Stored:
         """The session, for someone who may read it, and act on it where `edit`."""
-        stored = self.store.get(session_id)
+        stored = self.store.get(session_id) if session_id.isprintable() else None  # Postgres takes no NUL
         if stored is None or not self.airflow.may(user, stored.session.dag_id, edit=False):
             raise SessionNotFound(f"No session {session_id!r}. See which there are: agentfix sessions")
         if edit:

@@ -26,6 +26,7 @@ from airflow_agentfix.errors import (
     SessionNotFound,
 )
 from airflow_agentfix.ports import ServerAirflow
+from airflow_agentfix.redaction import redact
 from airflow_agentfix.settings import Settings
 from airflow_agentfix.store.record import Draft, Stored
 from airflow_agentfix.store.wire import Taken
@@ -186,7 +187,7 @@ class SessionService:
     def message(self, session_id: str, user: Any, message: str) -> Taken:
         """Tell the session something; one that is done goes on with it in a new run of the fix DAG."""
         stored = self._desk.open(session_id, user, edit=True)
-        note = Draft(EventKind.NOTE, user.get_name(), {"message": message})
+        note = Draft(EventKind.NOTE, user.get_name(), {"message": redact(message)})
         if stored.session.state is State.DONE:
             self._require_whole(stored)
             return self._started(self._desk.save(stored, note, runs=stored.runs + 1))
@@ -197,6 +198,7 @@ class SessionService:
         self, session_id: str, user: Any, *, decision: str | None = None, message: str = "", question_id: str | None = None
     ) -> Session:
         """Answer the question that waits. Approving or rejecting binds to the commit the question names."""
+        message = redact(message)
         stored = self._desk.open(session_id, user, edit=True)
         question = self._waiting(stored, question_id)
         if question.data["about"] == "approval":
@@ -282,7 +284,7 @@ class SessionService:
 
 
 def _notes(failure: Failure, user: Any) -> Sequence[Draft]:
-    return [Draft(EventKind.NOTE, user.get_name(), {"message": failure.message})] if failure.message else []
+    return [Draft(EventKind.NOTE, user.get_name(), {"message": redact(failure.message)})] if failure.message else []
 
 
 def _answered(question: Event, user: Any, decision: str | None, message: str) -> tuple[Sequence[Draft], str]:
@@ -294,11 +296,11 @@ def _answered(question: Event, user: Any, decision: str | None, message: str) ->
 
 
 def _stop(user: Any, reason: str) -> Draft:
-    return Draft(EventKind.STOP, user.get_name(), {"reason": reason})
+    return Draft(EventKind.STOP, user.get_name(), {"reason": redact(reason)})
 
 
 def _finished_by_stop(user: Any, reason: str) -> Draft:
-    summary = f"Stopped by {user.get_name()}" + (f": {reason}" if reason else ".")
+    summary = f"Stopped by {user.get_name()}" + (f": {redact(reason)}" if reason else ".")
     end = {"outcome": Outcome.STOPPED.value, "verdict": None, "summary": summary, "error": None, "report": None}
     return Draft(EventKind.FINISHED, SERVER, end)
 

@@ -37,6 +37,7 @@ from airflow_agentfix.errors import (
     SessionConflict,
 )
 from airflow_agentfix.ports import Answer, Approved, Claim, Json, PinRequest, Question, Rerun, WaitRun
+from airflow_agentfix.redaction import redact
 from airflow_agentfix.review import objections
 from airflow_agentfix.store.record import Draft, Stored
 
@@ -264,8 +265,9 @@ class WorkerService:
         human = self._airflow.answer(run_id)
         if human is not None:
             decision = questions.decision_of(question, human.option, user=human.user)
-            said = f"{human.option}: {human.message}" if human.message else human.option
-            message, actor, via = (human.message if data["about"] == "approval" else said), human.user, "required_actions"
+            words = redact(human.message)
+            said = f"{human.option}: {words}" if words else human.option
+            message, actor, via = (words if data["about"] == "approval" else said), human.user, "required_actions"
             if decision == "approve" and self._desk.works_on(stored.session.id, human.user):
                 decision, message = "answer", NO_PERSON
         elif state in ENDED:

@@ -40,6 +40,7 @@ from tests.fakes.server import (
     Server,
     fix_data,
     model_data,
+    patch_data,
     worker_of,
 )
 from tests.fakes.server_airflow import ASK_DAG, ORIGINAL, Person
@@ -471,7 +472,7 @@ def test_a_rerun_clears_the_index_that_failed_alone(make: Any) -> None:
     server = make(WAIVED)
     server.airflow.fail(DAG, RUN, TASK, map_index=3)
     claim = server.claimed(server.taken(map_index=3))
-    server.append(claim, (EventKind.FIX, fix_data()))
+    server.append(claim, (EventKind.PATCH, patch_data()), (EventKind.FIX, fix_data()))
     server.airflow.fail(DAG, RUN, TASK, map_index=3, try_number=2)
     server.taken(map_index=3)
     server.rerun(claim)
@@ -482,7 +483,7 @@ def test_a_rerun_clears_every_failed_index_where_others_of_the_run_failed_too(ma
     server = make(WAIVED)
     server.airflow.fail(DAG, RUN, TASK, map_index=3)
     claim = server.claimed(server.taken(map_index=3))
-    server.append(claim, (EventKind.FIX, fix_data()))
+    server.append(claim, (EventKind.PATCH, patch_data()), (EventKind.FIX, fix_data()))
     server.airflow.fail(DAG, RUN, TASK, map_index=5)
     assert server.taken(map_index=5) == claim.session.id
     server.rerun(claim)

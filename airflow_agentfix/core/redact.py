@@ -124,7 +124,7 @@ _AUTHORIZATION = re.compile(
     r"(\b(?:proxy-)?authorization\\*[\"']?\s{0,2}[:=]\s{0,2}\\*[\"']?)((?:bearer|basic|token|digest"
     r"|negotiate|aws4-hmac-sha256|apikey|"
     r"splunk|key|genie\w*)\s+)?(?!(?:bearer|basic|token|digest)\b"
-    r"|[{$%<*])([^\s\"'\\,]{4,}(?:[^\n\"'\\]*(?=\bSignature=)Signature=\w+)?)",
+    r"|[{$%<*])([^\s\"'\\,]{4,}(?:[^\n\"'\\]{0,500}(?=\bSignature=)Signature=\w+)?)",
     re.IGNORECASE,
 )
 _SCHEME_TOKEN = re.compile(r"(\b(?:bearer|basic)\s+)(?=[^\s\"']*[0-9A-Z=])([A-Za-z0-9_\-.~+/]{16,}=*)(?![\w.])", re.IGNORECASE)

@@ -184,6 +184,12 @@ class Session:
         )
 
 
+_VERDICT_CHARS = 16
+_FINGERPRINT_CHARS = 128
+"""widths of the columns"""
+_MOST_SPENT = 100_000_000
+"""by one model call: tens of them fit a 32-bit column"""
+
 # --- moves -----------------------------------------------------------------------------------------------------------
 
 _ALWAYS = frozenset(State)
@@ -228,9 +234,9 @@ def _claimed(_: Session, event: Event) -> dict[str, Any]:
 def _incident(session: Session, event: Event) -> dict[str, Any]:
     repository = event.data.get("repository") or {}
     return {
-        "fingerprint": event.data["fingerprint"],
+        "fingerprint": _text(event.data["fingerprint"], _FINGERPRINT_CHARS),
         "repository": _text(repository.get("url")) or session.repository,
-        "verdict": event.data["judgement"]["verdict"],
+        "verdict": _text(event.data["judgement"]["verdict"], _VERDICT_CHARS),
         "cause": _text(event.data["cause"]["line"]),
     }
 
@@ -239,16 +245,39 @@ def _model(session: Session, event: Event) -> dict[str, Any]:
     used, so_far = event.data.get("usage") or {}, session.usage
     usage = Usage(
         turns=so_far.turns + 1,
-        input_tokens=so_far.input_tokens + (used.get("input_tokens") or 0),
-        output_tokens=so_far.output_tokens + (used.get("output_tokens") or 0),
-        cache_read_tokens=so_far.cache_read_tokens + (used.get("cache_read_input_tokens") or 0),
-        cache_write_tokens=so_far.cache_write_tokens + (used.get("cache_creation_input_tokens") or 0),
-        dollars=so_far.dollars + (event.data.get("dollars") or 0.0),
+        input_tokens=so_far.input_tokens + _spent(used.get("input_tokens")),
+        output_tokens=so_far.output_tokens + _spent(used.get("output_tokens")),
+        cache_read_tokens=so_far.cache_read_tokens + _spent(used.get("cache_read_input_tokens")),
+        cache_write_tokens=so_far.cache_write_tokens + _spent(used.get("cache_creation_input_tokens")),
+        dollars=so_far.dollars + _spent(event.data.get("dollars")),
     )
     return {"usage": usage, "model": _text(event.data.get("model")) or session.model}
 
 
+def _spent(amount: Any) -> Any:
+    """A number of tokens or dollars; nothing is ever given back to a budget. None is 0."""
+    if not 0 <= (amount or 0) < _MOST_SPENT:
+        raise ValueError(f"{amount!r} tokens or dollars; expected a number from 0 to {_MOST_SPENT}")
+    return amount or 0
+
+
+def _patch(_: Session, event: Event) -> dict[str, Any]:
+    """Changes no column; what the server reads of it later has to be there."""
+    for file in event.data["files"]:
+        texts = (file["path"], file["before"], file["after"])
+        if not isinstance(texts[0], str) or not all(text is None or isinstance(text, str) for text in texts[1:]):
+            raise TypeError(f"files hold {texts[0]!r} with texts that are none")
+    _require_findings(event)
+    return {}
+
+
+def _require_findings(event: Event) -> None:
+    if not all(isinstance(finding, Mapping) for finding in event.data.get("findings") or ()):
+        raise TypeError("findings are no list of objects")
+
+
 def _fix(_: Session, event: Event) -> dict[str, Any]:
+    _require_findings(event)
     return {
         "fix_branch": _text(event.data["branch"]),
         "fix_commit": _text(event.data["commit"]),
@@ -273,7 +302,7 @@ def _finished(session: Session, event: Event) -> dict[str, Any]:
         "state": State.DONE,
         "waiting_for": None,
         "outcome": Outcome(event.data["outcome"]),
-        "verdict": event.data.get("verdict") or session.verdict,
+        "verdict": _text(event.data.get("verdict"), _VERDICT_CHARS) or session.verdict,
         "summary": _text(event.data["summary"]),
     }
 
@@ -286,6 +315,7 @@ _FOLDS: Mapping[EventKind, Callable[[Session, Event], dict[str, Any]]] = {
     EventKind.CLAIMED: _claimed,
     EventKind.INCIDENT: _incident,
     EventKind.MODEL: _model,
+    EventKind.PATCH: _patch,
     EventKind.FIX: _fix,
     EventKind.NOTE: _note,
     EventKind.PARKED: _parked,

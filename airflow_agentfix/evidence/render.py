@@ -18,6 +18,8 @@ LogText = Callable[[int], str]
 
 FACT_CHARS = 900
 VALUE_CHARS = 4_000
+DEPTH = 20
+"""of a value that is kept as it is: deeper ones become text, which every reader can take"""
 _NAMED = 20
 _FRAMES = 12
 
@@ -57,14 +59,22 @@ def redacted_cause(cause: RootCause, redact: Redact) -> RootCause:
 
 def redacted_values(values: Mapping[str, Any], redact: Redact) -> dict[str, Any]:
     """Rendered fields or a conf, redacted as text so that a key gives its value away; cut where it is too long."""
-    text = redact(json.dumps(values, default=str, ensure_ascii=False))
+    try:
+        text = redact(json.dumps(values, default=str, ensure_ascii=False))
+    except RecursionError:
+        return {"cut": "nested too deep to be shown; look in Airflow"}
     if len(text) > VALUE_CHARS:
         return {"cut": f"{text[:VALUE_CHARS]} …{len(text) - VALUE_CHARS} more characters in Airflow"}
     try:
         found = json.loads(text)
     except ValueError:
         return {"redacted": text}
-    return found if isinstance(found, dict) else {"redacted": text}
+    return found if isinstance(found, dict) and not _is_deep(found) else {"redacted": text}
+
+
+def _is_deep(value: Any, left: int = DEPTH) -> bool:
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return left == 0 or any(_is_deep(part, left - 1) for part in parts)
 
 
 def _facts(incident: Incident, extra: Extra) -> Iterator[str]:

@@ -23,11 +23,11 @@ def open_engine(url: str, *, busy_seconds: float = _BUSY_SECONDS) -> sa.Engine:
     except exc.ArgumentError as error:
         raise ConfigurationError("The database URL does not parse; set [agentfix] sql_alchemy_conn.") from error
     if dialect == "sqlite":
-        engine = sa.create_engine(url, json_serializer=canonical, connect_args={"timeout": busy_seconds})
+        engine = sa.create_engine(url, json_serializer=canonical, hide_parameters=True, connect_args={"timeout": busy_seconds})
         _begin_explicitly(engine)
         return engine
     if dialect == "postgresql":
-        return sa.create_engine(url, json_serializer=canonical, pool_pre_ping=True)
+        return sa.create_engine(url, json_serializer=canonical, hide_parameters=True, pool_pre_ping=True)
     raise ConfigurationError(
         f"AgentFix keeps its tables in SQLite or Postgres, not in {dialect!r}; set [agentfix] sql_alchemy_conn to one of them."
     )

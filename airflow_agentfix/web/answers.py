@@ -109,18 +109,19 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         limit = MAX_FAILURE if scope["path"].endswith("/failures") else MAX_BODY
-        body = b""
+        body = bytearray()
         more = True
         while more:
             message = await receive()
             if message["type"] != "http.request":
                 return  # the client has gone
-            body, more = body + message.get("body", b""), message.get("more_body", False)
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
             if len(body) > limit:
                 refusal = errors.InvalidRequest(f"The body is over {limit // KB} KB; send less.")
                 await JSONResponse(error_to_json(refusal), 413)(scope, receive, send)  # type: ignore[arg-type]  # ASGI's dicts
                 return
-        await self.app(scope, _once(body, receive), send)
+        await self.app(scope, _once(bytes(body), receive), send)
 
 
 def _once(body: bytes, receive: Receive) -> Receive:

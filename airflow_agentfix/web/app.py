@@ -97,7 +97,7 @@ def create(user: GetUserDep, body: CreateBody, service: Service, response: Respo
 def sessions(
     user: GetUserDep,
     service: Service,
-    dag_id: Annotated[str | None, Query(max_length=250)] = None,
+    dag_id: Annotated[str | None, Query(max_length=250, pattern=r"^[^\x00]*$")] = None,
     state: State | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     offset: Annotated[int, Query(ge=0)] = 0,

@@ -11,7 +11,7 @@ from airflow_agentfix.core.session import EventKind, Outcome, WaitFor
 
 Key = Annotated[str, Field(min_length=1, max_length=250, pattern=r"^[^\x00]+$")]
 """as Airflow's own ids"""
-Word = Annotated[str, Field(min_length=1, max_length=64)]
+Word = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00]+$")]
 Line = Annotated[str, Field(max_length=2_000)]
 Prose = Annotated[str, Field(max_length=200_000)]
 CallId = Annotated[str, Field(min_length=1, max_length=200)]
@@ -57,7 +57,7 @@ class StopBody(_Body):
 
 
 class ClaimBody(_Body):
-    worker: Annotated[str, Field(min_length=1, max_length=800)]
+    worker: Annotated[str, Field(min_length=1, max_length=800, pattern=r"^[^\x00]+$")]
 
 
 class _Leased(_Body):

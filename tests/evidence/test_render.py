@@ -70,3 +70,12 @@ def test_large_values_are_cut_with_a_mark() -> None:
 
 def test_what_is_no_json_becomes_text() -> None:
     assert redacted_values({"when": {1}}, redact) == {"when": "{1}"}
+
+
+@pytest.mark.parametrize("depth", [25, 400, 100_000])
+def test_a_conf_nested_without_end_becomes_text(depth: int) -> None:
+    conf: object = "end"
+    for _ in range(depth):
+        conf = [conf]
+    shown = redacted_values({"a": conf}, redact)
+    assert all(isinstance(value, str) for value in shown.values())

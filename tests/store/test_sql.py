@@ -88,11 +88,11 @@ def test_the_chain_tells_of_a_dropped_event_and_of_another_key(server: Server) -
     assert server.store.broken_link(claim.session.id) == 3
 
 
-def test_text_with_nul_and_lone_surrogates_is_kept(server: Server) -> None:
+def test_text_with_nul_and_lone_surrogates_is_kept_without_them(server: Server) -> None:
     claim = server.claimed()
     data = {**model_data(), "content": [{"type": "text", "text": "a\0b\ud800c"}]}
     server.append(claim, (EventKind.MODEL, data))
-    assert server.store.events(claim.session.id)[-1].data == data
+    assert server.store.events(claim.session.id)[-1].data["content"] == [{"type": "text", "text": "abc"}]
 
 
 def test_missing_tables_are_named_with_the_command_that_makes_them(tmp_path: Path) -> None:
