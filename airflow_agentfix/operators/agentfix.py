@@ -96,7 +96,10 @@ class AgentFixOperator(BaseOperator):
         )
 
     def _ended(self, session: Session) -> dict[str, Any]:
-        from airflow.exceptions import AirflowFailException
+        try:
+            from airflow.sdk.exceptions import AirflowFailException
+        except ImportError:  # on 3.1
+            from airflow.exceptions import AirflowFailException  # type: ignore[no-redef]  # its home before
 
         from airflow_agentfix.core.session import Outcome
 
