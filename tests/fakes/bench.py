@@ -28,11 +28,12 @@ UNREACHABLE_DATABASE = traceback(
 )
 
 
-def make_repository(folder: Path, source: str = SOURCE) -> Path:
-    """A bare repository whose main branch holds the DAG's file."""
+def make_repository(folder: Path, **more: str) -> Path:
+    """A bare repository whose main branch holds the DAG's file, and `more`: path to text."""
     work, bare = folder / "tree", folder / "shop.git"
-    work.mkdir()
-    (work / "shop.py").write_text(source)
+    for path, text in {"shop.py": SOURCE, **more}.items():
+        (work / path).parent.mkdir(parents=True, exist_ok=True)
+        (work / path).write_text(text)
     git("init", "-q", "-b", "main", cwd=work)
     git("add", "-A", cwd=work)
     git("commit", "-q", "-m", "First", cwd=work)
