@@ -39,7 +39,7 @@ from airflow_agentfix.errors import (
     ConfigurationError,
     RerunImpossible,
 )
-from airflow_agentfix.ports import HumanAnswer, Json, Pinned, PinRequest, Question
+from airflow_agentfix.ports import HumanAnswer, Json, Pinned, PinRequest, Question, UnpinRequest
 from airflow_agentfix.rerun import pin as pinning
 
 log = logging.getLogger(__name__)
@@ -137,9 +137,14 @@ class AirflowInside:
         """See `rerun.pin.pin`."""
         return pinning.pin(request)
 
-    def end_pin(self, dag_id: str, run_id: str, *, version: str | None) -> None:
+    def end_pin(self, request: UnpinRequest) -> str | None:
         """See `rerun.pin.end_pin`."""
-        pinning.end_pin(dag_id, run_id, version=version)
+        return pinning.end_pin(request)
+
+    def served_version(self, dag_id: str) -> str | None:
+        """The bundle version of the DAG's last parse, which new runs are created on."""
+        with create_session(scoped=False) as session:
+            return session.scalar(select(DagModel.bundle_version).where(DagModel.dag_id == dag_id))
 
     def shape(self, dag_id: str, run_id: str) -> Json:
         """The shape of the serialized DAG the run was created with."""

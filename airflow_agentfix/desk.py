@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
 
 from airflow_agentfix.core import questions
-from airflow_agentfix.core.session import SERVER, Event, EventKind, State, fix_run_id, fold
+from airflow_agentfix.core.pins import pinned
+from airflow_agentfix.core.session import SERVER, Event, EventKind, PinEnd, State, fix_run_id, fold
 from airflow_agentfix.errors import AirflowError, NotAllowed, SessionNotFound, StaleWrite
-from airflow_agentfix.ports import ServerAirflow
+from airflow_agentfix.ports import ServerAirflow, UnpinRequest
 from airflow_agentfix.settings import Settings
 from airflow_agentfix.store.record import Change, Draft, Stored
 
@@ -110,23 +111,21 @@ class Desk:
                     self.airflow.give_answer(run_id, option=option, message=message, user=user)
 
     def end_pin(self, stored: Stored) -> Stored:
-        """Set the pinned run back to its own version, once it is terminal. Where Airflow refuses, the pin stays and is logged."""
-        session = stored.session
-        pin = pinned(self.store.events(session.id))
+        """A session ends without its fix: set the run it pinned back. Where Airflow refuses, the pin stays and is logged."""
+        pin = pinned(self.store.events(stored.session.id))
         if pin is None:
             return stored
-        run_id, version = pin.data["run_id"], pin.data["original_version"]
-        with _logged(f"Run {run_id} of {session.dag_id} stays pinned to {pin.data['commit']}"):
-            if self.airflow.run_state(session.dag_id, run_id) in ENDED:
-                self.airflow.end_pin(session.dag_id, run_id, version=version)
-                return self.save(stored, Draft(EventKind.PIN_ENDED, SERVER, {"run_id": run_id, "version": version}))
+        with _logged(f"Run {pin.data['run_id']} of {stored.session.dag_id} stays pinned to {pin.data['commit']}"):
+            return self.unpin(stored, pin, reason=PinEnd.ENDED)
         return stored
 
-
-def pinned(events: Sequence[Event]) -> Event | None:
-    """The rerun whose pin is still in force."""
-    of_pins = [e for e in events if e.kind is EventKind.PIN_ENDED or (e.kind is EventKind.RERUN and e.data["way"] == "pin")]
-    return of_pins[-1] if of_pins and of_pins[-1].kind is EventKind.RERUN else None
+    def unpin(self, stored: Stored, pin: Event, *, reason: PinEnd, version: str | None = None) -> Stored:
+        """Set the pinned run to `version`, else to its own, and write it down. AirflowConflict while the run is going."""
+        session, run_id, on = stored.session, pin.data["run_id"], None
+        if self.airflow.run_state(session.dag_id, run_id) is not None:  # else it was deleted: there is nothing to set
+            target = version or pin.data["original_version"]
+            on = self.airflow.end_pin(UnpinRequest(session.id, session.dag_id, run_id, pin.data["commit"], target))
+        return self.save(stored, Draft(EventKind.PIN_ENDED, SERVER, {"run_id": run_id, "version": on, "reason": reason.value}))
 
 
 @contextmanager

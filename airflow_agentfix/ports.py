@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from airflow_agentfix.core.incident import DagFacts, Incident, RunFacts, TaskFacts, TaskRef
 from airflow_agentfix.core.session import Event, EventKind, Outcome, Session, WaitFor
@@ -264,6 +264,17 @@ class Comparison:
     files: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Fate:
+    """What became of a fix. `commit` is where the base branch has it, once merged.
+
+    `gone`: its branch is no more, or has left the commit, or the pull request was closed without a merge.
+    """
+
+    state: Literal["open", "merged", "gone"]
+    commit: str | None = None
+
+
 class CodeHost(Protocol):
     """A repository. Raises `errors.CodeError` and its kinds."""
 
@@ -279,6 +290,9 @@ class CodeHost(Protocol):
         """Idempotent: a branch that holds the same content on the same base, made by this session or by an earlier one for the
         same cause, is returned, not made again. BranchExists for a foreign one, NothingToCommit for no change. Never forces,
         never touches the base branch."""
+
+    def fate(self, fix: OpenedFix) -> Fate:
+        """What became of a fix that was opened. A host without pull requests sees a squash as a branch that is open or gone."""
 
     def delete_branch(self, branch: str) -> None: ...
 
@@ -335,6 +349,18 @@ class Pinned:
     original_version: str | None
 
 
+@dataclass(frozen=True)
+class UnpinRequest:
+    """Take a run off the fix commit that this session put it on."""
+
+    session_id: str
+    dag_id: str
+    run_id: str
+    commit: str
+    version: str | None
+    """what the run is to be on instead"""
+
+
 class ServerAirflow(Protocol):
     """Airflow's own database and auth manager, from inside the API server only. Raises `errors.AirflowError` and its kinds."""
 
@@ -359,8 +385,12 @@ class ServerAirflow(Protocol):
         """DESIGN §10 "Pin in detail". SessionConflict-free: a run already pinned to this commit gives the same answer.
         RerunImpossible says what is missing; AirflowConflict while the run is not terminal."""
 
-    def end_pin(self, dag_id: str, run_id: str, *, version: str | None) -> None:
-        """Set the run's bundle version back (or to a commit of the base branch)."""
+    def end_pin(self, request: UnpinRequest) -> str | None:
+        """Returns the version the run is on now: a run that left the commit meanwhile, or that another session has pinned, is
+        left alone. AirflowConflict while the run is not terminal."""
+
+    def served_version(self, dag_id: str) -> str | None:
+        """The bundle version that new runs of the DAG are created on; None where its bundle has none."""
 
     def shape(self, dag_id: str, run_id: str) -> Json:
         """`core.shape.shape_of` of the serialized DAG the run was created with."""

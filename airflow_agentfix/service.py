@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_agentfix.core import questions
 from airflow_agentfix.core.incident import TaskRef
+from airflow_agentfix.core.pins import pinned
 from airflow_agentfix.core.policy import Autonomy, is_own, stricter
-from airflow_agentfix.core.session import SERVER, Event, EventKind, Outcome, Session, State, fix_run_id
+from airflow_agentfix.core.session import SERVER, Event, EventKind, Outcome, PinEnd, Session, State, fix_run_id
 from airflow_agentfix.desk import ENDED, FIX_DAG, Desk, again
 from airflow_agentfix.duplicates import occurrence
 from airflow_agentfix.errors import (
@@ -153,11 +154,13 @@ class SessionService:
 
     # --- reading
 
-    def list(self, user: Any, *, dag_id: str | None, state: State | None, limit: int, offset: int) -> list[Session]:
-        """Sessions of the DAGs this person may read, newest first."""
+    def list(
+        self, user: Any, *, dag_id: str | None, state: State | None, limit: int, offset: int, pinned: bool = False
+    ) -> list[Session]:
+        """Sessions of the DAGs this person may read, newest first. `pinned`: only those whose run is on their fix commit."""
         wanted = [dag_id] if dag_id else self._store.dag_ids()
         readable = [one for one in wanted if self._airflow.may(user, one, edit=False)]
-        found = self._store.sessions(readable, state=state, limit=limit, offset=offset)
+        found = self._store.sessions(readable, state=state, limit=limit, offset=offset, pinned=pinned)
         return [one if one.state is State.DONE else self._noticed(one.id) for one in found]
 
     def get(self, session_id: str, user: Any) -> Session:
@@ -215,7 +218,8 @@ class SessionService:
         ids = [question.data["question_id"] for question in waiting]
         if not waiting:
             raise InvalidTransition(
-                f"Session {session.id!r} is {session.state} and asks nothing; expected a question that waits."
+                f"Session {session.id!r} is {session.state} and asks nothing; expected a question that waits. "
+                f"Tell it something with: agentfix continue {session.id} --message TEXT"
             )
         if question_id is None and len(waiting) > 1:
             raise InvalidRequest(f"Several questions wait ({', '.join(ids)}); name one as question_id.")
@@ -274,9 +278,28 @@ class SessionService:
         return self._desk.end_pin(gone).session
 
     @again
-    def end_pin(self, session_id: str, user: Any) -> Session:
-        """Set the run this session pinned back to its own version, once the run is terminal."""
-        return self._desk.end_pin(self._desk.open(session_id, user, edit=True)).session
+    def end_pin(self, session_id: str, user: Any, *, version: str | None = None, reason: PinEnd = PinEnd.ASKED) -> Session:
+        """Take the run this session pinned off its fix commit: back to its own version, or to `version` once that has the fix."""
+        stored = self._desk.open(session_id, user, edit=True)
+        session, pin = stored.session, pinned(self._store.events(session_id))
+        if session.state is not State.DONE:
+            raise InvalidTransition(f"Session {session_id!r} is {session.state}; a pin ends when it is done. Stop it, or wait.")
+        if pin is None:
+            raise InvalidTransition(f"Session {session_id!r} keeps no run on its fix commit.")
+        self._require_served(session, version, reason)
+        return self._desk.unpin(stored, pin, reason=reason, version=version).session
+
+    def _require_served(self, session: Session, version: str | None, reason: PinEnd) -> None:
+        """What the caller may name is what new runs get anyway: else a clear would run a commit that nobody approved."""
+        if (version is not None) is not (reason is PinEnd.MERGED):
+            raise InvalidRequest(
+                f"reason is {reason}, version is {version!r}; a version goes with the reason merged, and only so."
+            )
+        served = self._airflow.served_version(session.dag_id)
+        if version is not None and version != served:
+            raise InvalidTransition(
+                f"Airflow serves DAG {session.dag_id!r} on {served!r}; expected that as version, not {version!r}."
+            )
 
     def _require_whole(self, stored: Stored) -> None:
         if any(event.kind is EventKind.ERASED for event in self._store.events(stored.session.id)):

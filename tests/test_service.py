@@ -659,7 +659,8 @@ def test_the_end_of_a_session_by_a_person_ends_its_pin(make: Any, verb: str) -> 
     server.airflow.runs[DAG, RUN] = "failed"
     getattr(server.service, verb)(claim.session.id, ANNA)
     assert server.airflow.versions[DAG, RUN] == ORIGINAL
-    assert server.store.events(claim.session.id)[-1].data == {"run_id": RUN, "version": ORIGINAL}
+    ended = {"run_id": RUN, "version": ORIGINAL, "reason": "ended"}
+    assert server.store.events(claim.session.id)[-1].data == ended
 
 
 def test_a_pin_is_not_ended_under_a_run_that_is_going(make: Any) -> None:

@@ -110,6 +110,7 @@ def _gist(event: Event) -> str:
         "approval": f"{data.get('decision')} {str(data.get('commit'))[:12]} ({data.get('via')})",
         "rerun": f"{data.get('way')}: {', '.join(data.get('task_ids') or ())}",
         "parked": f"until {data.get('waiting_for')}",
+        "pin_ended": f"{data.get('run_id')} on {data.get('version')} ({data.get('reason')})",
         "stop": f"{data.get('reason')}",
         "finished": f"{data.get('outcome')}: {data.get('summary') or data.get('error') or ''}",
     }

@@ -1,4 +1,4 @@
-"""Verbs on sessions: fix, sessions, show, continue, stop."""
+"""Verbs on sessions: fix, sessions, show, continue, stop, unpin."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("show")(show)
     app.command("continue")(continue_)
     app.command("stop")(stop)
+    app.command("unpin")(unpin)
 
 
 def fix(
@@ -124,6 +125,11 @@ def continue_(
 def stop(session: SessionId, as_json: AsJson = False) -> None:
     """Stop a session; its branch stays, its record too."""
     _print_session(here.sessions_api().stop(session), as_json=as_json)
+
+
+def unpin(session: SessionId, as_json: AsJson = False) -> None:
+    """Set a session's run back to its own version, before its fix branch is deleted. The triage DAG does it by itself."""
+    _print_session(here.sessions_api().end_pin(session), as_json=as_json)
 
 
 def _followed(api: SessionsApi, session_id: str, *, quiet: bool) -> Session:

@@ -16,10 +16,11 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from airflow_agentfix.code import tree
+from airflow_agentfix.code.fate import fate_of
 from airflow_agentfix.code.git import Git, mask_credentials
 from airflow_agentfix.core.incident import Repository
 from airflow_agentfix.errors import BaseMoved, BranchExists, CodeHostRefused, CommitNotFound, NothingToCommit
-from airflow_agentfix.ports import Comparison, FileChange, FixRequest, OpenedFix
+from airflow_agentfix.ports import Comparison, Fate, FileChange, FixRequest, OpenedFix
 
 AUTHOR_NAME = "Agent Fix"
 AUTHOR_EMAIL = "agentfix@localhost"
@@ -45,6 +46,7 @@ class GitHost:
     def __init__(self, repository: Repository, *, hook_env: HookEnv | None = None, timeout: float = 120) -> None:
         self._url = os.path.expanduser(repository.url)
         self._about = mask_credentials(repository.url)
+        self._base_branch = repository.base_branch
         self._hook_env = hook_env or nullcontext
         self._timeout = timeout
         self._cached: Git | None = None
@@ -97,6 +99,10 @@ class GitHost:
                 return existing
             raise
         return OpenedFix(request.branch, commit, None)
+
+    def fate(self, fix: OpenedFix) -> Fate:
+        """What became of a fix; a squash merge leaves no trace of its commit."""
+        return fate_of(self, fix, base_branch=self._base_branch)
 
     def delete_branch(self, branch: str) -> None:
         """Remove a branch that AgentFix made; one that is gone is fine, another's is BranchExists."""

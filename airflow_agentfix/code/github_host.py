@@ -22,11 +22,12 @@ from github import Github, GithubException, InputGitTreeElement  # noqa: TID253 
 from github.GitCommit import GitCommit  # noqa: TID253 - an adapter; only wiring.py imports it
 
 from airflow_agentfix.code import tree
+from airflow_agentfix.code.fate import fate_of
 from airflow_agentfix.code.github_errors import mapped_errors, said
 from airflow_agentfix.code.hosts import full_name
 from airflow_agentfix.core.incident import Repository
 from airflow_agentfix.errors import BaseMoved, BranchExists, CodeHostRefused, CommitNotFound, NothingToCommit
-from airflow_agentfix.ports import Comparison, FixRequest, OpenedFix
+from airflow_agentfix.ports import Comparison, Fate, FixRequest, OpenedFix
 
 ARCHIVE_BYTES = 300_000_000
 FILE_BYTES = 100_000_000
@@ -43,6 +44,7 @@ class GitHubHost:
 
     def __init__(self, repository: Repository, github: Github) -> None:
         self._name = full_name(repository.url)
+        self._base_branch = repository.base_branch
         self._github = github
         self._repo = github.get_repo(self._name)
 
@@ -93,6 +95,18 @@ class GitHubHost:
             existing = self._existing(request, new_tree)
             commit = existing or self._make_branch(request, base, new_tree)
             return OpenedFix(request.branch, commit, self._pull_request(request), reused=existing is not None)
+
+    def fate(self, fix: OpenedFix) -> Fate:
+        """What became of a fix; squashed and rebased ones are known by their pull request."""
+        found = fate_of(self, fix, base_branch=self._base_branch)
+        number = (fix.pull_request or "").rpartition("/pull/")[2]
+        if found.state == "merged" or not number.isdecimal():
+            return found
+        with mapped_errors(f"pull request {number} of {self._name}"):
+            pull = self._repo.get_pull(int(number))
+            if pull.merged and pull.base.ref == self._base_branch:
+                return Fate("merged", pull.merge_commit_sha)
+            return Fate("gone") if pull.state == "closed" else found
 
     def delete_branch(self, branch: str) -> None:
         """Remove a branch that AgentFix made; one that is gone is fine, another's is BranchExists."""

@@ -71,6 +71,19 @@ class EventKind(StrEnum):
     ERASED = "erased"
 
 
+class PinEnd(StrEnum):
+    """Why a run left a fix commit. Fixed words: they stay when a session is erased."""
+
+    MERGED = "merged"
+    """the fix is in the base branch, and so is what the run is on now"""
+    CLOSED = "closed"
+    """the branch is gone, or the pull request was closed without a merge"""
+    ENDED = "ended"
+    """the session was rejected, stopped or erased"""
+    ASKED = "asked"
+    """a person wanted it"""
+
+
 WORKER_KINDS = frozenset(
     {EventKind.INCIDENT, EventKind.MODEL, EventKind.INTENT, EventKind.RESULT, EventKind.PATCH, EventKind.FIX}
 )
@@ -100,7 +113,7 @@ class Event:
     - approval: {question_id or null, commit, decision: approve | reject, via: required_actions | api | waived}
     - rerun: {way, dag_id, run_id, commit, task_ids, original_version}
     - parked: {waiting_for, dag_id, run_id, call_id or null}
-    - pin_ended: {run_id, version}
+    - pin_ended: {run_id, version: what the run is on since, null where it is gone, reason: a PinEnd}
     - occurrence: {ref, run_id, map_index, session_id: the session that ended as a duplicate of this one, or null}
     - stop: {reason}
     - finished: {outcome, verdict, summary, error or null, report or null}

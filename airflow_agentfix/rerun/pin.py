@@ -24,7 +24,7 @@ from sqlalchemy import select  # noqa: TID253 - runs in the API server only, whe
 from sqlalchemy.orm import Session  # noqa: TID253 - as above
 
 from airflow_agentfix.errors import AirflowConflict, AirflowNotFound, RerunImpossible
-from airflow_agentfix.ports import Pinned, PinRequest
+from airflow_agentfix.ports import Pinned, PinRequest, UnpinRequest
 
 log = logging.getLogger(__name__)
 
@@ -77,17 +77,20 @@ def pin(request: PinRequest) -> Pinned:
     return Pinned(request.run_id, record.task_ids, record.original_version)
 
 
-def end_pin(dag_id: str, run_id: str, *, version: str | None) -> None:
-    """Set the run to `version` (None: what it had before the pin). A run that left the fix commit meanwhile is left alone."""
-    with _locked_run(dag_id, run_id) as (session, run):
-        record = _pin_in_force(session, run)
-        if record is None:
-            return
-        _require_terminal(run)
-        target = version or record.original_version
-        run.bundle_version = target
-        _audit(session, run, ENDED, {"session_id": record.session_id, "from": record.commit, "to": target})
-        _note(run, f"AgentFix session {record.session_id}: back on {target[:12]}.")
+def end_pin(request: UnpinRequest) -> str | None:
+    """Take the run off the commit. One that left it meanwhile, or that another session has pinned, is left alone.
+
+    Returns the version the run is on now.
+    """
+    with _locked_run(request.dag_id, request.run_id) as (session, run):
+        newest = _pin_in_force(session, run)
+        is_others = newest is not None and newest.session_id != request.session_id
+        if run.bundle_version == request.commit and not is_others:
+            _require_terminal(run)
+            run.bundle_version = request.version
+            _audit(session, run, ENDED, {"session_id": request.session_id, "from": request.commit, "to": request.version})
+            _note(run, f"AgentFix session {request.session_id}: on {str(request.version)[:12]} again, off the fix commit.")
+        return run.bundle_version
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_agentfix.core.session import Event, EventKind, Outcome, Session
+from airflow_agentfix.core.session import Event, EventKind, Outcome, PinEnd, Session
 from airflow_agentfix.errors import AgentFixError
 from airflow_agentfix.ports import Answer, Approved, Claim, Json, Rerun, WaitRun
 from airflow_agentfix.store.wire import BASE, Taken, claim_from_json, error_from_json, result_from_json
@@ -124,9 +124,11 @@ class SessionsApi:
         }
         return Taken.from_json(_asked(self._http, "POST", "", body=wanted))
 
-    def list(self, *, dag_id: str | None = None, state: str | None = None, limit: int = 50, offset: int = 0) -> list[Session]:
-        """Sessions the login may read, newest first."""
-        wanted = {"dag_id": dag_id, "state": state, "limit": limit, "offset": offset}
+    def list(
+        self, *, dag_id: str | None = None, state: str | None = None, limit: int = 50, offset: int = 0, pinned: bool = False
+    ) -> list[Session]:
+        """Sessions the login may read, newest first. `pinned`: only those whose run is on their fix commit."""
+        wanted = {"dag_id": dag_id, "state": state, "limit": limit, "offset": offset, "pinned": pinned or None}
         params = {name: value for name, value in wanted.items() if value is not None}
         return [Session.from_json(session) for session in _asked(self._http, "GET", "", params=params)["sessions"]]
 
@@ -150,6 +152,11 @@ class SessionsApi:
 
     def stop(self, session_id: str, *, reason: str = "") -> Session:
         return Session.from_json(_asked(self._http, "POST", f"/{session_id}/stop", body={"reason": reason})["session"])
+
+    def end_pin(self, session_id: str, *, version: str | None = None, reason: PinEnd = PinEnd.ASKED) -> Session:
+        """Set its run back to its own version; with the reason merged to `version`, what Airflow serves the DAG on."""
+        body = {"version": version, "reason": reason.value}
+        return Session.from_json(_asked(self._http, "POST", f"/{session_id}/end-pin", body=body)["session"])
 
     def delete(self, session_id: str) -> None:
         """Stop it and erase its content; hashes stay."""

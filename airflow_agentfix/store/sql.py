@@ -69,11 +69,15 @@ class SqlStore:
         with reading(self.engine) as connection:
             return list(connection.scalars(sa.select(tables.session.c.dag_id).distinct()))
 
-    def sessions(self, dag_ids: Iterable[str], *, state: State | None, limit: int, offset: int) -> list[Session]:
-        """Sessions of these DAGs, newest first."""
+    def sessions(
+        self, dag_ids: Iterable[str], *, state: State | None, limit: int, offset: int, pinned: bool = False
+    ) -> list[Session]:
+        """Sessions of these DAGs, newest first. `pinned`: only those whose newest word on a pin is that one was made."""
         query = sa.select(tables.session).where(tables.session.c.dag_id.in_(list(dag_ids)))
         if state is not None:
             query = query.where(tables.session.c.state == state.value)
+        if pinned:
+            query = query.where(_newest_of(EventKind.RERUN, EventKind.PIN_ENDED) == EventKind.RERUN.value)
         query = query.order_by(tables.session.c.created_at.desc(), tables.session.c.id).limit(limit).offset(offset)
         with reading(self.engine) as connection:
             return [_stored(row).session for row in connection.execute(query).mappings()]
@@ -163,6 +167,13 @@ class SqlStore:
             connection.execute(sa.insert(t).values(**row))
             if event.kind is EventKind.APPROVAL:
                 connection.execute(sa.insert(tables.approval).values(session_id=session_id, **_approval(event)))
+
+
+def _newest_of(*kinds: EventKind) -> sa.ScalarSelect[str]:
+    """Which of these kinds the session's newest event of them has."""
+    t = tables.event
+    of_session = sa.select(t.c.kind).where(t.c.session_id == tables.session.c.id, t.c.kind.in_([kind.value for kind in kinds]))
+    return of_session.order_by(t.c.number.desc()).limit(1).scalar_subquery()
 
 
 def _is(ref: TaskRef) -> list[sa.ColumnElement[bool]]:

@@ -24,6 +24,7 @@ from airflow_agentfix.web.bodies import (
     AskBody,
     ClaimBody,
     CreateBody,
+    EndPinBody,
     FailureBody,
     FinishBody,
     MessageBody,
@@ -99,10 +100,11 @@ def sessions(
     service: Service,
     dag_id: Annotated[str | None, Query(max_length=250, pattern=r"^[^\x00]*$")] = None,
     state: State | None = None,
+    pinned: bool = False,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     offset: Annotated[int, Query(ge=0)] = 0,
 ) -> Json:
-    found = service.list(user, dag_id=dag_id, state=state, limit=limit, offset=offset)
+    found = service.list(user, dag_id=dag_id, state=state, limit=limit, offset=offset, pinned=pinned)
     return {"sessions": [session.to_json() for session in found]}
 
 
@@ -150,6 +152,11 @@ def reply(user: GetUserDep, session_id: str, body: ReplyBody, service: Service) 
 @_people.post("/sessions/{session_id}/stop")
 def stop(user: GetUserDep, session_id: str, body: StopBody, service: Service) -> Json:
     return {"session": service.stop(session_id, user, body.reason).to_json()}
+
+
+@_people.post("/sessions/{session_id}/end-pin")
+def end_pin(user: GetUserDep, session_id: str, body: EndPinBody, service: Service) -> Json:
+    return {"session": service.end_pin(session_id, user, version=body.version, reason=body.reason).to_json()}
 
 
 def _unless_known(tag: str, known: str | None, response: Response, answer: Callable[[], Json]) -> Any:

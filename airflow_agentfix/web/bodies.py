@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from airflow_agentfix.core.policy import Autonomy
-from airflow_agentfix.core.session import EventKind, Outcome, WaitFor
+from airflow_agentfix.core.session import EventKind, Outcome, PinEnd, WaitFor
 
 Key = Annotated[str, Field(min_length=1, max_length=250, pattern=r"^[^\x00]+$")]
 """as Airflow's own ids"""
@@ -54,6 +54,11 @@ class ReplyBody(_Body):
 
 class StopBody(_Body):
     reason: Line = ""
+
+
+class EndPinBody(_Body):
+    version: Annotated[str, Field(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})$")] | None = None
+    reason: PinEnd = PinEnd.ASKED
 
 
 class ClaimBody(_Body):

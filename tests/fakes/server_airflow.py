@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_agentfix.core.incident import TaskFacts
 from airflow_agentfix.errors import AirflowConflict, AirflowForbidden, AirflowNotFound, ConfigurationError
-from airflow_agentfix.ports import HumanAnswer, Json, Pinned, PinRequest, Question
+from airflow_agentfix.ports import HumanAnswer, Json, Pinned, PinRequest, Question, UnpinRequest
 
 ASK_DAG = "agentfix_ask"
 ORIGINAL = "0" * 40
@@ -42,6 +42,8 @@ class FakeServerAirflow:
     answers: dict[str, HumanAnswer] = field(default_factory=dict)
     pins: list[PinRequest] = field(default_factory=list)
     versions: dict[tuple[str, str], str | None] = field(default_factory=dict)
+    served: dict[str, str] = field(default_factory=dict)
+    """dag_id to the version new runs are created on"""
     nothing_failed: bool = False
     all_admins: bool = False
     """everybody is the same user"""
@@ -105,8 +107,16 @@ class FakeServerAirflow:
         self.versions[run], self.runs[run] = request.commit, "running"
         return Pinned(request.run_id, (request.task_id,), ORIGINAL)
 
-    def end_pin(self, dag_id: str, run_id: str, *, version: str | None) -> None:
-        self.versions[dag_id, run_id] = version
+    def end_pin(self, request: UnpinRequest) -> str | None:
+        run = (request.dag_id, request.run_id)
+        if self.versions[run] == request.commit and self.pins[-1].session_id == request.session_id:
+            if self.runs[run] not in ("success", "failed"):
+                raise AirflowConflict(f"Run {request.run_id!r} is {self.runs[run]}; expected success or failed.")
+            self.versions[run] = request.version
+        return self.versions[run]
+
+    def served_version(self, dag_id: str) -> str | None:
+        return self.served.get(dag_id)
 
     def shape(self, dag_id: str, run_id: str) -> Json:
         return {"tasks": {task_id: {} for dag, run, task_id, _ in self.tasks if (dag, run) == (dag_id, run_id)}}

@@ -225,6 +225,14 @@ def test_the_shape_is_that_of_the_runs_own_version(inside: AirflowInside, airflo
     assert set(before["tasks"]) == {"extract", "part"}
 
 
+def test_the_served_version_is_that_of_the_newest_parse(inside: AirflowInside, airflow: Deployment) -> None:
+    source = f'with DAG("served_{next(_number)}", schedule=None):\n    @task\n    def one(): ...\n    one()\n'
+    dag_id = airflow.add_dag(source)
+    airflow.add_dag(source, version="b" * 40)  # the same structure: no new DAG version
+    assert inside.served_version(dag_id) == "b" * 40
+    assert inside.served_version("nope") is None
+
+
 def test_who_may_look_may_not_therefore_edit(inside: AirflowInside, users: dict[str, Any], dag_id: str) -> None:
     rights = {name: (inside.may(user, dag_id, edit=False), inside.may(user, dag_id, edit=True)) for name, user in users.items()}
     assert rights == {"vera": (True, False), "uma": (True, True), "ulf": (True, True), "nobody": (False, False)}

@@ -123,6 +123,14 @@ class Deployment:
             rows = session.scalars(select(Log.extra).where(Log.dag_id == dag_id, Log.event == event).order_by(Log.id))
             return [json.loads(extra) for extra in rows]
 
+    def forget_audit(self, dag_id: str) -> None:
+        from airflow.models import Log
+        from airflow.utils.session import create_session
+        from sqlalchemy import delete
+
+        with create_session() as session:
+            session.execute(delete(Log).where(Log.dag_id == dag_id))
+
     @staticmethod
     def _run(session: Any, dag_id: str, run_id: str) -> Any:
         from airflow.models import DagRun

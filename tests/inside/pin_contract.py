@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 
 from airflow_agentfix.errors import AirflowConflict, AirflowNotFound, RerunImpossible
-from airflow_agentfix.ports import PinRequest
+from airflow_agentfix.ports import PinRequest, UnpinRequest
 from airflow_agentfix.rerun.pin import end_pin, pin
 from tests.inside.database import FIRST, FIX, Deployment
 
@@ -227,22 +227,26 @@ def test_a_second_cause_on_the_same_commit_clears_its_own_task(airflow: Deployme
     assert airflow.states(dag_id) == {"extract": "success", "transform": "success", "load": "success", "other": None}
 
 
-@pytest.mark.parametrize(("version", "expected"), [(None, FIRST), ("c" * 40, "c" * 40)])
-def test_the_end_of_a_pin_goes_back_or_to_the_base_branch(airflow: Deployment, version: str | None, expected: str) -> None:
+def unpin(dag_id: str, *, version: str = FIRST, session: str = "s1", commit: str = FIX) -> str | None:
+    return end_pin(UnpinRequest(session, dag_id, "r1", commit, version))
+
+
+@pytest.mark.parametrize("version", [FIRST, "c" * 40])
+def test_the_end_of_a_pin_sets_the_run_to_the_named_version(airflow: Deployment, version: str) -> None:
     dag_id = failed_shop(airflow)
     pin(request(dag_id))
     airflow.set_states(dag_id, {}, state="success")
-    end_pin(dag_id, "r1", version=version)
-    assert airflow.run(dag_id)["bundle_version"] == expected
-    assert airflow.audit(dag_id, "agentfix_pin_end") == [{"session_id": "s1", "from": FIX, "to": expected}]
+    assert unpin(dag_id, version=version) == version
+    assert airflow.run(dag_id)["bundle_version"] == version
+    assert airflow.audit(dag_id, "agentfix_pin_end") == [{"session_id": "s1", "from": FIX, "to": version}]
 
 
-def test_ending_a_pin_twice_changes_nothing_more(airflow: Deployment) -> None:
+def test_ending_a_pin_twice_changes_nothing_more_and_says_what_the_run_is_on(airflow: Deployment) -> None:
     dag_id = failed_shop(airflow)
     pin(request(dag_id))
     airflow.set_states(dag_id, {}, state="success")
-    end_pin(dag_id, "r1", version=None)
-    end_pin(dag_id, "r1", version="c" * 40)
+    unpin(dag_id)
+    assert unpin(dag_id, version="c" * 40) == FIRST
     assert airflow.run(dag_id)["bundle_version"] == FIRST
 
 
@@ -250,13 +254,32 @@ def test_a_run_that_a_person_moved_meanwhile_is_left_alone(airflow: Deployment) 
     dag_id = failed_shop(airflow)
     pin(request(dag_id))
     airflow.change_run(dag_id, bundle_version="d" * 40)
-    end_pin(dag_id, "r1", version=None)
+    assert unpin(dag_id) == "d" * 40
     assert airflow.run(dag_id)["bundle_version"] == "d" * 40
+
+
+@pytest.mark.parametrize("commit", [FIX, "e" * 40])
+def test_the_end_of_one_sessions_pin_leaves_the_later_pin_of_another_alone(airflow: Deployment, commit: str) -> None:
+    dag_id = failed_shop(airflow)
+    pin(request(dag_id))
+    airflow.set_states(dag_id, {"transform": "success", "load": "success"})
+    later = pin(request(dag_id, task="other", session="s2", commit=commit))
+    airflow.set_states(dag_id, {}, state="success")
+    assert unpin(dag_id) == commit
+    assert unpin(dag_id, session="s2", commit=commit, version=str(later.original_version)) == FIRST
+
+
+def test_a_pin_ends_without_its_audit_row(airflow: Deployment) -> None:
+    dag_id = failed_shop(airflow)
+    pin(request(dag_id))
+    airflow.set_states(dag_id, {}, state="success")
+    airflow.forget_audit(dag_id)  # as `airflow db clean` does
+    assert unpin(dag_id) == FIRST
 
 
 def test_a_pin_does_not_end_under_a_running_run(airflow: Deployment) -> None:
     dag_id = failed_shop(airflow)
     pin(request(dag_id))
     with pytest.raises(AirflowConflict, match="queued"):
-        end_pin(dag_id, "r1", version=None)
+        unpin(dag_id)
     assert airflow.run(dag_id)["bundle_version"] == FIX

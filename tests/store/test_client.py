@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from airflow_agentfix.airflow_http import AirflowHttp
-from airflow_agentfix.core.session import EventKind, Outcome, State, WaitFor
+from airflow_agentfix.core.session import EventKind, Outcome, PinEnd, State, WaitFor
 from airflow_agentfix.errors import (
     AirflowNotFound,
     DecisionRequired,
@@ -90,6 +90,12 @@ def test_the_whole_way_from_failure_to_rerun_with_an_approval(
     assert [event.kind.value for event in people.events(taken.id, after=4)] == [
         "question", "parked", "answer", "approval", "claimed", "rerun", "finished",
     ]  # fmt: skip
+
+    server.airflow.runs[DAG, RUN], server.airflow.served[DAG] = "success", "5" * 40
+    assert [one.id for one in people.list(pinned=True)] == [taken.id]
+    people.end_pin(taken.id, version="5" * 40, reason=PinEnd.MERGED)
+    assert server.airflow.versions[DAG, RUN] == "5" * 40
+    assert people.list(pinned=True) == []
 
 
 def test_a_question_and_its_answer(server: Server, people: SessionsApi, worker: HttpSessionClient) -> None:

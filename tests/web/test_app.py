@@ -29,6 +29,7 @@ BODIES: dict[str, Any] = {
     "/sessions/{session_id}/message": {"message": "hello"},
     "/sessions/{session_id}/continue": {"decision": "approve"},
     "/sessions/{session_id}/stop": {},
+    "/sessions/{session_id}/end-pin": {},
     "/sessions/{session_id}/claim": {"worker": "w"},
     "/sessions/{session_id}/events": {**LEASE, "after": 0, "events": []},
     "/sessions/{session_id}/ask": {**LEASE, "call_id": "c", "subject": "s", "body": "b", "options": []},
@@ -82,7 +83,7 @@ def on(api: ApiServer, method: str, route: str, session_id: str, user: str | Non
 
 
 def test_the_routes_are_all_that_the_design_names() -> None:
-    assert len(ROUTES) == 17
+    assert len(ROUTES) == 18
     assert {path for method, path in ROUTES if method == "POST"} == set(BODIES)
 
 
@@ -172,6 +173,12 @@ def test_a_body_over_the_bound_is_refused_with_and_without_its_length(api: ApiSe
 
     for data in (b"x" * (limit + 1), pieces()):
         assert call(api, "POST", path, data=data).status_code == 413
+
+
+@pytest.mark.parametrize("body", [{"version": "main"}, {"version": "c" * 39}, {"version": "C" * 40}, {"reason": "because"}])
+def test_the_end_of_a_pin_names_a_whole_commit_and_a_known_reason(api: ApiServer, server: Server, body: dict[str, str]) -> None:
+    answer = call(api, "POST", f"/sessions/{server.taken()}/end-pin", json=body)
+    assert (answer.status_code, answer.json()["error"]["type"]) == (422, "InvalidRequest")
 
 
 def test_a_patch_of_three_megabytes_is_taken(api: ApiServer, server: Server) -> None:
