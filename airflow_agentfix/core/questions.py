@@ -91,18 +91,22 @@ def approval_body(session: Session, fix: Mapping[str, Any], *, objections: Seque
             f"Run `agentfix continue {session.id} --approve` (your right on the DAG is checked there). "
             f"**{APPROVED_ELSEWHERE}** here counts only after that."
         )
-    findings = "".join(f"\n- {_inline(f'{finding.path}: {finding.reason}')}" for finding in objections)
+    facts = {
+        "Failed": f"{session.dag_id} / {session.run_id} / {session.task_id}",
+        "Cause": _inline(session.cause or "unknown"),
+        "Fix": _inline(str(fix.get("title", ""))),
+        "Branch": _inline(session.fix_branch or ""),
+        "Commit": f"`{session.fix_commit}`",
+        **({"Pull request": _inline(session.pull_request)} if session.pull_request else {}),
+    }
+    listed = [f"- **{name}:** {value}" for name, value in facts.items()]
+    listed += [f"- **Look at:** {_inline(f'{finding.path}: {finding.reason}')}" for finding in objections]
     diff = _cut(str(fix.get("diff") or ""))
     fence = "`" * (max(map(len, re.findall("`+", diff)), default=2) + 1 if "```" in diff else 3)
     return (
-        f"Approving runs unmerged code with production connections.\n\n"
-        f"**Failed:** {session.dag_id} / {session.run_id} / {session.task_id}\n"
-        f"**Cause:** {_inline(session.cause or 'unknown')}\n"
-        f"**Fix:** {_inline(str(fix.get('title', '')))}\n"
-        f"**Branch:** {_inline(session.fix_branch or '')}\n**Commit:** `{session.fix_commit}`\n"
-        f"**Pull request:** {_inline(session.pull_request or 'none')}\n"
-        + (f"**Look at:**{findings}\n" if findings else "")
-        + f"\n{fence}diff\n{diff}\n{fence}\n\n{how}"
+        "Approving runs unmerged code with production connections.\n\n"
+        + "\n".join(listed)
+        + f"\n\n{fence}diff\n{diff}\n{fence}\n\n{how}"
     )
 
 
