@@ -43,6 +43,12 @@ _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _AGAIN = frozenset({429, 500, 502, 503, 504})
 _AGAIN_WRITING = frozenset({429, 503})
 _RETRY_AFTER_MAX = 20.0
+_WHERE = "Is its API server up, and is this its address (AGENTFIX_AIRFLOW_URL, else the connection's host, else [api] base_url)?"
+_ADVICE: Mapping[type[AirflowError], str] = {
+    AirflowLoginRefused: "Check the login: agentfix doctor.",
+    AirflowForbidden: "The login is valid but lacks this right: give it to its role.",
+    AirflowUnreachable: "The API server's log says why; try again.",
+}
 _BY_STATUS: Mapping[int, type[AirflowError]] = {
     401: AirflowLoginRefused,
     403: AirflowForbidden,
@@ -227,6 +233,16 @@ def json_of(response: requests.Response) -> Any:
         ) from error
 
 
+def head_of(response: requests.Response, limit: int) -> tuple[str, bool]:
+    """The body as text, as much of it as `limit` bytes and the chunk they end in; and whether that is the whole."""
+    read = bytearray()
+    for chunk in response.iter_content(_CHUNK):
+        read += chunk
+        if len(read) > limit:
+            return read.decode(errors="replace"), False
+    return read.decode(errors="replace"), True
+
+
 def lines_of(response: requests.Response) -> Iterator[bytes]:
     """The body's lines, without their ends, each in bounded memory."""
     line = _Line()
@@ -279,7 +295,7 @@ def mapped_errors(base_url: str) -> Iterator[None]:
     except requests.RequestException as error:
         inner = _innermost(error)
         what = "did not answer in time" if _is_timeout(inner) else "is not reachable"
-        raise AirflowUnreachable(f"Airflow at {base_url} {what}: {_words(inner)}.") from error
+        raise AirflowUnreachable(f"Airflow at {base_url} {what}: {_words(inner)}. {_WHERE}") from error
 
 
 def error_of(response: requests.Response) -> AirflowError:
@@ -290,7 +306,8 @@ def error_of(response: requests.Response) -> AirflowError:
         words = f"redirected to {response.headers.get('Location')!r}; set Airflow's URL to where it really is"
     else:
         words = detail_of(response) or response.reason or "no reason given"
-    return kind(f"{_asked(response)}: {response.status_code} {words}")
+    advice = _ADVICE.get(kind, "")
+    return kind(f"{_asked(response)}: {response.status_code} {words}{f'. {advice}' if advice else ''}")
 
 
 def is_login_refusal(response: requests.Response) -> bool:
@@ -299,12 +316,15 @@ def is_login_refusal(response: requests.Response) -> bool:
 
 
 def detail_of(response: requests.Response) -> str:
-    """Airflow's `detail`: a text, a dict with reason and message, or pydantic's list; else the start of a text body."""
+    """Airflow's `detail`: a text, a dict with reason and message, or pydantic's list; the session API's own error; else the
+    start of a text body."""
     try:
         answer = response.json()
     except requests.exceptions.JSONDecodeError:
         return "" if "html" in response.headers.get("Content-Type", "") else response.text[:_DETAIL_CHARS].strip()
     detail = answer.get("detail", answer) if isinstance(answer, dict) else answer
+    if isinstance(detail, dict) and isinstance(detail.get("error"), dict):
+        detail = detail["error"].get("message")
     if isinstance(detail, list):
         detail = "; ".join(_field_error(entry) for entry in detail)
     elif isinstance(detail, dict):

@@ -99,6 +99,13 @@ def test_an_expired_token_is_renewed_too(airflow: FakeAirflow) -> None:
     assert len(airflow.asked("/auth/token")) == 2
 
 
+def test_a_token_the_session_api_refuses_is_renewed_too(airflow: FakeAirflow) -> None:
+    told = b'{"error": {"type": "AirflowLoginRefused", "message": "Invalid JWT token"}}'
+    airflow.fail_next("/api/v2/dags", status=403, body=told)
+    http_to(airflow).json("GET", "/api/v2/dags")
+    assert len(airflow.asked("/auth/token")) == 2
+
+
 def test_a_missing_right_is_no_reason_to_log_in_again(airflow: FakeAirflow) -> None:
     airflow.forbidden.add("shop")
     with pytest.raises(AirflowForbidden):

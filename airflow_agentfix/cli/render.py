@@ -81,12 +81,12 @@ def print_sessions(console: Console, sessions: Sequence[Session]) -> None:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("session", no_wrap=True, min_width=ID_LENGTH)  # to be copied whole
-    for name in ("state", "verdict", "failed", "cause", "dollars"):
+    for name in ("state", "verdict", "failed", "cause", "dollars"):  # before there is a cause: why nobody works on it
         table.add_column(name, no_wrap=True, overflow="ellipsis")
     for one in sessions:
         failed = f"{one.dag_id} / {one.run_id} / {one.task_id}"
         state = str(one.outcome or one.state)
-        table.add_row(one.id, state, one.verdict or "", failed, one.cause or "", f"{one.usage.dollars:.2f}")
+        table.add_row(one.id, state, one.verdict or "", failed, one.cause or one.summary or "", f"{one.usage.dollars:.2f}")
     console.print(table)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_agentfix.core.session import Event, EventKind, Outcome, PinEnd, Session
-from airflow_agentfix.errors import AgentFixError
+from airflow_agentfix.errors import AgentFixError, ConfigurationError
 from airflow_agentfix.ports import Answer, Approved, Claim, Json, Rerun, WaitRun
 from airflow_agentfix.store.wire import BASE, Taken, claim_from_json, error_from_json, result_from_json
 
@@ -169,6 +169,12 @@ def _asked(http: AirflowHttp, method: str, path: str, **request: Any) -> Any:
 
 def _error(response: Any) -> AgentFixError | None:
     try:
-        return error_from_json(response.json())
+        told = error_from_json(response.json())
     except ValueError:
-        return None
+        told = None
+    if told is None and response.status_code == 404:
+        return ConfigurationError(
+            f"No session API at {response.url.partition('?')[0]} (404): AgentFix's plugin is not loaded there. Install "
+            "airflow-provider-agentfix beside the API server and restart it; agentfix doctor looks again."
+        )
+    return told

@@ -71,6 +71,13 @@ def mapped_errors() -> Iterator[None]:
     except (exc.OperationalError, exc.ProgrammingError) as error:
         if any(word in f"{type(error.orig).__name__} {error.orig}" for word in _MISSING):
             raise StoreOutdated(f"AgentFix's tables are missing or old ({error.orig}). Run: agentfix db migrate") from error
-        raise StoreUnavailable(f"The database of AgentFix did not answer: {error.orig}. Try again.") from error
+        raise StoreUnavailable(_away(error.orig)) from error
     except (exc.SQLAlchemyError, OSError) as error:
-        raise StoreUnavailable(f"The database of AgentFix did not answer: {error}. Try again.") from error
+        raise StoreUnavailable(_away(error)) from error
+
+
+def _away(error: object) -> str:
+    return (
+        f"The database of AgentFix did not answer: {str(error).strip().rstrip('.')}. Try again; if it stays so, see who holds it "
+        "or whether it is up ([agentfix] sql_alchemy_conn, else Airflow's own)."
+    )
