@@ -1,14 +1,20 @@
-"""The triage run's two ports over HTTP: Airflow's REST API, all pages followed, and AgentFix's sessions."""
+"""The triage run's ports over HTTP: Airflow's REST API, all pages followed, AgentFix's sessions, and the code hosts of pins."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence, Set
+from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_agentfix.airflow_api import RestAirflowApi
-from airflow_agentfix.core.incident import RunFacts
-from airflow_agentfix.core.session import Session
+from airflow_agentfix.code.fate import contains
+from airflow_agentfix.core.incident import DagFacts, Repository, RunFacts
+from airflow_agentfix.core.pins import pinned
+from airflow_agentfix.core.session import EventKind, PinEnd, Session, State
+from airflow_agentfix.errors import InvalidTransition
+from airflow_agentfix.pins import Pin, settle
+from airflow_agentfix.ports import AirflowApi, CodeHost, Fate, OpenedFix
 from airflow_agentfix.triage_run import TRIAGE_DAG, FailedTask, Report, triage
 
 if TYPE_CHECKING:
@@ -92,14 +98,68 @@ class ApiIntake:
         ).id
 
 
+class Code(Protocol):
+    """A DAG and where its code lives: `workbench.Workbench`."""
+
+    @property
+    def airflow(self) -> AirflowApi: ...
+
+    def repository_of(self, dag: DagFacts) -> Repository: ...
+
+    def host(self, repository: Repository) -> CodeHost: ...
+
+
+class RestPins:
+    """`pins.Pins`. Which repository a fix is in, the deployment's configuration says, as for the worker that made it."""
+
+    def __init__(self, sessions: SessionsApi, code: Code) -> None:
+        self._sessions, self._code = sessions, code
+
+    def in_force(self) -> Sequence[Session]:
+        found: list[Session] = []  # whole before any pin ends, which would move the pages
+        while page := self._sessions.list(state=State.DONE.value, pinned=True, limit=PAGE, offset=len(found)):
+            found += page
+        return found
+
+    def pin_of(self, session: Session) -> Pin:
+        events = self._sessions.events(session.id)
+        rerun = pinned(events)
+        if rerun is None:
+            raise InvalidTransition(f"Session {session.id!r} ended its pin while it was looked at.")
+        commit = rerun.data["commit"]  # not the session's newest fix, which may wait for its approval
+        fixes = (event.data for event in events if event.kind is EventKind.FIX and event.data.get("commit") == commit)
+        fix = next(fixes, {"branch": session.fix_branch, "pull_request": session.pull_request})  # erased events are empty
+        return Pin(session, OpenedFix(str(fix["branch"]), str(commit), fix["pull_request"]))
+
+    def fate(self, pin: Pin) -> Fate:
+        return self._host(pin).fate(pin.fix)
+
+    def served(self, pin: Pin, commit: str) -> str | None:
+        version = self._dag(pin).bundle_version
+        return version if version and contains(self._host(pin), version, commit) else None
+
+    def end(self, session: Session, *, reason: PinEnd, version: str | None) -> None:
+        self._sessions.end_pin(session.id, reason=reason, version=version)
+
+    def _dag(self, pin: Pin) -> DagFacts:
+        return self._code.airflow.dag(pin.session.dag_id)
+
+    def _host(self, pin: Pin) -> CodeHost:
+        return self._code.host(self._code.repository_of(self._dag(pin)))
+
+
 def run_triage(*, now: datetime) -> Report:
     """One triage of the Airflow this process belongs to."""
     from airflow_agentfix.airflow_login import connect
     from airflow_agentfix.settings import Settings
     from airflow_agentfix.store.client import SessionsApi
+    from airflow_agentfix.workbench import Workbench
 
-    http = connect(Settings.load())
-    return triage(RestFailures(http), ApiIntake(SessionsApi(http)), now=now)
+    settings = Settings.load()
+    http = connect(settings)
+    sessions = SessionsApi(http)
+    report = triage(RestFailures(http), ApiIntake(sessions), now=now)
+    return replace(report, pins=settle(RestPins(sessions, Workbench(http, settings))))
 
 
 def _failed_task(instance: dict[str, Any]) -> FailedTask:

@@ -1,4 +1,4 @@
-"""What one run of the triage DAG does: finds failures that nobody reported and hands them to the intake.
+"""What one run of the triage DAG does: finds failures that nobody reported and hands them to the intake; its report.
 
 Invariant: nothing is missed between two runs: the watermark is the start of the last triage run that succeeded, and a run
 that could not ask or could not hand over fails, so the next one looks again.
@@ -16,6 +16,7 @@ from airflow_agentfix.core.incident import RunFacts
 from airflow_agentfix.core.policy import is_own
 from airflow_agentfix.core.session import Session, State
 from airflow_agentfix.errors import AgentFixError, AirflowUnreachable, StoreUnavailable
+from airflow_agentfix.pins import Settled, lines
 from airflow_agentfix.redaction import redact
 
 TRIAGE_DAG = "agentfix_triage"
@@ -51,12 +52,13 @@ class Handed:
 
 @dataclass(frozen=True)
 class Report:
-    """What one triage run found: failures new to us, how many were known before, files that do not import."""
+    """What one triage run found: failures new to us, how many were known before, files that do not import, pins to end."""
 
     since: datetime
     handed: tuple[Handed, ...] = ()
     known: int = 0
     import_errors: tuple[Mapping[str, Any], ...] = ()
+    pins: tuple[Settled, ...] = ()
 
 
 class Failures(Protocol):
@@ -135,8 +137,8 @@ def render(report: Report) -> str:
     """The report as text, grouped by DAG; redacted, because import errors quote code."""
     count = len(report.handed)
     head = f"Triage since {report.since.isoformat(timespec='seconds')}: {count} new, {report.known} known before."
-    lines = [head, *_dag_lines(report.handed), *_import_lines(report.import_errors)]
-    return redact("\n".join(lines))
+    told = [head, *_dag_lines(report.handed), *_import_lines(report.import_errors), *lines(report.pins)]
+    return redact("\n".join(told))
 
 
 def _dag_lines(handed: Sequence[Handed]) -> Iterable[str]:

@@ -56,3 +56,15 @@ def push(folder: Path, path: str, content: str | None, *, branch: str = "main", 
     git("commit", "-q", "-m", message, cwd=work)
     git("push", "-q", "origin", branch, cwd=work)
     return git("rev-parse", "HEAD", cwd=work)
+
+
+def merge(folder: Path, branch: str, *, how: str = "--no-ff") -> str:
+    """A person merges `branch` into main; `how` is git merge's option. Gives main's commit."""
+    work = folder / "work"
+    git("fetch", "-q", "origin", cwd=work)
+    git("checkout", "-q", "-B", "main", "origin/main", cwd=work)
+    git("merge", "-q", how, f"origin/{branch}", cwd=work)
+    if how == "--squash":
+        git("commit", "-q", "-m", "Squashed", cwd=work)
+    git("push", "-q", "origin", "main", cwd=work)
+    return git("rev-parse", "HEAD", cwd=work)

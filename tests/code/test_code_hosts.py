@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from airflow_agentfix.errors import BaseMoved, BranchExists, CodeHostRefused, CommitNotFound, EditRefused, NothingToCommit
-from airflow_agentfix.ports import FileChange, FixRequest
+from airflow_agentfix.ports import Fate, FileChange, FixRequest
 from tests.code.conftest import Place
-from tests.code.repos import push
+from tests.code.repos import merge, push
 
 FIX = FileChange("dags/shop.py", b"x = 2\r\ny = 2\r\n")
 
@@ -232,3 +232,46 @@ def test_our_branch_on_which_a_person_went_on_is_not_deleted(place: Place) -> No
     push(place.folder, "a.py", "a\n", branch="fix/shop-1")
     with pytest.raises(BranchExists):
         place.host().delete_branch("fix/shop-1")
+
+
+def test_a_fix_is_open_while_its_branch_has_it(place: Place) -> None:
+    opened = place.host().open_fix(fix(place))
+    assert place.host().fate(opened) == Fate("open")
+    push(place.folder, "a.py", "a\n", branch="fix/shop-1")  # a person goes on from it
+    push(place.folder, "b.py", "b\n")
+    assert place.host().fate(opened) == Fate("open")
+
+
+@pytest.mark.parametrize("how", ["--no-ff", "--ff-only"])
+def test_a_fix_is_merged_once_the_base_branch_has_its_commit_whether_or_not_the_branch_is_still_there(
+    place: Place, how: str
+) -> None:
+    opened = place.host().open_fix(fix(place))
+    merge(place.folder, "fix/shop-1", how=how)
+    push(place.folder, "b.py", "b\n")
+    assert place.host().fate(opened) == Fate("merged", opened.commit)
+    place.git("update-ref", "-d", "refs/heads/fix/shop-1")
+    assert place.host().fate(opened) == Fate("merged", opened.commit)
+
+
+def test_a_fix_is_gone_with_its_branch(place: Place) -> None:
+    opened = place.host().open_fix(fix(place))
+    place.git("update-ref", "-d", "refs/heads/fix/shop-1")
+    assert place.host().fate(opened) == Fate("gone")
+    place.git("reflog", "expire", "--expire=now", "--all")
+    place.git("prune", "--expire=now")
+    assert place.host().fate(opened) == Fate("gone")
+
+
+def test_a_fix_is_gone_when_its_branch_was_moved_off_the_commit(place: Place) -> None:
+    opened = place.host().open_fix(fix(place))
+    other = push(place.folder, "a.py", "a\n", branch="other")
+    place.git("update-ref", "refs/heads/fix/shop-1", other)
+    assert place.host().fate(opened) == Fate("gone")
+
+
+def test_without_a_base_branch_nobody_can_tell(place: Place) -> None:
+    opened = place.host().open_fix(fix(place))
+    place.git("update-ref", "-d", "refs/heads/main")
+    with pytest.raises(CommitNotFound, match="main"):
+        place.host().fate(opened)

@@ -25,10 +25,10 @@ from airflow_agentfix.errors import (
     RepositoryNotFound,
     RepositoryUnreachable,
 )
-from airflow_agentfix.ports import FileChange, FixRequest
+from airflow_agentfix.ports import Fate, FileChange, FixRequest, OpenedFix
 from airflow_agentfix.settings import Settings
 from tests.code.conftest import github_host
-from tests.code.repos import push
+from tests.code.repos import merge, push
 from tests.fakes.github import Asked, FakeGitHub, Reply, problem
 
 
@@ -229,3 +229,38 @@ def test_no_login_and_an_incomplete_one_say_what_to_add() -> None:
         build_github(Settings(), env={})
     with pytest.raises(ConfigurationError, match="app_id, installation_id"):
         build_github(Settings(), connection=Connection(extra_dejson={"private_key": "k"}), env={"GITHUB_TOKEN": "t"})
+
+
+def opened_on(github: FakeGitHub) -> tuple[GitHubHost, OpenedFix]:
+    host = github_host(github)
+    return host, host.open_fix(fix(github))
+
+
+def test_a_squashed_fix_is_known_by_its_pull_request(github: FakeGitHub, folder: Path) -> None:
+    host, opened = opened_on(github)
+    squashed = merge(folder, opened.branch, how="--squash")
+    github.pulls[0].update(state="closed", merged=True, merge_commit_sha=squashed)
+    assert host.fate(opened) == Fate("merged", squashed)
+    github.git("update-ref", "-d", f"refs/heads/{opened.branch}")
+    assert github_host(github).fate(opened) == Fate("merged", squashed)
+
+
+def test_a_pull_request_that_was_closed_is_the_end_of_its_fix_though_the_branch_is_there(github: FakeGitHub) -> None:
+    host, opened = opened_on(github)
+    assert host.fate(opened) == Fate("open")
+    github.pulls[0]["state"] = "closed"
+    assert host.fate(opened) == Fate("gone")
+
+
+def test_a_fix_that_was_merged_into_another_branch_is_not_in_the_base(github: FakeGitHub, folder: Path) -> None:
+    host, opened = opened_on(github)
+    elsewhere = push(folder, "a.py", "a\n", branch="develop")
+    github.pulls[0].update(state="closed", merged=True, merge_commit_sha=elsewhere, base={"ref": "develop"})
+    assert host.fate(opened) == Fate("gone")
+
+
+def test_a_github_that_does_not_tell_of_the_pull_request_is_no_answer(github: FakeGitHub) -> None:
+    host, opened = opened_on(github)
+    github.before = refuse("GET", "/pulls/1", problem(500, "Server Error"))
+    with pytest.raises(RepositoryUnreachable):
+        host.fate(opened)

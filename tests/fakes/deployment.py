@@ -42,6 +42,8 @@ class Deployment:
     dags: dict[str, Json] = field(default_factory=dict)
     import_errors: list[Json] = field(default_factory=list)
     sessions: dict[str, Json] = field(default_factory=dict)
+    pinned: set[str] = field(default_factory=set)
+    """ids of sessions whose run is on its fix commit"""
     events: dict[str, list[Json]] = field(default_factory=dict)
     refusals: dict[str, tuple[int, str]] = field(default_factory=dict)
     """`METHOD path` to (status, detail)"""
@@ -190,6 +192,7 @@ def _taken(world: Deployment, _: Any, __: Any, body: Json) -> tuple[int, Any]:
 def _sessions(world: Deployment, _: Any, query: dict[str, list[str]], __: Any) -> tuple[int, Any]:
     wanted = {name: query[name][0] for name in ("dag_id", "state") if name in query}
     found = [one for one in world.sessions.values() if all(one[name] == value for name, value in wanted.items())]
+    found = [one for one in found if "pinned" not in query or one["id"] in world.pinned]
     offset, limit = int(query["offset"][0]), int(query["limit"][0])
     return 200, {"sessions": found[offset : offset + min(limit, world.page)]}
 
@@ -197,6 +200,11 @@ def _sessions(world: Deployment, _: Any, query: dict[str, list[str]], __: Any) -
 def _session(world: Deployment, match: re.Match[str], *_: Any) -> tuple[int, Any]:
     session = world.sessions.get(match[1])
     return (200, {"session": session}) if session else _unknown(match[1])
+
+
+def _unpinned(world: Deployment, match: re.Match[str], *more: Any) -> tuple[int, Any]:
+    world.pinned.discard(match[1])
+    return _session(world, match, *more)
 
 
 def _events(world: Deployment, match: re.Match[str], query: dict[str, list[str]], _: Any) -> tuple[int, Any]:
@@ -228,6 +236,7 @@ _ROUTES: list[tuple[str, str, Route]] = [
     ("GET", f"{API}/sessions/([^/]+)/events", _events),
     ("POST", f"{API}/sessions/([^/]+)/continue", _session),
     ("POST", f"{API}/sessions/([^/]+)/stop", _session),
+    ("POST", f"{API}/sessions/([^/]+)/end-pin", _unpinned),
     ("POST", f"{API}/sessions/([^/]+)/message", _told),
 ]
 

@@ -108,7 +108,9 @@ class FakeGitHub:
             ("GET", "git/trees/", self._tree),
             ("GET", "git/blobs/", self._blob),
             ("GET", "compare/", self._compare),
+            ("GET", "commits", self._commits),
             ("GET", "tarball/", self._tarball_link),
+            ("GET", "pulls/", self._pull),
             ("GET", "pulls", self._list_pulls),
             ("POST", "git/blobs", self._make_blob),
             ("POST", "git/trees", self._make_tree),
@@ -187,6 +189,16 @@ class FakeGitHub:
             },
         )
 
+    def _commits(self, _: str, asked: Asked) -> Reply:
+        until = [f"--until={asked.query['until']}"] if "until" in asked.query else []
+        paths = [asked.query["path"]] if "path" in asked.query else []
+        log = self.text("log", "--format=%H", *until, asked.query["sha"], "--", *paths)
+        if log is None:
+            return NOT_FOUND
+        found = [{"sha": sha, "url": self._url(f"commits/{sha}"), "commit": self._commit_json(sha)} for sha in log.split()]
+        start = (int(asked.query.get("page", 1)) - 1) * int(asked.query.get("per_page", 30))
+        return Reply(200, found[start : start + int(asked.query.get("per_page", 30))])
+
     def _tarball_link(self, ref: str, _: Asked) -> Reply:
         if self.git("cat-file", "-e", f"{ref}^{{commit}}") is None:
             return NOT_FOUND
@@ -257,6 +269,9 @@ class FakeGitHub:
         ]
         return Reply(200, found)
 
+    def _pull(self, number: str, _: Asked) -> Reply:
+        return next((Reply(200, pull) for pull in self.pulls if str(pull["number"]) == number), NOT_FOUND)
+
     def _make_pull(self, _: str, asked: Asked) -> Reply:
         head, base = asked.body["head"], asked.body["base"]
         label = f"{self.full_name.partition('/')[0]}:{head}"
@@ -273,6 +288,8 @@ class FakeGitHub:
             "title": asked.body["title"],
             "body": asked.body["body"],
             "draft": asked.body.get("draft", False),
+            "merged": False,
+            "merge_commit_sha": None,
             "html_url": f"https://github.test/{self.full_name}/pull/{number}",
             "url": self._url(f"pulls/{number}"),
             "head": {"ref": head, "label": label},
