@@ -187,13 +187,14 @@ def check_model(settings: Settings, environ: Mapping[str, str], has_connection: 
         return Check("model", True, "rules model, offline as configured")
     if _told(has_connection, settings.anthropic_conn_id):
         return Check("model", True, f"{settings.model}, by connection {settings.anthropic_conn_id}")
-    if "ANTHROPIC_API_KEY" not in environ:
+    key = environ.get("ANTHROPIC_API_KEY")
+    if not key:  # set but empty is not set, as for the worker
         return Check(
             "model", True, "rules model: no connection and no ANTHROPIC_API_KEY here (what counts is the workers' environment)"
         )
-    if not environ["ANTHROPIC_API_KEY"].strip():
+    if not key.strip():
         return Check(
-            "model", False, "ANTHROPIC_API_KEY is empty", "export ANTHROPIC_API_KEY=…   or unset it to use the rules model"
+            "model", False, "ANTHROPIC_API_KEY is blank", "export ANTHROPIC_API_KEY=…   or unset it to use the rules model"
         )
     return Check("model", True, f"{settings.model}, by ANTHROPIC_API_KEY")
 

@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
+from airflow_agentfix.core.session import EventKind
 from tests.fakes.airflow_rest import FakeAirflow, event, traceback
 from tests.fakes.deployment import API, Deployment
-from tests.fakes.sessions import COMMIT, add_fixed, add_waiting
+from tests.fakes.sessions import COMMIT, add_fixed, add_waiting, numbered
 
 
 @dataclass(frozen=True)
@@ -177,6 +178,20 @@ def test_stop_stops(agentfix: Shell):
     add_waiting(agentfix.airflow)
     assert agentfix("stop", "s2", "--json").json["id"] == "s2"
     assert len(agentfix.airflow.sent("POST", f"{API}/sessions/s2/stop")) == 1
+
+
+def test_unpin_sets_the_run_back_to_its_own_version(agentfix: Shell):
+    add_fixed(agentfix.airflow)
+    done = agentfix("unpin", "s1")
+    assert (done.code, done.out) == (0, "s1  fixed  orders / monday / load\n")
+    assert agentfix.airflow.sent("POST", f"{API}/sessions/s1/end-pin") == [{"version": None, "reason": "asked"}]
+
+
+def test_the_end_of_a_pin_is_told_among_the_events(agentfix: Shell):
+    add_fixed(agentfix.airflow)
+    ended = {"run_id": "monday", "version": "b" * 40, "reason": "closed"}
+    agentfix.airflow.events["s1"] = numbered((EventKind.PIN_ENDED, "server", ended))
+    assert f"pin_ended monday on {'b' * 40} (closed)" in agentfix("show", "s1", "--events").out
 
 
 def test_the_address_of_a_task_instances_page_stands_for_its_ids(agentfix: Shell):

@@ -170,7 +170,8 @@ def test_one_dag_of_each_bundle_is_looked_at_and_none_of_our_own(monkeypatch: py
         (Settings(), {}, True, True, "by connection anthropic_default"),
         (Settings(), {"ANTHROPIC_API_KEY": "k"}, False, True, "by ANTHROPIC_API_KEY"),
         (Settings(), {}, False, True, "rules model: no connection and no ANTHROPIC_API_KEY"),
-        (Settings(), {"ANTHROPIC_API_KEY": " "}, False, False, "ANTHROPIC_API_KEY is empty"),
+        (Settings(), {"ANTHROPIC_API_KEY": ""}, False, True, "rules model: no connection and no ANTHROPIC_API_KEY"),
+        (Settings(), {"ANTHROPIC_API_KEY": " "}, False, False, "ANTHROPIC_API_KEY is blank"),
     ],
 )
 def test_the_model_that_will_work_is_named(settings: Settings, environ: dict[str, str], connection: bool, ok: bool, found: str):
