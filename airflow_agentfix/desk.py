@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from airflow_agentfix.core import questions
 from airflow_agentfix.core.pins import pinned
@@ -31,8 +31,10 @@ log = logging.getLogger(__name__)
 FIX_DAG = "agentfix_fix"
 ENDED = frozenset({"success", "failed"})
 
-again = retry(retry=retry_if_exception_type(StaleWrite), stop=stop_after_attempt(10), wait=wait_random(0, 0.1), reraise=True)
-"""A use case reads, decides and writes once: when another writer was in between, it is decided anew."""
+_jitter = wait_random_exponential(multiplier=0.02, max=0.3)
+again = retry(retry=retry_if_exception_type(StaleWrite), stop=stop_after_delay(8), wait=_jitter, reraise=True)
+"""A use case reads, decides and writes once: when another writer was in between, it is decided anew. A hundred mapped tasks that
+fail at once all write to one session."""
 
 
 class Desk:
