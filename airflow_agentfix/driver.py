@@ -105,6 +105,9 @@ class Driver:
             if not last_try:
                 raise
             return self._failed(journal, error)
+        except AgentFixError as error:
+            log.warning("Session %s failed: %s", session_id, self.bench.redact(str(error)))
+            return self._failed(journal, error)
         except Exception as error:  # work ends here: a bug of ours must end the session, not leave it running for ever
             log.exception("Session %s failed", session_id)
             return self._failed(journal, error)

@@ -12,7 +12,7 @@ from typing import Any
 
 from airflow_agentfix import redaction
 from airflow_agentfix.agent.case import Case, Code
-from airflow_agentfix.agent.skills import load_skills
+from airflow_agentfix.agent.skills import Skills, load_skills
 from airflow_agentfix.airflow_api import RestAirflowApi
 from airflow_agentfix.airflow_http import AirflowHttp
 from airflow_agentfix.airflow_login import airflow_connection
@@ -27,7 +27,7 @@ from airflow_agentfix.core.log_lines import unpacked
 from airflow_agentfix.core.logs import shown
 from airflow_agentfix.core.policy import Policy
 from airflow_agentfix.driver import Found
-from airflow_agentfix.errors import CommitNotFound
+from airflow_agentfix.errors import CommitNotFound, SkillError
 from airflow_agentfix.evidence.collect import collect
 from airflow_agentfix.evidence.history import task_history
 from airflow_agentfix.models.rules import RulesModel
@@ -102,12 +102,19 @@ class Workbench:
             task_history=lambda task_id: task_history(self.airflow, _of_task(incident.ref, task_id)),
             diagnose=self.collect,
             redact=self.redact,
-            skills=load_skills(
-                shipped=skills_folder(), configured=self.settings.skills, tree=folder / "base" if code is not None else None
-            ),
+            skills=self._skills(code, folder / "base"),
             code=code,
             no_code=no_code,
         )
+
+    def _skills(self, code: Code | None, base: Path) -> Skills:
+        try:
+            return load_skills(shipped=skills_folder(), configured=self.settings.skills, tree=base if code else None)
+        except SkillError as error:
+            if code is None:
+                raise
+            where = str(error).replace(f"{base}/", f"{code.repository.url} at {code.repository.base_branch}: ")
+            raise SkillError(f"{where} Correct the file; skills-ref validates it.") from error
 
     @cache  # noqa: B019 - a workbench lives as long as one task's process
     def host(self, repository: Repository) -> CodeHost:

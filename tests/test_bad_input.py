@@ -311,7 +311,7 @@ BAD_CALLS = [
     (call("open_fix", title="t", summary="s"), ["equals its base", "change_files"]),
     (call("rerun"), ["no fix", "open_fix"]),
     (call("load_skill", name="no-such-skill"), ["'no-such-skill'", "fix-and-rerun-dag"]),
-    (call("read_log", task_id="sump"), ["sump"]),
+    (call("read_log", task_id="sump"), ["The run has no task 'sump'", "It has: sum."]),
 ]
 
 
@@ -369,5 +369,6 @@ def test_a_malformed_skill_of_the_repository_names_its_file(airflow: FakeAirflow
     ended = Driver(SmallBench(airflow, settings_for(repository), client)).drive("s1", worker="w", last_try=False)
     assert isinstance(ended, Session)
     assert ended.outcome is Outcome.FAILED
-    assert ".agentfix/skills/ours/SKILL.md" in (ended.summary or "")
-    assert "'theirs'" in (ended.summary or "") or "description" in (ended.summary or "")
+    where = f"{repository} at main: .agentfix/skills/ours/SKILL.md: "
+    assert (ended.summary or "").startswith(f"{where}name is 'theirs' but the folder is 'ours'; expected the same.")
+    assert "Correct the file" in (ended.summary or "")

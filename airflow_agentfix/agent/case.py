@@ -90,7 +90,8 @@ class Case:
     def tree(self) -> Code:
         """The repository, or a refusal the model can act on."""
         if self.code is None:
-            raise ToolRefused(f"There is no code to work on: {self.no_code}. End with submit_report and say so in owner_action.")
+            why = self.no_code.rstrip(".")
+            raise ToolRefused(f"There is no code to work on: {why}. End with submit_report and say so in owner_action.")
         return self.code
 
 

@@ -12,7 +12,7 @@ from itertools import takewhile
 from airflow_agentfix.agent.case import Case, Done, Use
 from airflow_agentfix.core.incident import RunFacts, TaskRef
 from airflow_agentfix.core.patterns import compiled
-from airflow_agentfix.errors import ToolRefused
+from airflow_agentfix.errors import AirflowNotFound, ToolRefused
 
 CAP = 16_000
 LOG_TAIL = 200
@@ -21,6 +21,7 @@ LOG_WINDOW = 20
 LINE_CHARS = 2_000
 MATCHED_CHARS = 1_000
 RUNS_LOOKED_AT = 50
+NAMED = 30
 
 Line = tuple[int, str]
 
@@ -56,8 +57,19 @@ def _log_ref(use: Use) -> TaskRef:
     if number < 1 and (task_id, map_index) == (ref.task_id, ref.map_index):
         number = ref.try_number
     if number < 1:
-        number = use.case.airflow.task_instance(ref.dag_id, ref.run_id, task_id, map_index).try_number
+        number = _newest_try(use, task_id, map_index)
     return TaskRef(ref.dag_id, ref.run_id, task_id, number, map_index)
+
+
+def _newest_try(use: Use, task_id: str, map_index: int) -> int:
+    ref, airflow = use.case.incident.ref, use.case.airflow
+    try:
+        return airflow.task_instance(ref.dag_id, ref.run_id, task_id, map_index).try_number
+    except AirflowNotFound as error:
+        indexes = {(task.task_id, task.map_index) for task in airflow.task_instances(ref.dag_id, ref.run_id)}
+        known = sorted({name if index < 0 else f"{name} (mapped: give map_index)" for name, index in indexes})
+        asked = f"{task_id!r}" + (f" with map_index {map_index}" if map_index >= 0 else "")
+        raise ToolRefused(f"The run has no task {asked}. It has: {', '.join(known[:NAMED])}.") from error
 
 
 def _range(use: Use) -> tuple[int, int]:

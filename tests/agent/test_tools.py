@@ -39,7 +39,7 @@ def test_every_tool_that_is_offered_is_there() -> None:
         (call("search_code", regex="("), "no regular expression"),
         (call("read_log", grep="(a+)+b"), "nested repeat"),
         (call("read_log", task_id="gone", try_number=1), "No log of"),
-        (call("read_log", task_id="unknown"), "No task instance 'unknown'"),
+        (call("read_log", task_id="unknown"), "The run has no task 'unknown'"),
         (call("load_skill", name="cooking"), "There is no skill 'cooking'"),
         (call("read_file", path="../secret"), "leads out"),
         (call("read_file", path="dags/shop/money.py", start=90), "has 2 lines"),
