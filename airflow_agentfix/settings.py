@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from airflow_agentfix.core.policy import Autonomy, Policy
+from airflow_agentfix.core.redact import redact
 from airflow_agentfix.errors import ConfigurationError
 
 SECTION = "agentfix"
@@ -96,7 +97,7 @@ def _read(name: str, text: str) -> Any:
         return OPTIONS[name].read(text.strip())
     except (ValueError, TypeError, KeyError) as error:
         raise ConfigurationError(
-            f"[{SECTION}] {name} is {text!r}; expected {OPTIONS[name].type}: {OPTIONS[name].description} ({error})"
+            f"[{SECTION}] {name} is {redact(text)!r}; expected {OPTIONS[name].type}: {OPTIONS[name].description} ({error})"
         ) from error
 
 

@@ -44,10 +44,10 @@ def change_files(use: Use) -> Done:
             code.copy.create(file["path"], file["content"])
             before[file["path"]] = None
         findings = _gated(use.case, code)
+        files = [{"path": path, "before": text, "after": code.copy.read(path)} for path, text in before.items()]
     except EditRefused:
         code.copy.restore(snapshot)
         raise
-    files = [{"path": path, "before": text, "after": code.copy.read(path)} for path, text in before.items()]
     patch = {"files": files, "findings": [asdict(finding) for finding in findings], "call_id": use.call.id}
     return Done(_diff_shown(use.case, code, findings), events=((EventKind.PATCH, patch),))
 

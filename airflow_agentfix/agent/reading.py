@@ -6,13 +6,14 @@ Every result is redacted, then measured: one over the cap is refused with how to
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import takewhile
 
 from airflow_agentfix.agent.case import Case, Done, Use
 from airflow_agentfix.core.incident import RunFacts, TaskRef
-from airflow_agentfix.core.patterns import compiled
+from airflow_agentfix.core.redact import without_key_blocks
 from airflow_agentfix.errors import AirflowNotFound, ToolRefused
+from airflow_agentfix.patterns import compiled
 
 CAP = 16_000
 LOG_TAIL = 200
@@ -20,6 +21,8 @@ LOG_CONTEXT = 2
 LOG_WINDOW = 20
 LINE_CHARS = 2_000
 MATCHED_CHARS = 1_000
+READ_CHARS = 20_000
+"""of a long line, redacted before its beginning is shown"""
 RUNS_LOOKED_AT = 50
 NAMED = 30
 
@@ -28,10 +31,10 @@ Line = tuple[int, str]
 
 def read_log(use: Use) -> Done:
     """The failed try's log, or another's: what matches `grep`, a range of lines, or the last 200."""
-    lines = use.case.log(_log_ref(use))
+    lines = without_key_blocks(use.case.log(_log_ref(use)))  # before a part is chosen that does not show what it is
     header = ""
     if "grep" in use.input:
-        chosen = list(_matching(lines, use.input["grep"], _number(use, "around", LOG_CONTEXT)))
+        chosen = list(_matching(lines, use.input["grep"], _number(use, "around", LOG_CONTEXT), use.case.redact))
         if not chosen:
             return Done(f"No line of the log matches {use.input['grep']!r}.")
     elif use.input.keys() & {"start", "end", "around"}:
@@ -39,7 +42,7 @@ def read_log(use: Use) -> Done:
         chosen = [line for line in takewhile(lambda line: line[0] <= last, lines) if line[0] >= first]
     else:
         header, chosen = _tail(lines)
-    text = "\n".join(f"L{number}\t{_bounded(line)}" for number, line in chosen)
+    text = "\n".join(f"L{number}\t{_bounded(use, line)}" for number, line in chosen)
     return _shown(use, header + text, "Use grep, or a smaller range with start and end.")
 
 
@@ -80,13 +83,15 @@ def _range(use: Use) -> tuple[int, int]:
     return first, max(first, _number(use, "end", first + LOG_TAIL - 1))
 
 
-def _matching(lines: Iterable[Line], regex: str, around: int) -> Iterator[Line]:
-    """Lines that match, with `around` lines before and after each."""
+def _matching(lines: Iterable[Line], regex: str, around: int, redact: Callable[[str], str]) -> Iterator[Line]:
+    """Lines that match, with `around` lines before and after each. What matches in a secret only is no match: guessing must
+    not pay."""
     pattern = compiled(regex)
     before: deque[Line] = deque(maxlen=max(0, around))
     after, size = 0, 0
     for line in lines:
-        if pattern.search(line[1][:MATCHED_CHARS]):
+        start = line[1][:MATCHED_CHARS]
+        if pattern.search(start) and pattern.search(redact(start)):
             chosen, after = [*before, line], max(0, around)
             before.clear()
         elif after:
@@ -107,7 +112,10 @@ def _tail(lines: Iterable[Line]) -> tuple[str, list[Line]]:
     return f"(lines {newest[0][0]} to {newest[-1][0]}; earlier ones with start and end, or grep)\n", newest
 
 
-def _bounded(line: str) -> str:
+def _bounded(use: Use, line: str) -> str:
+    """The line's beginning; redacted before it is cut, because half a secret no longer looks like one."""
+    if len(line) > LINE_CHARS:
+        line = use.case.redact(line[:READ_CHARS]) + line[READ_CHARS:]
     return line if len(line) <= LINE_CHARS else f"{line[:LINE_CHARS]}… [{len(line) - LINE_CHARS} more characters in this line]"
 
 
@@ -131,8 +139,13 @@ def read_file(use: Use) -> Done:
 
 def search_code(use: Use) -> Done:
     """One line per hit: path, line number, text."""
-    hits = use.case.tree().copy.search(use.input["regex"], use.input.get("glob"))
-    text = "\n".join(f"{path}:{number}:{_bounded(line)}" for path, number, line in hits)
+    copy, pattern = use.case.tree().copy, compiled(use.input["regex"])
+    hits = copy.search(use.input["regex"], use.input.get("glob"))
+    files = {path: use.case.redact(copy.read(path)).split("\n") for path in {path for path, _, _ in hits}}
+    # what is shown has to match as well: what matches in a secret only is no match, guessing must not pay
+    hits = [(path, number, files[path][number - 1].rstrip("\r")) for path, number, _ in hits]
+    hits = [hit for hit in hits if pattern.search(hit[2][:MATCHED_CHARS])]
+    text = "\n".join(f"{path}:{number}:{_bounded(use, line)}" for path, number, line in hits)
     return _shown(use, text, f"{len(hits)} hits. Use a narrower regex or a glob.")
 
 

@@ -13,6 +13,7 @@ from airflow_agentfix.agent import asking, changing, reading, reporting, rerunni
 from airflow_agentfix.agent.case import Case, Done, Given, Use
 from airflow_agentfix.agent.tools import TOOLS
 from airflow_agentfix.core import transcript
+from airflow_agentfix.core.plain import plain
 from airflow_agentfix.core.session import Event
 from airflow_agentfix.core.transcript import Call
 from airflow_agentfix.errors import (
@@ -86,6 +87,8 @@ def _refuse_bad_input(call: Call) -> None:
         raise ToolRefused(
             f"{call.name}: {where}: {error.message[:MESSAGE_CHARS]}. Nothing was done; correct the call and make it again."
         )
+    if plain(call.input) != call.input:
+        raise ToolRefused(f"{call.name}: the input holds NUL or half a character, which no text has. Nothing was done.")
 
 
 @lru_cache(maxsize=1)

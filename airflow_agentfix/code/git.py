@@ -75,6 +75,10 @@ _ERRORS: tuple[tuple[re.Pattern[str], type[CodeError], str], ...] = tuple(
 )
 
 
+_CREDENTIALS = re.compile(r"(?<=://)(?:[^/@\s:]*:(?!\d*(?:[/\s]|$))[^\s'\"]*@|[^/\s]+@)")
+"""`user:anything@`, unless what follows the colon is a port; else `user@`"""
+
+
 class Git:
     """Runs git in the bare repository `folder`."""
 
@@ -129,8 +133,8 @@ class Git:
 
 
 def mask_credentials(text: str) -> str:
-    """`text` without the user and password of any URL in it."""
-    return re.sub(r"(?<=://)[^/@\s]+@", "", text)
+    """`text` without the user and password of any URL in it, be the password one that no URL may hold unquoted."""
+    return _CREDENTIALS.sub("", text)
 
 
 def _environment(env: Mapping[str, str]) -> dict[str, str]:

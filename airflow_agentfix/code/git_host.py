@@ -53,8 +53,8 @@ class GitHost:
 
     def head(self, branch: str) -> str | None:
         """The branch's commit, None if there is no such branch."""
-        answer = self._remote("ls-remote", self._url, f"refs/heads/{branch}")
-        shas = [line.split("\t")[0] for line in answer.splitlines() if line.endswith(f"\trefs/heads/{branch}")]
+        answer = self._remote("ls-remote", "--", self._url, f"refs/heads/{branch}")
+        shas = [line.split("\t")[0] for line in answer.split("\n") if line.endswith(f"\trefs/heads/{branch}")]
         return shas[0] if shas else None
 
     def export(self, commit: str, into: Path) -> None:
@@ -73,7 +73,7 @@ class GitHost:
         self._ensure(head)
         log = self._git.text("log", f"--max-count={COMPARED_COMMITS}", "--format=%H%x00%an%x00%aI%x00%s", f"{base}..{head}")
         commits = tuple(
-            dict(zip(("sha", "author", "date", "subject"), line.split("\0"), strict=True)) for line in log.splitlines()
+            dict(zip(("sha", "author", "date", "subject"), line.split("\0"), strict=True)) for line in log.split("\n") if line
         )
         # three dots where the commits have a common ancestor, as GitHub compares
         dots = "..." if self._git.ask("merge-base", base, head) else ".."
@@ -129,7 +129,7 @@ class GitHost:
             return self._git.text(*arguments, env=env)
 
     def _push(self, lease: str, refspec: str) -> None:
-        self._remote("push", "--quiet", "--no-verify", lease, self._url, refspec)
+        self._remote("push", "--quiet", "--no-verify", lease, "--", self._url, refspec)
 
     def _ensure(self, commit: str) -> None:
         """Have the commit here, with its history. CommitNotFound if neither a branch nor the host's objects hold it."""
@@ -137,9 +137,9 @@ class GitHost:
             raise CommitNotFound(f"{commit!r} is no commit id; expected 40 hexadecimal digits.")
         if self._has(commit):
             return
-        self._remote("fetch", "--quiet", "--no-tags", "--prune", self._url, "+refs/heads/*:refs/heads/*")
+        self._remote("fetch", "--quiet", "--no-tags", "--prune", "--", self._url, "+refs/heads/*:refs/heads/*")
         if not self._has(commit):
-            self._remote("fetch", "--quiet", "--no-tags", self._url, commit)
+            self._remote("fetch", "--quiet", "--no-tags", "--", self._url, commit)
 
     def _has(self, commit: str) -> bool:
         return self._git.ask("cat-file", "-e", f"{commit}^{{commit}}")

@@ -13,7 +13,9 @@ from pathlib import PurePosixPath
 from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
+from airflow_agentfix.code.git import mask_credentials
 from airflow_agentfix.core.incident import DagFacts, Repository
+from airflow_agentfix.core.redact import redact
 from airflow_agentfix.errors import ConfigurationError, NoRepository
 from airflow_agentfix.settings import RepositoryRule
 
@@ -96,7 +98,7 @@ def parse_bundle_config(text: str) -> list[dict[str, Any]]:
     except (ValueError, TypeError) as error:
         expected = "a JSON list of {name, classpath, kwargs}"
         raise ConfigurationError(
-            f"[dag_processor] dag_bundle_config_list is {text[:200]!r}; expected {expected} ({error})"
+            f"[dag_processor] dag_bundle_config_list is {redact(text)[:200]!r}; expected {expected} ({error})"
         ) from error
 
 
@@ -108,12 +110,11 @@ def matching_rule(dag: DagFacts, rules: Sequence[RepositoryRule]) -> RepositoryR
 
 def without_credentials(url: str) -> str:
     """The URL without user and password; ssh keeps its user, which is no secret there."""
+    if url.startswith(("http://", "https://")):
+        return mask_credentials(url)  # urlsplit sees no user where a password holds '#' or '?'
     parts = urlsplit(url)
     user, at, host = parts.netloc.rpartition("@")
-    if not at:
-        return url
-    kept = "" if parts.scheme in ("http", "https") else user.partition(":")[0] + at
-    return urlunsplit(parts._replace(netloc=kept + host))
+    return urlunsplit(parts._replace(netloc=user.partition(":")[0] + at + host)) if at else url
 
 
 def _of_bundle(bundle: GitBundle, dag: DagFacts, rule: RepositoryRule | None, get_connection: GetConnection) -> Repository:

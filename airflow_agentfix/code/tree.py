@@ -40,7 +40,7 @@ class Entry:
 def write(root: Path, entry: Entry, content: bytes) -> None:
     """Write one entry below `root`. Links that lead out of it, and names no checkout could hold, are left out."""
     target = root / entry.path
-    if paths.unsafe(entry.path) or not target.parent.resolve().is_relative_to(root.resolve()):
+    if paths.unsafe(entry.path) or not Path(os.path.realpath(target.parent)).is_relative_to(root.resolve()):
         log.warning("Left %r out of the working copy: not a path inside it", entry.path)
         return
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -105,7 +105,11 @@ def moved_message(request: FixRequest, now: str, moved: list[str]) -> str:
 def _link(root: Path, path: str, content: bytes) -> None:
     pointed = os.fsdecode(content)
     inside = (root / path).parent.resolve() / pointed
-    if PurePosixPath(pointed).is_absolute() or not Path(os.path.normpath(inside)).is_relative_to(root.resolve()):
+    named = [part for part in pointed.split("/") if part not in ("", ".")]
+    # "..", once a name was followed, may leave from where another link led: only leading ones can be judged by the path alone
+    climbs = ".." in named[next((place for place, part in enumerate(named) if part != ".."), len(named)) :]
+    leads_out = climbs or not Path(os.path.normpath(inside)).is_relative_to(root.resolve())
+    if PurePosixPath(pointed).is_absolute() or leads_out:
         log.warning("Left the symbolic link %r out of the working copy: it leads out of the repository", path)
         return
     (root / path).symlink_to(pointed)

@@ -8,26 +8,22 @@ from __future__ import annotations
 
 import configparser
 import os
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
-from pathspec import GitIgnoreSpec
 from rapidfuzz import process
 
 from airflow_agentfix.code import text_edit
 from airflow_agentfix.core import paths
 from airflow_agentfix.errors import EditRefused
+from airflow_agentfix.patterns import compiled, glob_spec
 from airflow_agentfix.ports import FileChange
 
 SEARCHED_BYTES = 1_000_000
 SEARCHED_LINE = 1_000
-REGEX_CHARS = 200
 MAX_HITS = 1_000
-
-_NESTED_REPEAT = re.compile(r"\((?:[^()\\]|\\.)*[+*}](?:[^()\\]|\\.)*\)\s*[+*{]")
 
 
 class Patch(TypedDict):
@@ -61,7 +57,7 @@ class WorkingCopy:
         found = sorted(self._walk())
         if glob is None:
             return found
-        return list(GitIgnoreSpec.from_lines([glob]).match_files(found))
+        return list(glob_spec(glob).match_files(found))
 
     def read(self, path: str) -> str:
         """The file's text, line ends as they are. EditRefused for what is not there or is no UTF-8 text."""
@@ -72,7 +68,7 @@ class WorkingCopy:
 
     def search(self, regex: str, glob: str | None = None) -> list[tuple[str, int, str]]:
         """(path, line number, line) of every line that matches, at most MAX_HITS; binary and large files are passed over."""
-        pattern = _compile(regex)
+        pattern = compiled(regex)
         hits: list[tuple[str, int, str]] = []
         for path in self.list_files(glob):
             for number, line in enumerate(self._searchable_lines(path), 1):
@@ -141,7 +137,7 @@ class WorkingCopy:
         if reason := paths.unsafe(path):
             raise EditRefused(f"{path!r} is no path in the repository: {reason}.")
         target = self.root / path
-        if not target.resolve().is_relative_to(self.root):
+        if not _real(target).is_relative_to(self.root):
             raise EditRefused(f"{path!r} is a symbolic link that leads out of the repository.")
         if target.is_dir():
             raise EditRefused(f"{path!r} is a folder; expected a file. list_files with {path + '/**'!r} shows what is in it.")
@@ -207,16 +203,9 @@ class WorkingCopy:
             return []
 
 
-def _compile(regex: str) -> re.Pattern[str]:
-    if len(regex) > REGEX_CHARS:
-        raise EditRefused(f"The regex has {len(regex)} characters; expected at most {REGEX_CHARS}.")
-    # `re` cannot be interrupted: one nested repeat on a long line would hold the worker for hours
-    if _NESTED_REPEAT.search(regex):
-        raise EditRefused(f"The regex {regex!r} repeats a group that itself repeats; write it without the nested repeat.")
-    try:
-        return re.compile(regex)
-    except re.error as error:
-        raise EditRefused(f"{regex!r} is no regular expression: {error}.") from error
+def _real(path: Path) -> Path:
+    """Where the path leads; unlike Path.resolve it comes back from a link that leads to itself."""
+    return Path(os.path.realpath(path))
 
 
 def _decode(path: str, content: bytes) -> str:

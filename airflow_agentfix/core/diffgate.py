@@ -16,6 +16,7 @@ from pathlib import PurePosixPath
 
 from airflow_agentfix.core.findings import Finding, Severity
 from airflow_agentfix.core.python_facts import BROAD, READING, WRITING, Fact, Kind, facts, shell_words
+from airflow_agentfix.core.redact import INVISIBLE
 
 Texts = Mapping[str, str | None]
 
@@ -41,6 +42,9 @@ def is_test(path: str) -> bool:
 
 
 def _inspect_file(path: str, old: str | None, new: str | None) -> Iterator[Finding]:
+    if new is not None and (hidden := Counter(_hidden(new)) - Counter(_hidden(old or ""))):
+        names = ", ".join(sorted(f"U+{ord(character):04X}" for character in hidden))
+        yield _person("invisible-characters", path, f"{path} has new characters that no reader sees ({names}).")
     if old is not None and is_test(path):
         yield _test_touched(path, deleted=new is None)
         return
@@ -50,6 +54,11 @@ def _inspect_file(path: str, old: str | None, new: str | None) -> Iterator[Findi
         yield _person("file-deleted", path, f"{path} is deleted; a person must agree that nothing needs it.")
     elif path.endswith((".sh", ".bash")):
         yield from _more(path, Kind.SHELL, shell_words(old or ""), shell_words(new))
+
+
+def _hidden(text: str) -> str:
+    """Its invisible and bidirectional characters: code can mean something else than what is shown of it."""
+    return "".join(character for run in INVISIBLE.findall(text) for character in run)
 
 
 def _test_touched(path: str, *, deleted: bool) -> Finding:

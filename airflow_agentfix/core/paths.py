@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
+_PATH_CHARS = 1_000
+_NAME_CHARS = 200
 LFS_HEADER = "version https://git-lfs.github.com/spec/"
 
 _CI_FOLDERS = frozenset(
@@ -50,10 +52,12 @@ _GIT_FILES = frozenset({".gitattributes", ".gitmodules", ".gitconfig", ".gitigno
 def unsafe(path: str) -> str | None:
     """Why `path` cannot name a file of a repository, None if it can."""
     parts = path.split("/")
+    if len(path) > _PATH_CHARS or any(len(part) > _NAME_CHARS for part in parts):
+        return f"it is longer than any file system takes; expected at most {_NAME_CHARS} characters between two slashes"
     if not path or any(part in ("", ".") for part in parts):
         return "it has an empty or '.' part; expected a path relative to the repository's top, such as 'dags/shop.py'"
-    if path.startswith("~") or "\\" in path or ":" in parts[0] or any(ord(character) < 32 for character in path):
-        return "it has a character that no repository path needs ('~' first, backslash, drive colon or a control character)"
+    if path.startswith("~") or "\\" in path or ":" in parts[0] or not path.isprintable():
+        return "it has a character that no repository path needs ('~' first, backslash, drive colon, a control or invisible one)"
     if ".." in parts:
         return "'..' leads out of the folder; expected a path inside the repository"
     if any(_is_git_folder(part) for part in parts):
@@ -73,6 +77,8 @@ def denial(path: str) -> str | None:
         return "it instructs agents (a skill or its like)"
     if name in _GIT_FILES:
         return "it is git's configuration"
+    if name == ".airflowignore":
+        return "it hides DAGs from Airflow"
     if name == "codeowners":
         return "it names who must review"
     return None
@@ -85,4 +91,4 @@ def is_lfs_pointer(text: str | None) -> bool:
 
 def _is_git_folder(part: str) -> bool:
     # Windows and macOS open .git under these names too; git itself refuses them for that reason
-    return part.casefold().rstrip(" .") in (".git", "git~1")
+    return part.casefold().partition(":")[0].rstrip(" .") in (".git", "git~1")

@@ -7,7 +7,7 @@ is what needs no library. Invariants: redacting twice changes nothing more, and 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 MASK = "***"
 """Airflow masks its own secrets with the same mark; what it masked stays as it is."""
@@ -21,13 +21,25 @@ _KEY_BLOCK = re.compile(
     r"((?:(?!-----BEGIN )[\s\S]){1,20000}?)(-----END (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----)"
 )
 _CUT_KEY_BLOCK = re.compile(
-    r"(-----BEGIN (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----)((?:(?:\s|\\n)+[A-Za-z0-9+/=]{16,}(?![\w-]))+)(?!\s*\*{3})"
+    r"(-----BEGIN (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----)((?:(?:\s|\\n)+[-+]?[A-Za-z0-9+/=]{16,}(?![\w-]))+)(?!\s*\*{3})"
+)
+_KEY_BEGIN = re.compile(r"-----BEGIN (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----")
+_KEY_TAIL = re.compile(
+    r"((?:[^\S\n]*[-+]?[A-Za-z0-9+/=]{16,}[^\S\n]*\n){1,200}(?:[^\S\n]*[-+]?[A-Za-z0-9+/=]+[^\S\n]*\n)?)"
+    r"(?=[^\S\n]*[-+]?-----END (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----)"
+)
+_KEY_BODY = re.compile(
+    r"(?:.*\s)?[A-Za-z0-9+/=]{16,}\s*|\s*[A-Za-z0-9+/=]{1,15}\s*|\s*(?:Proc-Type|DEK-Info|Version|Comment):.*|\s*"
 )
 
 
 def _mask_block(match: re.Match[str]) -> str:
     ending = match.group(3) if match.re.groups > 2 else ""
     return match.group(1) + "\n".join(_mask_line(line) for line in match.group(2).split("\n")) + ending
+
+
+def _mask_tail(match: re.Match[str]) -> str:
+    return "\n".join(_mask_line(line) for line in match.group(1).split("\n"))
 
 
 def _mask_line(line: str) -> str:
@@ -201,6 +213,8 @@ def redact(text: str) -> str:
     if "-----BEGIN" in text:
         for pattern, mask in _BLOCK_RULES:
             text = pattern.sub(mask, text)
+    if "PRIVATE KEY" in text:
+        text = _KEY_TAIL.sub(_mask_tail, text)
     return "\n".join([_redact_line(line) for line in text.split("\n")])
 
 
@@ -214,9 +228,19 @@ def _redact_line(line: str) -> str:
     return line
 
 
+def without_key_blocks(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    """Numbered lines as they stream by, the inside of private key blocks masked: a part that is chosen later no longer shows
+    that it was inside of one."""
+    inside = False
+    for number, line in lines:
+        inside = inside and _KEY_BODY.fullmatch(line) is not None
+        yield number, _mask_line(line) if inside else line
+        inside = inside or ((begun := _KEY_BEGIN.search(line)) is not None and "-----END" not in line[begun.end() :])
+
+
 # --- what a reader cannot see ----------------------------------------------------------------------------------------
 
-_INVISIBLE = re.compile(
+INVISIBLE = re.compile(
     r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)|\x1b."
     r"|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
     r"\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff]"
@@ -225,4 +249,4 @@ _INVISIBLE = re.compile(
 
 def visible(text: str) -> str:
     """`text` without terminal codes, control, invisible and bidirectional characters: what is read is what is there."""
-    return _INVISIBLE.sub("", text)
+    return INVISIBLE.sub("", text)

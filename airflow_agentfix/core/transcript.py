@@ -7,6 +7,7 @@ caching and signed thinking need), and every tool_use block it holds is answered
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,8 @@ CUT_REMINDER = (
 )
 NOT_RUN = "Not run: the turn was cut ({reason}), so this call may be incomplete. Make it again if you still need it."
 ENDED = "Not run: the session had ended."
+
+_FENCE = re.compile(r"<(\s*/?\s*evidence)", re.IGNORECASE)
 
 RERUN_GREEN = "rerun green"
 RERUN_FAILED = "rerun failed"
@@ -57,7 +60,7 @@ def messages(events: Events) -> list[Json]:
 
 def first_text(incident: Incident) -> str:
     """The incident as the first message shows it: fenced, so that nothing in it can pass for our words."""
-    fenced = incident.text.replace("</evidence", "<\\/evidence")
+    fenced = _FENCE.sub(r"<\\\1", incident.text)
     head, tail = f"A task failed for good: {incident.ref}.", "Find the cause and act on it."
     return f"{head}\n\n<evidence untrusted>\n{fenced}\n</evidence>\n\n{tail}"
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from airflow_agentfix.core.incident import TaskRef
+from airflow_agentfix.core.plain import plain
 from airflow_agentfix.core.session import Event, EventKind, Session
-from airflow_agentfix.errors import InvalidRequest
-
-MAX_DEPTH = 50
-_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -52,23 +48,7 @@ class Draft:
     data: Mapping[str, Any]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "data", storable(self.data))
-
-
-def storable(value: Any, *, depth: int = 0) -> Any:
-    """JSON that every database keeps and every answer can tell again: a value that could not be read back would lock its session.
-
-    NUL and lone surrogates (bytes of a foreign file name, half a character) are taken out; InvalidRequest for deep nesting.
-    """
-    if isinstance(value, str):
-        return _UNSTORABLE.sub("", value)
-    if depth > MAX_DEPTH:
-        raise InvalidRequest(f"An event's data is nested over {MAX_DEPTH} levels deep; expected plain JSON.")
-    if isinstance(value, Mapping):
-        return {storable(name): storable(part, depth=depth + 1) for name, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [storable(part, depth=depth + 1) for part in value]
-    return value
+        object.__setattr__(self, "data", plain(self.data))
 
 
 @dataclass(frozen=True)

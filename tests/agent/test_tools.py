@@ -315,3 +315,81 @@ def test_a_report_is_redacted(world: World) -> None:
     finished = world.client.of(EventKind.FINISHED)[0].data
     assert "hunter2" not in str(finished)
     assert finished["summary"].endswith("rotate it")
+
+
+# --- hostile models, files and logs ----------------------------------------------------------------------------------
+
+KEY = (
+    "-----BEGIN RSA PRIVATE KEY-----\n"
+    + "\n".join(["MIIEpAIBAAKCAQEA7bq0k1x9" * 2] * 8)
+    + "\nAbCd==\n-----END RSA PRIVATE KEY-----"
+)
+TOKEN = "ghp_" + "a1B2" * 9
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        call("change_files", new_files=[{"path": "a.txt", "content": "a\0b"}]),
+        call("change_files", new_files=[{"path": "a.txt", "content": "\ud83d"}]),
+        call("change_files", edits=[{**EDIT, "new": "\udce9"}]),
+        call("read_file", path="caf\udce9.py"),
+        call("search_code", regex="x", glob="\\"),
+        call("search_code", regex="a{1000000000000}"),
+        call("list_files", glob="*a" * 40),
+    ],
+)
+def test_what_no_file_can_hold_is_the_models_error_and_changes_nothing(world: World, bad: dict) -> None:
+    result, again = use(world, bad, call("open_fix", title="Fix", summary="s"))
+    assert result["is_error"]
+    assert "equals its base" in again["text"]
+
+
+def test_no_part_of_a_log_shows_the_inside_of_a_key(world: World) -> None:
+    world.log = ["before", *(f"2026-11-22T07:00:00Z INFO {line}" for line in KEY.split("\n")), "after"]
+    shown = use(
+        world,
+        call("read_log", start=4, end=7),
+        call("read_log", around=6),
+        call("read_log", grep="MII"),
+        call("read_log", grep="after", around=4),
+        call("read_log"),
+    )
+    assert all("MIIEpAI" not in result["text"] for result in shown)
+    assert shown[-1]["text"].endswith("L13\tafter")
+
+
+def test_no_part_of_a_file_shows_the_inside_of_a_key(world: World) -> None:
+    files = [{"path": "dags/key.txt", "content": f"one\n{KEY}\nlast\n"}]
+    edit = [{"path": "dags/key.txt", "old": "last", "new": "latest"}]
+    shown = use(
+        world,
+        call("change_files", new_files=files),
+        call("read_file", path="dags/key.txt", start=4, end=6),
+        call("search_code", regex="MII"),
+        call("search_code", regex="la(te)?st"),
+        call("change_files", edits=edit),
+    )
+    assert all("MIIEpAI" not in result["text"] for result in shown)
+    assert shown[3]["text"] == "dags/key.txt:13:last"
+
+
+def test_a_secret_cannot_be_guessed_by_searching_for_it(world: World) -> None:
+    world.log = ["start", f"token={TOKEN}", "end"]
+    made = call("change_files", new_files=[{"path": "dags/conf.txt", "content": f"token = '{TOKEN}'\n"}])
+    _, in_files, in_log, name = use(
+        world,
+        made,
+        call("search_code", regex="ghp_a"),
+        call("read_log", grep="ghp_a", around=0),
+        call("search_code", regex="token = "),
+    )
+    assert in_files["text"] == ""
+    assert in_log["text"] == "No line of the log matches 'ghp_a'."
+    assert name["text"] == "dags/conf.txt:1:token = '***'"
+
+
+def test_half_a_secret_at_the_end_of_a_cut_line_is_not_shown(world: World) -> None:
+    world.log = ["x " * 980 + f"postgres://etl:{'Zq7' * 30}@db/prod"]
+    (shown,) = use(world, call("read_log"))
+    assert "Zq7" not in shown["text"]

@@ -28,7 +28,7 @@ from airflow_agentfix.errors import (
 )
 from airflow_agentfix.ports import FileChange, FixRequest
 from tests.code.conftest import TOKEN, basic_auth
-from tests.code.repos import git
+from tests.code.repos import git, push
 from tests.fakes.git_http import GitHttpServer
 
 
@@ -229,3 +229,63 @@ def test_an_airflow_git_connection_gives_the_login(
         opened = host.open_fix(fix(origin))
     assert git("rev-parse", "fix/a", cwd=origin) == opened.commit
     assert TOKEN not in "".join(os.environ.get(name, "") for name in os.environ if name.startswith("GIT_"))
+
+
+# --- hostile addresses, trees and histories --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("option", ["--upload-pack=touch {} #", "-otouch {}", "ext::sh -c touch% {}"])
+def test_an_address_is_never_read_as_an_option_or_a_command(tmp_path: Path, option: str) -> None:
+    host, proof = host_at(option.format(tmp_path / "proof")), tmp_path / "proof"
+    with pytest.raises(CodeError):
+        host.head("main")
+    with pytest.raises(CodeError):
+        host.export("a" * 40, tmp_path)
+    assert not proof.exists()
+    assert not (tmp_path / "proof refs").exists()
+
+
+@pytest.mark.parametrize("password", ["s3cr@et", "s3cr/et", "p@s3c:r/et", "1s3cret"])
+def test_a_password_no_url_may_hold_unquoted_is_not_told(password: str) -> None:
+    with pytest.raises(CodeError) as failed:
+        host_at(f"https://dana:{password}@127.0.0.1:1/x", timeout=10).head("main")
+    assert not any(part in str(failed.value) for part in (password, "et@", "s3c"))
+
+
+def test_masking_leaves_ports_and_paths(tmp_path: Path) -> None:
+    assert mask_credentials("see https://host:8080/a@b and ssh://dana@host/x") == "see https://host:8080/a@b and ssh://host/x"
+
+
+def test_links_that_leave_the_tree_by_way_of_another_link_are_left_out(origin: Path, tmp_path: Path) -> None:
+    def blob(text: str) -> str:
+        return subprocess.run(
+            ["git", "hash-object", "-w", "--stdin"], cwd=origin, input=text, text=True, capture_output=True, check=True
+        ).stdout.strip()
+
+    def made(*entries: str) -> str:
+        listing = "".join(f"{entry}\0" for entry in entries)
+        return subprocess.run(
+            ["git", "mktree", "-z"], cwd=origin, input=listing, text=True, capture_output=True, check=True
+        ).stdout.strip()
+
+    up = made(f"120000 blob {blob('../..')}\tup")
+    top = made(
+        f"040000 tree {made(f'040000 tree {up}{chr(9)}b')}\ta",
+        f"120000 blob {blob('a/b/up/..')}\tout",
+        f"120000 blob {blob('loop')}\tloop",
+        f"100644 blob {blob('x')}\tplain",
+    )
+    commit = git("commit-tree", top, "-m", "x", cwd=origin)
+    git("update-ref", "refs/heads/evil", commit, cwd=origin)
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    host_at(str(origin)).export(commit, tree)
+    assert (tree / "plain").read_text() == "x"
+    assert not (tree / "out").is_symlink()
+
+
+def test_a_commit_subject_with_foreign_line_ends_is_one_commit(folder: Path, origin: Path) -> None:
+    first = git("rev-parse", "refs/heads/main", cwd=origin)
+    head = push(folder, "a", "1", message="one\u2028two\x0b\x0c\x85three")
+    (commit,) = host_at(str(origin)).compare(first, head).commits
+    assert commit["subject"].startswith("one\u2028two")

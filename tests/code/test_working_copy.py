@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from airflow_agentfix.code.working_copy import SEARCHED_BYTES, WorkingCopy
-from airflow_agentfix.errors import EditRefused
+from airflow_agentfix.errors import EditRefused, ToolRefused
 from airflow_agentfix.ports import FileChange
 
 
@@ -199,5 +199,24 @@ def test_search_gives_path_number_and_line_and_passes_over_what_is_no_text(root:
     ("regex", "said"), [("(", "no regular expression"), ("x" * 201, "201 characters"), ("(a+)+$", "repeats a group")]
 )
 def test_a_regex_that_cannot_be_run_is_refused(root: Path, regex: str, said: str) -> None:
-    with pytest.raises(EditRefused, match=said):
+    with pytest.raises(ToolRefused, match=said):
         WorkingCopy(root).search(regex)
+
+
+@pytest.mark.parametrize("glob", ["\\", "*a*a*a*a*a*b", "**/" * 9 + "x", "x" * 201])
+def test_a_glob_that_cannot_be_run_or_never_ends_is_refused(root: Path, glob: str) -> None:
+    with pytest.raises(ToolRefused, match="glob"):
+        WorkingCopy(root).list_files(glob)
+
+
+def test_links_that_lead_to_themselves_and_overlong_names_are_refused_not_stumbled_over(root: Path) -> None:
+    (root / "loop").symlink_to("loop")
+    (root / "here").symlink_to("there")
+    (root / "there").symlink_to("here")
+    copy = WorkingCopy(root)
+    for path in ("loop", "here/x", "a" * 300, "a/" * 2000 + "x", "caf\udce9.py"):
+        with pytest.raises(EditRefused):
+            copy.read(path)
+        with pytest.raises(EditRefused):
+            copy.create(path, "x\n")
+    assert "loop" not in copy.list_files()

@@ -169,3 +169,10 @@ def test_a_finding_names_file_and_line() -> None:
     assert finding.line == 2
     assert "a.py:2" in finding.reason
     assert finding.severity is Severity.PERSON
+
+
+def test_characters_that_no_reader_sees_need_a_person_once_they_are_new() -> None:
+    plain, hidden = "admin = 1\n", "admin\u202e = 1\n"
+    (found,) = inspect({"dags/a.sql": plain}, {"dags/a.sql": hidden})
+    assert (found.rule, "U+202E" in found.reason) == ("invisible-characters", True)
+    assert inspect({"dags/a.sql": hidden}, {"dags/a.sql": hidden + "x\n"}) == ()

@@ -24,6 +24,12 @@ from airflow_agentfix.core.paths import denial, is_lfs_pointer, unsafe
         "dags/.GIT/hooks/x",
         "git~1/x",
         ".git./x",
+        "dags/.git::$INDEX_ALLOCATION/config",
+        ".g\u200cit/hooks/x",
+        "dags/\u202eyp.pohs",
+        "dags/a\u2028b.py",
+        "caf\udce9.py",
+        "a" * 300,
     ],
 )
 def test_a_path_that_leaves_the_repository_is_unsafe(path: str) -> None:
@@ -71,3 +77,8 @@ def test_an_lfs_pointer_is_known_by_its_first_line() -> None:
     assert is_lfs_pointer("version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 2\n")
     assert not is_lfs_pointer("version 1\n")
     assert not is_lfs_pointer(None)
+
+
+@pytest.mark.parametrize("path", [".airflowignore", "dags/sales/.airflowignore"])
+def test_no_fix_hides_a_dag_from_airflow(path: str) -> None:
+    assert denial(path)

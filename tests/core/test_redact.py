@@ -165,3 +165,14 @@ def test_a_line_of_headers_without_end_is_redacted_in_time() -> None:
     started = time.monotonic()
     redact("authorization: " * 20_000)
     assert time.monotonic() - started < 5
+
+
+def test_a_diff_that_shows_one_end_of_a_key_shows_none_of_it() -> None:
+    body = ["MIIEpAIBAAKCAQEA7bq0k1x9" * 2] * 3
+    tail = [f" {line}" for line in body] + [" AbCd==", " -----END PRIVATE KEY-----", "-old", "+new"]
+    head = ["-old", " -----BEGIN PRIVATE KEY-----", *(f"-{line}" for line in body)]
+    for lines in (tail, head):
+        shown = redact("\n".join(lines))
+        assert "MIIE" not in shown
+        assert len(shown.split("\n")) == len(lines)
+        assert "-old" in shown

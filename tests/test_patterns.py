@@ -1,0 +1,29 @@
+"""Patterns of a model: what never ends is given up."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from airflow_agentfix.errors import ToolRefused
+from airflow_agentfix.patterns import compiled
+
+
+def test_a_pattern_that_would_run_for_hours_is_given_up() -> None:
+    started = time.monotonic()
+    with pytest.raises(ToolRefused, match="takes too long"):
+        compiled("(a|a)*[bc]", seconds=0.2).search("a" * 60)
+    assert time.monotonic() - started < 5
+
+
+def test_the_time_counts_over_all_lines() -> None:
+    pattern = compiled("a[0-9]", seconds=0.05)
+    with pytest.raises(ToolRefused, match="takes too long"):
+        all(not pattern.search("a" * 100_000) for _ in range(100_000))
+
+
+def test_an_ordinary_pattern_says_what_occurs() -> None:
+    pattern = compiled(r"to_euros?\(")
+    assert pattern.search("x = to_euro(1)")
+    assert not pattern.search("x = euro(1)")
