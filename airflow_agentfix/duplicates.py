@@ -7,7 +7,7 @@ others, so of two that come at once the later one to look sees both.
 from __future__ import annotations
 
 from airflow_agentfix.core.incident import TaskRef
-from airflow_agentfix.core.session import SERVER, EventKind, Outcome, State
+from airflow_agentfix.core.session import SERVER, EventKind, Outcome, Session, State
 from airflow_agentfix.desk import Desk
 from airflow_agentfix.errors import SessionNotFound
 from airflow_agentfix.store.record import Draft, Stored
@@ -19,15 +19,16 @@ def occurrence(ref: TaskRef, *, session_id: str | None = None) -> Draft:
     return Draft(EventKind.OCCURRENCE, SERVER, data)
 
 
-def settle(desk: Desk, session_id: str) -> None:
+def settle(desk: Desk, session_id: str) -> Session:
     """After a session's incident was written: end it as duplicate of the one that goes on, or others as duplicates of it."""
     own = _read(desk, session_id)
     if own.session.state is State.DONE:
-        return
+        return own.session
     others = [other for other in desk.store.same_cause(own.session) if not desk.is_abandoned(other)]
     first = min([own, *others], key=_rank)
     for duplicate in others if first is own else [own]:
         _attach(desk, duplicate, to=_read(desk, first.session.id))
+    return _read(desk, session_id).session
 
 
 def _rank(stored: Stored) -> tuple[bool, str, str]:

@@ -84,7 +84,14 @@ class WorkerService:
         lease = self._desk.new_id()
         claimed = Draft(EventKind.CLAIMED, WORKER, {"worker": worker, "login": str(user.get_id())})
         taken = self._desk.save(stored, claimed, lease=lease, holder=worker, lease_until=self._lease_end())
-        return self._claim(lease, taken.session)
+        return self._claim(lease, self._settled(taken.session))
+
+    def _settled(self, session: Session) -> Session:
+        """The worker before may have died after its incident was written and before others with its cause were looked for."""
+        kinds = {event.kind for event in self._store.events(session.id)}
+        if EventKind.INCIDENT in kinds and not kinds & {EventKind.MODEL, EventKind.FINISHED}:
+            return settle(self._desk, session.id)
+        return session
 
     def _claim(self, lease: str, session: Session) -> Claim:
         return Claim(lease, session, tuple(self._store.events(session.id)), self._policy(session).to_json())

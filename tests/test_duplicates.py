@@ -13,8 +13,10 @@ import pytest
 
 from airflow_agentfix.core.incident import Repository, TaskRef
 from airflow_agentfix.core.session import EventKind, Outcome, Session, State, fix_run_id
+from airflow_agentfix.desk import Desk
 from airflow_agentfix.errors import InvalidTransition
 from airflow_agentfix.ports import Claim
+from airflow_agentfix.store.record import Draft
 from tests.fakes.databases import new_database
 from tests.fakes.incidents import an_incident
 from tests.fakes.server import ANNA, DAG, RUN, TASK, WORKER, Server, fix_data, model_data
@@ -150,6 +152,27 @@ def test_an_incident_that_arrives_twice_is_attached_once(server: Server) -> None
     told = [server.append(second, incident(), after=2) for _ in range(2)]
     assert told[0] == told[1]
     assert server.kinds(first.session.id).count("occurrence") == 1
+
+
+def test_a_worker_that_died_before_others_were_looked_for_is_followed_by_one_that_learns_of_them(server: Server) -> None:
+    first, second = claimed(server, RUN), claimed(server, "tuesday")
+    server.append(first, incident())
+    kind, data = incident()
+    desk = Desk(server.store, server.airflow, server.settings, clock=server.clock, new_id=lambda: "unused")
+    stored = server.store.get(second.session.id)
+    assert stored is not None
+    desk.save(stored, Draft(kind, "worker", data))
+    again = server.claimed(second.session.id, try_number=2)
+    assert (again.session.state, again.session.outcome) == (State.DONE, Outcome.DUPLICATE)
+
+
+def test_a_person_may_have_a_duplicate_go_on_by_itself(server: Server) -> None:
+    first, second = claimed(server, RUN), claimed(server, "tuesday")
+    server.append(first, incident())
+    server.append(second, incident())
+    server.service.message(second.session.id, ANNA, "Look at this one too.")
+    again = server.claimed(second.session.id, number=2)
+    assert again.session.state is State.RUNNING
 
 
 def test_of_sessions_that_learn_their_cause_at_once_the_oldest_goes_on(server: Server) -> None:
