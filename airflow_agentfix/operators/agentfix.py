@@ -81,12 +81,13 @@ class AgentFixOperator(BaseOperator):
         return self._wait(result)
 
     def _wait(self, wait: WaitRun) -> NoReturn:
-        from airflow.providers.standard.triggers.external_task import DagStateTrigger
         from airflow.utils.state import DagRunState
+
+        from airflow_agentfix.operators.triggers import RunEndedTrigger
 
         self.log.info("Session %s waits for %s: run %s of %s", self.session_id, wait.waiting_for, wait.run_id, wait.dag_id)
         self.defer(
-            trigger=DagStateTrigger(
+            trigger=RunEndedTrigger(
                 dag_id=wait.dag_id,
                 run_ids=[wait.run_id],
                 states=[DagRunState.SUCCESS, DagRunState.FAILED],

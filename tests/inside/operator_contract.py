@@ -116,7 +116,7 @@ def test_a_session_that_waits_gives_its_slot_back_until_that_run_has_ended(task:
     assert ran.state == "deferred"
     waiting = stored(ran)
     assert waiting.next_method == "resume"
-    assert waiting.trigger.classpath == "airflow.providers.standard.triggers.external_task.DagStateTrigger"
+    assert waiting.trigger.classpath == "airflow_agentfix.operators.triggers.RunEndedTrigger"
     kwargs = waiting.trigger.kwargs
     assert (kwargs["dag_id"], list(kwargs["run_ids"])) == ("shop", ["monday"])
     assert [str(state) for state in kwargs["states"]] == ["success", "failed"]

@@ -1,0 +1,51 @@
+"""The wait for a run, as the triggerer has it."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib import import_module
+from typing import Any
+
+import pytest
+from airflow.utils.state import DagRunState
+
+from airflow_agentfix.operators.triggers import RunEndedTrigger
+
+WAIT: dict[str, Any] = {"dag_id": "shop", "run_ids": ["r1"], "states": [DagRunState.SUCCESS], "poll_interval": 2.0}
+
+
+class EndedAlready(RunEndedTrigger):
+    """The run it waits for has ended before it looks; when it looked is on record."""
+
+    looks = 0
+
+    async def validate_count_dags_af_3(self, runs_ids_or_dates_len: int = 0) -> dict[str, str]:
+        type(self).looks += 1
+        return dict.fromkeys(self.run_ids or (), "success")
+
+
+async def first_event(trigger: RunEndedTrigger) -> Any:
+    return await anext(trigger.run())
+
+
+def test_the_triggerer_rebuilds_it_from_what_is_stored() -> None:
+    classpath, arguments = RunEndedTrigger(**WAIT).serialize()
+    module, name = classpath.rsplit(".", 1)
+    rebuilt = getattr(import_module(module), name)(**arguments)
+    assert type(rebuilt) is RunEndedTrigger
+    assert rebuilt.serialize() == (classpath, arguments)
+    assert {key: arguments[key] for key in WAIT} == WAIT
+
+
+def test_a_run_that_has_ended_is_not_reported_before_the_deferred_task_has_settled() -> None:
+    with pytest.raises(TimeoutError):
+        asyncio.run(asyncio.wait_for(first_event(EndedAlready(**WAIT)), timeout=0.3))
+    assert EndedAlready.looks == 0
+
+
+def test_once_settled_the_end_is_reported_at_once() -> None:
+    class Settled(EndedAlready):
+        quiet_seconds = 0.0
+
+    event = asyncio.run(asyncio.wait_for(first_event(Settled(**WAIT)), timeout=5))
+    assert event.payload[1]["r1"] == "success"
