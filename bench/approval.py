@@ -13,6 +13,8 @@ from bench.figure import Figure, of_samples
 from tests.e2e.production import Production, production
 
 TIMES = 5
+READING_SECONDS = 10
+"""nobody approves a diff sooner; it also keeps the park of the session out of the figure"""
 USERS = {"admin": "admin", "lena": "op"}
 
 
@@ -33,6 +35,7 @@ def _seconds(here: Production, run_id: str) -> float:
     """From the approval of this run's fix to its failed task running again."""
     here.fail(run_id)
     question = here.question(here.session(run_id))
+    time.sleep(READING_SECONDS)
     approved = time.time()
     here.answer(question, "Approve", user="lena")
     here.until(lambda: _started(here, run_id) > approved, f"{FAILED_TASK} of {run_id} runs again")
