@@ -7,18 +7,22 @@ older one lacks (3.1 has no `next_cursor`, `partition_key`) do not matter.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from airflow_agentfix.airflow_http import AirflowHttp, json_of, lines_of, path_of
+from airflow_agentfix.airflow_http import AirflowHttp, head_of, json_of, lines_of, path_of
+from airflow_agentfix.core.circumstances import AssetEvent, AssetFacts, XCom
 from airflow_agentfix.core.incident import DagFacts, RunFacts, TaskFacts, TaskRef
 from airflow_agentfix.errors import AirflowConflict, AirflowNotFound
+from airflow_agentfix.ports import TaskSpec
 
 Json = dict[str, Any]
 
 _DAGS = "/api/v2/dags"
 _PAGE = 100
 """what `[api] maximum_page_limit` allows unless configured; a server that gives fewer is followed just the same"""
+_XCOM_BYTES = 64 << 10
+"""as much of an XCom as is read: one may hold megabytes"""
 
 
 class RestAirflowApi:
@@ -45,9 +49,19 @@ class RestAirflowApi:
     def runs(self, dag_id: str, *, limit: int) -> list[RunFacts]:
         return [_run(run) for run in self._some(path_of(_DAGS, dag_id, "dagRuns"), "dag_runs", limit, order_by="-run_after")]
 
-    def task_instances(self, dag_id: str, run_id: str) -> list[TaskFacts]:
-        pages = self._all(path_of(_DAGS, dag_id, "dagRuns", run_id, "taskInstances"), "task_instances", order_by="id")
-        return [_task(instance) for instance in pages]
+    def green_before(self, dag_id: str, started: str) -> RunFacts | None:
+        wanted = {"state": "success", "start_date_lt": started, "order_by": "-start_date"}
+        found = self._some(path_of(_DAGS, dag_id, "dagRuns"), "dag_runs", 1, **wanted)
+        return _run(found[0]) if found else None
+
+    def task_instances(self, dag_id: str, run_id: str, *, states: Sequence[str] = ()) -> list[TaskFacts]:
+        wanted = {"state": list(states)} if states else {}
+        where = path_of(_DAGS, dag_id, "dagRuns", run_id, "taskInstances")
+        return [_task(instance) for instance in self._all(where, "task_instances", order_by="id", **wanted)]
+
+    def mapped_count(self, dag_id: str, run_id: str, task_id: str) -> int:
+        where = path_of(_instance(dag_id, run_id, task_id, -1), "listMapped")
+        return int(self.http.json("GET", where, params={"limit": 1})["total_entries"])
 
     def task_instance(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> TaskFacts:
         return _task(self.http.json("GET", _instance(dag_id, run_id, task_id, map_index)))
@@ -87,8 +101,28 @@ class RestAirflowApi:
         return graph[task_id]
 
     def graph(self, dag_id: str) -> dict[str, list[str]]:
-        answer = self.http.json("GET", path_of(_DAGS, dag_id, "tasks"))
-        return {task["task_id"]: sorted(task["downstream_task_ids"] or ()) for task in answer["tasks"]}
+        return {task.task_id: list(task.downstream) for task in self.tasks(dag_id)}
+
+    def tasks(self, dag_id: str) -> list[TaskSpec]:
+        return [_spec(task) for task in self.http.json("GET", path_of(_DAGS, dag_id, "tasks"))["tasks"]]
+
+    def assets(self, dag_id: str) -> list[AssetFacts]:
+        return [_asset(asset) for asset in self._all("/api/v2/assets", "assets", dag_ids=dag_id, order_by="name")]
+
+    def upstream_events(self, dag_id: str, run_id: str) -> list[AssetEvent]:
+        answer = self.http.json("GET", path_of(_DAGS, dag_id, "dagRuns", run_id, "upstreamAssetEvents"))
+        return [_event(event) for event in answer["asset_events"]]
+
+    def xcom(self, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1, max_chars: int) -> XCom | None:
+        where = path_of(_instance(dag_id, run_id, task_id, -1), "xcomEntries", "return_value")
+        try:
+            with self.http.open("GET", where, params={"map_index": map_index}) as response:
+                text, whole = head_of(response, _XCOM_BYTES)
+        except AirflowNotFound:
+            return None
+        value = _returned(text) if whole else text.partition('"value":')[2]
+        left_out = len(value) - max_chars if whole else int(response.headers.get("Content-Length") or 0) - max_chars
+        return XCom(task_id, value[:max_chars], cut=max(0, left_out))
 
     def trigger(self, dag_id: str, *, run_id: str, conf: Mapping[str, Any]) -> RunFacts:
         body = {"dag_run_id": run_id, "conf": dict(conf), "logical_date": None}
@@ -164,3 +198,39 @@ def _task(data: Json) -> TaskFacts:
         rendered_fields=data.get("rendered_fields") or {},  # tries have none
         dag_version=str(version["version_number"]) if version else None,
     )
+
+
+def _spec(data: Json) -> TaskSpec:
+    params = {name: _param(value) for name, value in (data.get("params") or {}).items()}
+    return TaskSpec(data["task_id"], tuple(sorted(data["downstream_task_ids"] or ())), params, bool(data.get("is_mapped")))
+
+
+def _param(value: Any) -> Any:
+    """A Param comes as {value, schema, description, …}."""
+    return value["value"] if isinstance(value, dict) and "value" in value and "schema" in value else value
+
+
+def _asset(data: Json) -> AssetFacts:
+    last = data.get("last_asset_event") or {}
+    return AssetFacts(
+        name=data["name"],
+        uri=data["uri"],
+        last_event=last.get("timestamp"),
+        producers=tuple((task["dag_id"], task["task_id"]) for task in data["producing_tasks"]),
+        consumers=tuple((task["dag_id"], task["task_id"]) for task in data.get("consuming_tasks") or ()),
+        scheduled=tuple(dag["dag_id"] for dag in data["scheduled_dags"]),
+    )
+
+
+def _event(data: Json) -> AssetEvent:
+    name = data.get("name") or data.get("uri") or f"asset {data['asset_id']}"
+    return AssetEvent(name, data["timestamp"], data["source_dag_id"], data["source_run_id"], data["source_task_id"])
+
+
+def _returned(text: str) -> str:
+    """The value as a person writes it. Airflow keeps JSON and gives it as text within JSON."""
+    try:
+        value = json.loads(text)["value"]
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        return text.partition('"value":')[2]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from airflow_agentfix.core.circumstances import AssetEvent, AssetFacts, XCom
 from airflow_agentfix.core.incident import DagFacts, Incident, RunFacts, TaskFacts, TaskRef
 from airflow_agentfix.core.session import Event, EventKind, Outcome, Session, WaitFor
 
@@ -14,6 +15,16 @@ Json = dict[str, Any]
 
 
 # --- Airflow ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """A task as its DAG defines it."""
+
+    task_id: str
+    downstream: tuple[str, ...] = ()
+    params: Mapping[str, Any] = field(default_factory=dict)
+    is_mapped: bool = False
 
 
 class AirflowApi(Protocol):
@@ -31,8 +42,14 @@ class AirflowApi(Protocol):
     def runs(self, dag_id: str, *, limit: int) -> list[RunFacts]:
         """The newest runs, newest first."""
 
-    def task_instances(self, dag_id: str, run_id: str) -> list[TaskFacts]:
-        """All task instances of a run, mapped ones too, whatever their number."""
+    def green_before(self, dag_id: str, started: str) -> RunFacts | None:
+        """The successful run that started last before this time, None if there is none."""
+
+    def task_instances(self, dag_id: str, run_id: str, *, states: Sequence[str] = ()) -> list[TaskFacts]:
+        """All task instances of a run, mapped ones too, whatever their number; with `states` only those in them."""
+
+    def mapped_count(self, dag_id: str, run_id: str, task_id: str) -> int:
+        """How many mapped instances a task has in a run."""
 
     def task_instance(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> TaskFacts: ...
 
@@ -50,6 +67,18 @@ class AirflowApi(Protocol):
 
     def graph(self, dag_id: str) -> dict[str, list[str]]:
         """Every task id of the DAG's newest version, with the ids directly downstream of it."""
+
+    def tasks(self, dag_id: str) -> list[TaskSpec]:
+        """The tasks of the DAG's newest version."""
+
+    def assets(self, dag_id: str) -> list[AssetFacts]:
+        """Every asset the DAG is scheduled on, reads or updates."""
+
+    def upstream_events(self, dag_id: str, run_id: str) -> list[AssetEvent]:
+        """The asset events that started a run; none for a run that was started otherwise."""
+
+    def xcom(self, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1, max_chars: int) -> XCom | None:
+        """What a task returned, None where it returned nothing; of a long one the beginning is read, not the whole."""
 
     def trigger(self, dag_id: str, *, run_id: str, conf: Mapping[str, Any]) -> RunFacts:
         """Start a run. One that exists already with this id is returned, not started again."""
@@ -285,6 +314,15 @@ class CodeHost(Protocol):
         """Write the tree at `commit` into the empty folder `into` (no .git)."""
 
     def compare(self, base: str, head: str) -> Comparison: ...
+
+    def commits(self, head: str, *, paths: Sequence[str] = (), until: str | None = None, limit: int) -> list[str]:
+        """Ids of commits up to `head`, newest first: those that touch one of `paths`, made until then (ISO 8601)."""
+
+    def files(self, commit: str) -> list[str]:
+        """Paths of the commit's files."""
+
+    def read(self, commit: str, path: str) -> bytes | None:
+        """A file's content at the commit, None if it has no such file."""
 
     def open_fix(self, request: FixRequest) -> OpenedFix:
         """Idempotent: a branch that holds the same content on the same base, made by this session or by an earlier one for the

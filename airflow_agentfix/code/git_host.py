@@ -11,7 +11,7 @@ import re
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
@@ -79,6 +79,28 @@ class GitHost:
         dots = "..." if self._git.ask("merge-base", base, head) else ".."
         files = self._git.text("diff", "--name-only", "-z", "--no-renames", f"{base}{dots}{head}")
         return Comparison(commits=commits, files=tuple(file for file in files.split("\0") if file))
+
+    def commits(self, head: str, *, paths: Sequence[str] = (), until: str | None = None, limit: int) -> list[str]:
+        """Newest first. By time, along the branch itself: when a commit came to it, not when it was made elsewhere."""
+        self._ensure(head)
+        along = ("--first-parent", f"--until={until}") if until else ()
+        found = self._git.text(
+            "log", f"--max-count={limit}", "--format=%H", *along, head, "--", *(f":(literal){path}" for path in paths)
+        )
+        return found.split()
+
+    def files(self, commit: str) -> list[str]:
+        """Paths of the commit's files."""
+        self._ensure(commit)
+        return [entry.path for entry in self._entries(commit) if entry.is_file]
+
+    def read(self, commit: str, path: str) -> bytes | None:
+        """A file's content at the commit, None if it has no such file."""
+        self._ensure(commit)
+        entry = next(
+            (entry for entry in self._entries(commit, f":(literal){path}") if entry.path == path and entry.is_file), None
+        )
+        return self._git.run("cat-file", "blob", entry.sha) if entry else None
 
     def open_fix(self, request: FixRequest) -> OpenedFix:
         """One commit on a new branch off the base commit, pushed; found again by its trailer and tree."""

@@ -12,7 +12,8 @@ import logging
 import os
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -20,6 +21,7 @@ from typing import IO, Any
 import requests  # noqa: TID253 - an adapter; only wiring.py imports it
 from github import Github, GithubException, InputGitTreeElement  # noqa: TID253 - an adapter; only wiring.py imports it
 from github.GitCommit import GitCommit  # noqa: TID253 - an adapter; only wiring.py imports it
+from github.GithubObject import NotSet  # noqa: TID253 - an adapter; only wiring.py imports it
 
 from airflow_agentfix.code import tree
 from airflow_agentfix.code.fate import fate_of
@@ -47,6 +49,7 @@ class GitHubHost:
         self._base_branch = repository.base_branch
         self._github = github
         self._repo = github.get_repo(self._name)
+        self._listed: tuple[str, Mapping[str, tree.Entry]] | None = None
 
     def head(self, branch: str) -> str | None:
         """The branch's commit, None if there is no such branch."""
@@ -85,6 +88,30 @@ class GitHubHost:
             files = tuple(sorted(file.filename for file in comparison.files))
             commits = [_facts(commit.sha, commit.commit) for commit in islice(comparison.commits, 1000)]
         return Comparison(commits=tuple(reversed(commits[-COMPARED_COMMITS:])), files=files)
+
+    def commits(self, head: str, *, paths: Sequence[str] = (), until: str | None = None, limit: int) -> list[str]:
+        """Newest first for each path: one request a path, for GitHub takes one at a time."""
+        then = datetime.fromisoformat(until) if until else NotSet
+        found: list[str] = []
+        with mapped_errors(f"{head} in {self._name}", missing=CommitNotFound):
+            for path in paths or (NotSet,):
+                found += [one.sha for one in islice(self._repo.get_commits(sha=head, path=path, until=then), limit)]
+        return list(dict.fromkeys(found))
+
+    def files(self, commit: str) -> list[str]:
+        """Paths of the commit's files."""
+        return [entry.path for entry in self._listing(commit).values() if entry.is_file]
+
+    def read(self, commit: str, path: str) -> bytes | None:
+        """A file's content at the commit, None if it has no such file."""
+        entry = self._listing(commit).get(path)
+        return self._blob(entry.sha) if entry and entry.is_file else None
+
+    def _listing(self, commit: str) -> Mapping[str, tree.Entry]:
+        """`_entries`, asked once for several reads of one commit."""
+        if self._listed is None or self._listed[0] != commit:
+            self._listed = (commit, self._entries(commit))
+        return self._listed[1]
 
     def open_fix(self, request: FixRequest) -> OpenedFix:
         """One commit on a new branch off the base commit, and a draft pull request; each found again if it is there."""

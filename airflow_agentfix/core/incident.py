@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from airflow_agentfix.core.circumstances import Circumstances, known
+
 
 @dataclass(frozen=True)
 class TaskRef:
@@ -165,6 +167,8 @@ class Incident:
     victims: tuple[str, ...] = ()
     """task ids that are upstream_failed or skipped because of it"""
     text: str = ""
+    circumstances: Circumstances = field(default_factory=Circumstances)
+    """what stood around it: changes, lineage, inputs, source, precedent"""
 
     def to_json(self) -> dict[str, Any]:
         """The whole incident as plain JSON values; `from_json` gives it back."""
@@ -172,31 +176,24 @@ class Incident:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Incident:
-        cause = dict(data["cause"])
+        """Reads what another version wrote too: fields it lacks have their defaults, fields it adds are not ours."""
+        cause, judgement, dag = data["cause"], data["judgement"], data["dag"]
+        frames = tuple(known(Frame, frame) for frame in cause.get("frames", ()))
+        context = tuple((number, text) for number, text in cause.get("context", ()))
+        told = {"verdict": Verdict(judgement["verdict"]), "evidence": _strings(judgement.get("evidence", ()))}
+        lists = {name: _strings(dag.get(name, ())) for name in ("tags", "owners")}
         return cls(
-            ref=TaskRef(**data["ref"]),
-            cause=RootCause(
-                **{
-                    **cause,
-                    "frames": tuple(Frame(**frame) for frame in cause["frames"]),
-                    "notes": tuple(cause["notes"]),
-                    "context": tuple((number, text) for number, text in cause["context"]),
-                }
-            ),
-            judgement=Judgement(
-                **{
-                    **data["judgement"],
-                    "verdict": Verdict(data["judgement"]["verdict"]),
-                    "evidence": tuple(data["judgement"]["evidence"]),
-                }
-            ),
+            ref=known(TaskRef, data["ref"]),
+            cause=known(RootCause, {**cause, "frames": frames, "notes": _strings(cause.get("notes", ())), "context": context}),
+            judgement=known(Judgement, {**judgement, **told}),
             fingerprint=data["fingerprint"],
-            task=TaskFacts(**data["task"]),
-            run=RunFacts(**data["run"]),
-            dag=DagFacts(**{**data["dag"], "tags": _strings(data["dag"]["tags"]), "owners": _strings(data["dag"]["owners"])}),
-            first_failed=_strings(data["first_failed"]),
-            victims=_strings(data["victims"]),
-            text=data["text"],
+            task=known(TaskFacts, data["task"]),
+            run=known(RunFacts, data["run"]),
+            dag=known(DagFacts, {**dag, **lists}),
+            first_failed=_strings(data.get("first_failed", ())),
+            victims=_strings(data.get("victims", ())),
+            text=data.get("text", ""),
+            circumstances=Circumstances.from_json(data.get("circumstances") or {}),
         )
 
 

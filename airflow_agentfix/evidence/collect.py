@@ -1,60 +1,74 @@
-"""What a good engineer would look at, asked of Airflow in a few calls at once and made into an Incident.
+"""What a good engineer would look at, asked of Airflow and the code host in a few calls at once and made into an Incident.
 
 Invariant: nothing of the incident, text or value, is unredacted. Only an Airflow that is away or says no raises; a log that
-is gone does not: what remains is still evidence.
+is gone does not, nor a code host that is away: what remains is still evidence, and says what is missing.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from dataclasses import dataclass, field, replace
 
 from airflow_agentfix.core import logs
+from airflow_agentfix.core.circumstances import Changes, Circumstances, Excerpt, Precedent
 from airflow_agentfix.core.fingerprint import fingerprint
-from airflow_agentfix.core.incident import DagFacts, Incident, Judgement, RootCause, RunFacts, TaskFacts, TaskRef
+from airflow_agentfix.core.incident import Incident, Judgement, RootCause, TaskFacts, TaskRef
 from airflow_agentfix.core.log_lines import rows
 from airflow_agentfix.core.logs import Distilled
+from airflow_agentfix.core.session import Session
 from airflow_agentfix.core.triage import judge
-from airflow_agentfix.errors import AirflowForbidden, AirflowNotFound, AirflowRefused
-from airflow_agentfix.evidence.history import History, usual_duration
-from airflow_agentfix.evidence.lineup import Graph, first_failed, settled, victims
-from airflow_agentfix.evidence.render import Extra, redacted_cause, redacted_values, render
-from airflow_agentfix.evidence.resolve import resolve_ref
+from airflow_agentfix.errors import (
+    AgentFixError,
+    AirflowForbidden,
+    AirflowNotFound,
+    AirflowRefused,
+    CodeError,
+    ConfigurationError,
+)
+from airflow_agentfix.evidence.asking import Asked, Asking
+from airflow_agentfix.evidence.changes import CodeOf, changes, codebase, excerpts
+from airflow_agentfix.evidence.lineage import lineage
+from airflow_agentfix.evidence.lineup import first_failed, settled, victims
+from airflow_agentfix.evidence.precedent import precedents
+from airflow_agentfix.evidence.redacted import redacted_cause, redacted_circumstances, redacted_values
+from airflow_agentfix.evidence.render import Extra, render
+from airflow_agentfix.evidence.resolve import resolve, resolve_ref
 from airflow_agentfix.ports import AirflowApi
 from airflow_agentfix.redaction import redact
 
-__all__ = ["collect", "resolve_ref", "settled"]
+__all__ = ["Around", "collect", "resolve", "resolve_ref", "settled"]
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
-_EARLIER_RUNS = 10
 _HEADER_LINES = 50
 """a log with fewer lines may be nothing but Airflow's words on where it looked"""
 
+SessionsOf = Callable[[str], Iterable[Session]]
+"""a DAG's sessions, newest first"""
+
 
 @dataclass(frozen=True)
-class _Asked:
-    """Airflow's answers on one failed try."""
+class Around:
+    """What is not in Airflow; a part that is None is a gap in the evidence, and named as one."""
 
-    dag: DagFacts
-    run: RunFacts
-    tasks: list[TaskFacts]
-    task: TaskFacts
-    graph: Graph
-    history: History
-    log: Distilled | None
-    log_gone: str | None
+    code_of: CodeOf | None = None
+    sessions_of: SessionsOf | None = None
 
 
-def collect(ref: TaskRef, *, api: AirflowApi, budget_chars: int = 16_000) -> Incident:
-    """The incident of a failed try. Raises AirflowNotFound for an unknown ref, other AirflowErrors when Airflow is away."""
-    asked = _ask(ref, api, budget_chars)
+def collect(
+    ref: TaskRef, *, api: AirflowApi, budget_chars: int = 16_000, around: Around | None = None, task: TaskFacts | None = None
+) -> Incident:
+    """The incident of a failed try. Raises AirflowNotFound for an unknown ref, other AirflowErrors when Airflow is away.
+
+    :param task: the task instance, where the caller has it already.
+    """
+    asked = _ask(Asking(ref, api, lambda: _read_log(ref, api, budget_chars), task))
     cause = asked.log.cause if asked.log else RootCause(line=_no_log(asked.task), message="")
+    suffering = victims(ref.task_id, asked.tasks, asked.graph)
+    sought = _Sought(ref, asked, cause, around or Around())
     incident = Incident(
         ref=ref,
         cause=redacted_cause(cause, redact),
@@ -64,64 +78,75 @@ def collect(ref: TaskRef, *, api: AirflowApi, budget_chars: int = 16_000) -> Inc
         run=replace(asked.run, conf=redacted_values(asked.run.conf, redact)),
         dag=asked.dag,
         first_failed=first_failed(asked.tasks, asked.graph),
-        victims=victims(ref.task_id, asked.tasks, asked.graph),
+        victims=suffering,
+        circumstances=redacted_circumstances(sought.circumstances(suffering), redact),
     )
     return replace(incident, text=_text(incident, asked, budget_chars))
 
 
-def _ask(ref: TaskRef, api: AirflowApi, budget_chars: int) -> _Asked:
+def _ask(asking: Asking) -> Asked:
+    ref = asking.ref
     try:
-        return _ask_at_once(ref, api, budget_chars)
+        return asking.answers()
     except AirflowNotFound:
-        resolve_ref(api, ref.dag_id, ref.run_id, ref.task_id, ref.map_index, ref.try_number)  # says which id is unknown
+        resolve_ref(asking.api, ref.dag_id, ref.run_id, ref.task_id, ref.map_index, ref.try_number)  # says which is unknown
         raise
 
 
-def _ask_at_once(ref: TaskRef, api: AirflowApi, budget_chars: int) -> _Asked:
-    with ThreadPoolExecutor(max_workers=7, thread_name_prefix="agentfix-evidence") as pool:
-        dag = pool.submit(api.dag, ref.dag_id)
-        run = pool.submit(api.run, ref.dag_id, ref.run_id)
-        tasks = pool.submit(api.task_instances, ref.dag_id, ref.run_id)
-        task = pool.submit(_task, ref, api)
-        graph = pool.submit(_or_none, lambda: api.graph(ref.dag_id))
-        history = pool.submit(_or_none, lambda: _history(ref, api))
-        read = pool.submit(_read_log, ref, api, budget_chars)
-    distilled, gone = read.result()
-    return _Asked(
-        dag=dag.result(),
-        run=run.result(),
-        tasks=tasks.result(),
-        task=task.result(),
-        graph=graph.result() or {},
-        history=history.result() or (),
-        log=distilled,
-        log_gone=gone,
-    )
+@dataclass
+class _Sought:
+    """What Airflow does not know: the code, and what became of the same failure before."""
 
+    ref: TaskRef
+    asked: Asked
+    cause: RootCause
+    around: Around
+    gaps: list[str] = field(default_factory=list)
 
-def _or_none(ask: Callable[[], T]) -> T | None:
-    """What an incident can do without, where the login lacks the right or the DAG's file is gone meanwhile."""
-    try:
-        return ask()
-    except (AirflowNotFound, AirflowForbidden, AirflowRefused) as error:
-        log.info("Evidence goes on without: %s", error)
-        return None
+    def circumstances(self, suffering: tuple[str, ...]) -> Circumstances:
+        asked, ref = self.asked, self.ref
+        with ThreadPoolExecutor(max_workers=2, thread_name_prefix="agentfix-evidence") as pool:
+            code, before = pool.submit(self._code), pool.submit(self._precedents)
+        source, changed = code.result()
+        return Circumstances(
+            earlier=asked.earlier,
+            changes=changed,
+            lineage=lineage(ref.dag_id, ref.task_id, assets=asked.assets, victims=suffering, fed_by=asked.fed_by),
+            params=asked.params,
+            xcoms=asked.xcoms,
+            source=source,
+            precedents=before.result(),
+            gaps=(*sorted(self.gaps), *asked.gaps),
+        )
 
+    def _code(self) -> tuple[tuple[Excerpt, ...], Changes | None]:
+        """Source and changes. A code host that is away must not keep a failure from being told."""
+        asked, frames = self.asked, self.cause.frames
+        source: tuple[Excerpt, ...] = ()
+        if self.around.code_of is None:
+            self.gaps.append("what changed, and the source: no repository was looked at")
+            return (), None
+        try:
+            code = codebase(self.around.code_of, asked.dag, asked.run)
+            source = excerpts(code, frames)
+            if asked.green is None:
+                self.gaps.append("what changed: the task has no green run before this one to compare with")
+                return source, None
+            return source, changes(code, green=asked.green, frames=frames)
+        except (CodeError, ConfigurationError) as error:
+            log.info("Evidence on %s goes on without code: %s", self.ref, error)
+            self.gaps.append(f"{'what changed' if source else 'what changed, and the source'}: {error}")
+            return source, None
 
-def _history(ref: TaskRef, api: AirflowApi) -> History:
-    return api.history(ref.dag_id, ref.task_id, map_index=ref.map_index, limit=_EARLIER_RUNS)
-
-
-def _task(ref: TaskRef, api: AirflowApi) -> TaskFacts:
-    """The facts of the very try; an earlier one's are with the tries. Lists of instances lack rendered fields on 3.1."""
-    task = api.task_instance(ref.dag_id, ref.run_id, ref.task_id, ref.map_index)
-    if task.try_number == ref.try_number:
-        return task
-    tries = api.tries(ref.dag_id, ref.run_id, ref.task_id, ref.map_index)
-    found = next((one for one in tries if one.try_number == ref.try_number), None)
-    if found is None:
-        raise AirflowNotFound(f"There is no {ref}: it has tries {', '.join(str(one.try_number) for one in tries)}.")
-    return replace(found, rendered_fields=task.rendered_fields)
+    def _precedents(self) -> tuple[Precedent, ...]:
+        if self.around.sessions_of is None:
+            return ()
+        mark = fingerprint(self.ref.dag_id, self.ref.task_id, self.cause)
+        try:
+            return precedents(self.around.sessions_of(self.ref.dag_id), self.ref, self.cause, mark)
+        except AgentFixError as error:  # no plugin there, or no right to it
+            self.gaps.append(f"earlier sessions: {error}")
+            return ()
 
 
 def _read_log(ref: TaskRef, api: AirflowApi, budget_chars: int) -> tuple[Distilled | None, str | None]:
@@ -181,16 +206,11 @@ def _judged(cause: RootCause, task: TaskFacts) -> Judgement:
     return replace(judgement, reason=redact(judgement.reason), owner_action=redact(action) if action else action)
 
 
-def _text(incident: Incident, asked: _Asked, budget_chars: int) -> str:
-    extra = Extra(
-        usual_duration=usual_duration(asked.history, but=incident.ref.run_id),
-        edges=asked.graph or None,
-        log_gone=asked.log_gone,
-    )
+def _text(incident: Incident, asked: Asked, budget_chars: int) -> str:
     distilled = asked.log
     return render(
         incident,
-        extra,
+        Extra(edges=asked.graph or None, log_gone=asked.log_gone),
         log=lambda chars: logs.render(distilled, redact=redact, max_chars=chars) if distilled else "",
         redact=redact,
         budget_chars=budget_chars,

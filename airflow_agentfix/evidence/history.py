@@ -1,14 +1,18 @@
-"""Earlier runs of a task, as text for the model and as a figure for the evidence."""
+"""Earlier runs of a task, as text for the model and as figures for the evidence."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from statistics import median
 
-from airflow_agentfix.core.incident import TaskFacts, TaskRef
+from airflow_agentfix.core.circumstances import EarlierRuns, Usual
+from airflow_agentfix.core.incident import RunFacts, TaskFacts, TaskRef
 from airflow_agentfix.ports import AirflowApi
 
 History = Sequence[tuple[str, TaskFacts]]
+
+_TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 def task_history(api: AirflowApi, ref: TaskRef, *, limit: int = 10) -> str:
@@ -21,16 +25,48 @@ def task_history(api: AirflowApi, ref: TaskRef, *, limit: int = 10) -> str:
     return "\n".join([f"The newest {len(history)} of task {ref.task_id!r}, newest first:", *lines])
 
 
-def usual_duration(history: History, *, but: str) -> str | None:
-    """`median 1.4 s of 9 earlier successes`, None where there was none; `but` is the run that is not counted."""
-    durations = list(_durations(task for run_id, task in history if run_id != but))
-    if not durations:
-        return None
-    return f"median {median(durations):.1f} s of {len(durations)} other successes"
+def earlier_runs(history: History, *, but: str) -> EarlierRuns:
+    """How the task did in the runs of `history`, the run `but` not counted."""
+    others = [task for run_id, task in history if run_id != but]
+    green = [task for task in others if task.state == "success"]
+    return EarlierRuns(
+        states=dict(Counter(task.state or "none" for task in others)),
+        retried=sum(task.try_number > 1 for task in green),
+        usual=_usual(green),
+    )
 
 
-def _durations(tasks: Iterable[TaskFacts]) -> Iterable[float]:
-    return (task.duration for task in tasks if task.state == "success" and task.duration is not None)
+def _usual(green: Iterable[TaskFacts]) -> Usual | None:
+    durations = sorted(task.duration for task in green if task.duration is not None)
+    return Usual(len(durations), median(durations), durations[0], durations[-1]) if durations else None
+
+
+def compared(took: float | None, usual: Usual | None) -> str:
+    """Slower or faster than usual, and how many times: where it is beyond what was seen, and by half or more."""
+    if took is None or usual is None or not usual.median:
+        return ""
+    ratio = took / usual.median
+    if took > usual.slowest and ratio >= 1.5:
+        return f"{ratio:.1f}{_TIMES} slower than usual"
+    if took < usual.fastest and ratio <= 2 / 3:
+        return f"{1 / ratio:.1f}{_TIMES} faster than usual" if took else "faster than usual"
+    return "as usual"
+
+
+def last_green(failed: RunFacts, runs: Sequence[RunFacts], history: History) -> RunFacts | None:
+    """The newest of `runs` that started before the failed one and in which the task succeeded.
+
+    Where a run's own task instance is not known (the mapped index is new), the run's state counts.
+    """
+    states = {run_id: task.state for run_id, task in history}
+    earlier = [run for run in runs if run.run_id != failed.run_id and _before(run, failed)]
+    green = [run for run in earlier if states.get(run.run_id, run.state) == "success"]
+    return max(green, key=lambda run: run.start_date or "", default=None)
+
+
+def _before(run: RunFacts, failed: RunFacts) -> bool:
+    """By when they started: the code that ran is what counts, not the date it ran for. A run without one has not started."""
+    return bool(run.start_date) and (not failed.start_date or str(run.start_date) < failed.start_date)
 
 
 def _line(run_id: str, task: TaskFacts, version: str | None, *, newest: bool) -> str:

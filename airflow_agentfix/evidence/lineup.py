@@ -9,7 +9,7 @@ from airflow_agentfix.core.incident import RunFacts, TaskFacts
 Graph = Mapping[str, Sequence[str]]
 
 FAILED = "failed"
-_VICTIM_STATES = frozenset({"upstream_failed", "skipped"})
+VICTIM_STATES = frozenset({"upstream_failed", "skipped"})
 _FINISHED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 _WORKING = frozenset({"running", "restarting"})
 
@@ -34,7 +34,7 @@ def victims(task_id: str, tasks: Iterable[TaskFacts], graph: Graph) -> tuple[str
     waiting = list(graph.get(task_id, ()))
     while waiting:
         other = waiting.pop(0)
-        if other not in found and states.get(other, set()) & _VICTIM_STATES:
+        if other not in found and states.get(other, set()) & VICTIM_STATES:
             found[other] = None
             waiting += graph.get(other, ())
     return tuple(found)

@@ -1,87 +1,77 @@
-"""The evidence as one compact text: facts with ids `E<n>`, then the log's lines with ids `L<n>`.
+"""The evidence as one compact text: facts with ids `E<n>`, source as `S<n>` with line numbers, the log's lines as `L<n>`.
 
 Invariants: the whole text is redacted before it is cut; every cut is marked with how to get the rest; it stays in its budget.
+The cause comes first and is cut last.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from airflow_agentfix.core.incident import Frame, Incident, RootCause
+from airflow_agentfix.core.circumstances import Excerpt
+from airflow_agentfix.core.incident import Frame, Incident
+from airflow_agentfix.evidence.surroundings import surroundings
 
 Redact = Callable[[str], str]
 LogText = Callable[[int], str]
 """The log's rendering within so many characters, redacted"""
 
+CHARS_PER_TOKEN = 3
+"""how budgets in tokens are counted: logs and ids have 3 to 4 characters a token, so this promises too little, never too much"""
 FACT_CHARS = 900
-VALUE_CHARS = 4_000
-DEPTH = 20
-"""of a value that is kept as it is: deeper ones become text, which every reader can take"""
-_NAMED = 20
 _FRAMES = 12
+_CAUSE_SHARE, _SOURCE_SHARE, _LOG_SHARE = 0.45, 0.25, 0.25
+"""of the budget: at most for the cause, at most for source, at least for the log; what stood around has the rest"""
 
 
 @dataclass(frozen=True)
 class Extra:
     """What the text tells beside the incident's own fields."""
 
-    usual_duration: str | None = None
     edges: Mapping[str, Sequence[str]] | None = None
     log_gone: str | None = None
     """why there is no log to read, None where there is one"""
 
 
 def render(incident: Incident, extra: Extra, *, log: LogText, redact: Redact, budget_chars: int) -> str:
-    """At most `budget_chars`: the facts, which are short, and of the log what the rest holds."""
-    facts = redact("\n".join(f"E{number}\t{_one_line(fact)}" for number, fact in enumerate(_facts(incident, extra), 1)))
-    facts = _first_lines(facts, budget_chars * 2 // 3)
-    left = budget_chars - len(facts) - 2
-    if extra.log_gone or left < 200:
-        return facts
-    return f"{facts}\n\n{log(left)}"
+    """At most `budget_chars`: the cause, its source, what stood around it, and of the log what the rest holds."""
+    cause = [_one_line(fact) for fact in _cause(incident, extra)]
+    around = [_one_line(fact) for fact in surroundings(incident, extra.edges)]
+    sections = _redacted_together((_numbered(cause, 1), _source(incident), _numbered(around, len(cause) + 1)), redact)
+    told = _cut(sections[0], int(budget_chars * _CAUSE_SHARE) if budget_chars > 1_000 else budget_chars * 2 // 3, _FACTS_LEFT_OUT)
+    source = _cut(sections[1], int(budget_chars * _SOURCE_SHARE), _SOURCE_LEFT_OUT)
+    kept_for_log = 0 if extra.log_gone else int(budget_chars * _LOG_SHARE)
+    left = budget_chars - len(told) - len(source) - kept_for_log - 6
+    parts = [told, source, _cut(sections[2], left, _FACTS_LEFT_OUT)]
+    left = budget_chars - sum(len(part) + 2 for part in parts if part)
+    if not extra.log_gone and left >= 200:
+        parts.append(log(left))
+    return "\n\n".join(part for part in parts if part)
 
 
-def redacted_cause(cause: RootCause, redact: Redact) -> RootCause:
-    """Line, message and context redacted together, for a secret may span the context's lines."""
-    texts = redact("\n".join(text.replace("\n", " ") for _, text in cause.context)).split("\n") if cause.context else []
-    return RootCause(
-        line=redact(cause.line),
-        message=redact(cause.message),
-        exception=cause.exception,
-        frames=tuple(_redacted_frame(frame, redact) for frame in cause.frames),
-        notes=tuple(redact(note) for note in cause.notes),
-        context=tuple((number, text) for (number, _), text in zip(cause.context, texts, strict=True)),
-    )
+_FACTS_LEFT_OUT = "… {count} facts left out for want of room; agentfix context with a larger --budget, or --json, has them"
+_SOURCE_LEFT_OUT = "… {count} lines of source left out for want of room; read_file has them"
 
 
-def redacted_values(values: Mapping[str, Any], redact: Redact) -> dict[str, Any]:
-    """Rendered fields or a conf, redacted as text so that a key gives its value away; cut where it is too long."""
-    try:
-        text = redact(json.dumps(values, default=str, ensure_ascii=False))
-    except RecursionError:
-        return {"cut": "nested too deep to be shown; look in Airflow"}
-    if len(text) > VALUE_CHARS:
-        return {"cut": f"{text[:VALUE_CHARS]} …{len(text) - VALUE_CHARS} more characters in Airflow"}
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return {"redacted": text}
-    return found if isinstance(found, dict) and not _is_deep(found) else {"redacted": text}
+def _redacted_together(sections: Sequence[str], redact: Redact) -> list[str]:
+    """A secret may span facts; redaction keeps the number of lines, by which the sections are told apart again."""
+    lines = redact("\n".join(sections)).split("\n")
+    found = []
+    for section in sections:
+        size = section.count("\n") + 1
+        found.append("\n".join(lines[:size]))
+        lines = lines[size:]
+    return found
 
 
-def _is_deep(value: Any, left: int = DEPTH) -> bool:
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return left == 0 or any(_is_deep(part, left - 1) for part in parts)
+def _numbered(facts: Iterable[str], first: int) -> str:
+    return "\n".join(f"E{number}\t{fact}" for number, fact in enumerate(facts, first))
 
 
-def _facts(incident: Incident, extra: Extra) -> Iterator[str]:
-    ref, task, run, dag, cause, judgement = (
-        incident.ref, incident.task, incident.run, incident.dag, incident.cause, incident.judgement
-    )  # fmt: skip
-    yield f"failed: {ref} (of {task.max_tries + 1}), operator {task.operator}, state {task.state}"
+def _cause(incident: Incident, extra: Extra) -> Iterator[str]:
+    task, cause, judgement = incident.task, incident.cause, incident.judgement
+    yield f"failed: {incident.ref} (of {task.max_tries + 1}), operator {task.operator}, state {task.state}"
     yield f"root cause: {cause.line or 'the log states none'}"
     if len(cause.message) > len(cause.line):
         yield f"message: {cause.message}"
@@ -93,19 +83,6 @@ def _facts(incident: Incident, extra: Extra) -> Iterator[str]:
         yield f"owner action: {judgement.owner_action}"
     if extra.log_gone:
         yield f"log: {extra.log_gone}"
-    yield _times(incident, extra)
-    yield f"first failed in this run: {_some(incident.first_failed)}; victims of {ref.task_id}: {_some(incident.victims)}"
-    if extra.edges is not None:
-        above = [other for other, below in extra.edges.items() if ref.task_id in below]
-        yield f"upstream: {_some(above)}; downstream: {_some(extra.edges.get(ref.task_id, ()))}"
-    yield f"run: {run.run_type}, {run.state}, logical date {run.logical_date}, started {run.start_date}, conf {_json(run.conf)}"
-    yield (
-        f"DAG: file {dag.file}, bundle {dag.bundle_name}, code version of the run {run.bundle_version}, newest "
-        f"{dag.bundle_version}, DAG version {task.dag_version}, owners {_some(dag.owners)}, tags {_some(dag.tags)}"
-        + (", PAUSED" if dag.is_paused else "")
-    )
-    if task.rendered_fields:
-        yield f"rendered fields: {_json(task.rendered_fields)}"
 
 
 def _frames(frames: Sequence[Frame]) -> Iterator[str]:
@@ -118,46 +95,35 @@ def _frames(frames: Sequence[Frame]) -> Iterator[str]:
         yield f"in user code: {frame.file}:{frame.line} in {frame.function}{code}"
 
 
-def _times(incident: Incident, extra: Extra) -> str:
-    task = incident.task
-    took = "-" if task.duration is None else f"{task.duration:.1f} s"
-    usual = f" ({extra.usual_duration})" if extra.usual_duration else ""
-    return (
-        f"times: started {task.start_date}, ended {task.end_date}, took {took}{usual}; host {task.hostname or '-'}, "
-        f"pool {task.pool}, queue {task.queue}"
-    )
+def _source(incident: Incident) -> str:
+    return "\n".join(line for number, one in enumerate(incident.circumstances.source, 1) for line in _excerpt(number, one))
 
 
-def _some(names: Iterable[str]) -> str:
-    listed = list(names)
-    more = f" and {len(listed) - _NAMED} more" if len(listed) > _NAMED else ""
-    return (", ".join(listed[:_NAMED]) or "none") + more
-
-
-def _json(values: Mapping[str, Any]) -> str:
-    return json.dumps(values, default=str, ensure_ascii=False)
+def _excerpt(number: int, excerpt: Excerpt) -> Iterator[str]:
+    """A head that names the file, then its lines: cited as path:line."""
+    which = "as it ran" if excerpt.exact else "the base branch when the run started; what ran is not known"
+    yield f"S{number}\t{excerpt.path} at {excerpt.commit[:10]}, {which}"
+    yield from (f"{line}\t{text}" for line, text in enumerate(excerpt.lines, excerpt.first))
 
 
 def _one_line(fact: str) -> str:
     text = " ⏎ ".join(part.rstrip() for part in fact.splitlines()) or fact
     if len(text) <= FACT_CHARS:
         return text
-    return f"{text[:FACT_CHARS]} …{len(text) - FACT_CHARS} more characters; read_log or get_history show more"
+    return f"{text[:FACT_CHARS]} …{len(text) - FACT_CHARS} more characters; read_log, or the task in Airflow, shows more"
 
 
-def _redacted_frame(frame: Frame, redact: Redact) -> Frame:
-    return Frame(frame.file, frame.line, frame.function, frame.user, redact(frame.code) if frame.code else frame.code)
-
-
-def _first_lines(text: str, budget: int) -> str:
+def _cut(text: str, budget: int, mark: str) -> str:
+    """Whole lines within the budget, and a mark that says how many are left out; nothing where not even that has room."""
     if len(text) <= budget:
         return text
     lines = text.split("\n")
     kept: list[str] = []
-    size = 60
+    size = len(mark) + 8
     for line in lines:
         size += len(line) + 1
         if size > budget:
             break
         kept.append(line)
-    return "\n".join([*kept, f"… {len(lines) - len(kept)} facts left out for want of room"])
+    said = mark.format(count=len(lines) - len(kept))
+    return "\n".join([*kept, said]) if len(said) <= budget else ""

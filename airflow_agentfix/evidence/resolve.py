@@ -16,6 +16,13 @@ def resolve_ref(
     api: AirflowApi, dag_id: str, run_id: str, task_id: str, map_index: int = -1, try_number: int | None = None
 ) -> TaskRef:
     """The task instance's try, the newest one unless named. AirflowNotFound says which id is unknown and what is near it."""
+    return resolve(api, dag_id, run_id, task_id, map_index, try_number)[0]
+
+
+def resolve(
+    api: AirflowApi, dag_id: str, run_id: str, task_id: str, map_index: int = -1, try_number: int | None = None
+) -> tuple[TaskRef, TaskFacts]:
+    """`resolve_ref`, and the task instance it was found by."""
     try:
         task = api.task_instance(dag_id, run_id, task_id, map_index)
     except AirflowNotFound as error:
@@ -23,7 +30,7 @@ def resolve_ref(
     if try_number is not None and not 0 < try_number <= task.try_number:
         where = TaskRef(dag_id, run_id, task_id, try_number, map_index)
         raise AirflowNotFound(f"There is no {where}: its newest try is {task.try_number}.")
-    return TaskRef(dag_id, run_id, task_id, try_number or task.try_number, map_index)
+    return TaskRef(dag_id, run_id, task_id, try_number or task.try_number, map_index), task
 
 
 def _unknown(api: AirflowApi, dag_id: str, run_id: str, task_id: str, map_index: int) -> str:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from airflow_agentfix.airflow_api import RestAirflowApi
-from airflow_agentfix.evidence.history import task_history, usual_duration
+from airflow_agentfix.core.circumstances import Usual
+from airflow_agentfix.core.incident import RunFacts, TaskFacts
+from airflow_agentfix.evidence.history import compared, earlier_runs, last_green, task_history
 from tests.evidence.conftest import REF, RUN
 
 
@@ -22,7 +26,39 @@ def test_a_task_that_never_ran_says_so(api: RestAirflowApi) -> None:
     assert task_history(api, replace(REF, task_id="zzz")) == "Task 'zzz' of 'shop' has not run yet."
 
 
-def test_the_usual_duration_counts_other_successes_only(api: RestAirflowApi) -> None:
-    history = api.history("shop", "transform", limit=10)
-    assert usual_duration(history, but=RUN) == "median 19.0 s of 3 other successes"
-    assert usual_duration(history[:1], but="another") is None
+def test_other_runs_are_counted_by_state_and_the_usual_duration_is_that_of_successes(api: RestAirflowApi) -> None:
+    history = [("again", TaskFacts("transform", -1, 2, "success", duration=30.0)), *api.history("shop", "transform", limit=10)]
+    found = earlier_runs(history, but=RUN)
+    assert found.states == {"success": 4}
+    assert found.retried == 1
+    assert found.usual == Usual(4, 19.5, 18.0, 30.0)
+    assert earlier_runs(history[1:2], but=RUN).usual is None
+
+
+@pytest.mark.parametrize(
+    ("took", "words"),
+    [(62.0, "3.1x slower than usual"), (29.0, "as usual"), (23.0, "as usual"), (2.0, "10.0x faster than usual"), (None, "")],
+)
+def test_a_duration_is_slower_or_faster_only_beyond_what_was_seen(took: float | None, words: str) -> None:
+    assert compared(took, Usual(5, 20.0, 16.0, 25.0)).replace("\N{MULTIPLICATION SIGN}", "x") == words
+
+
+def run(run_id: str, day: int, state: str = "success") -> RunFacts:
+    return RunFacts("shop", run_id, state, start_date=f"2026-11-{day:02}T00:00:00Z")
+
+
+def test_the_last_green_run_is_the_newest_before_this_one_in_which_the_task_succeeded() -> None:
+    failed, later = run("failed", 20, "failed"), run("later", 21)
+    runs = [later, failed, run("other task failed", 19, "failed"), run("green", 18)]
+    history = [("later", state("success")), ("failed", state("failed")), ("other task failed", state("success"))]
+    assert last_green(failed, runs, history) == runs[2]
+
+
+def test_where_the_tasks_own_state_is_not_known_the_runs_counts() -> None:
+    failed = run("failed", 20, "failed")
+    assert last_green(failed, [run("red", 19, "failed"), run("green", 18)], []) == run("green", 18)
+    assert last_green(failed, [failed, run("red", 19, "failed")], []) is None
+
+
+def state(name: str) -> TaskFacts:
+    return TaskFacts("transform", -1, 1, name)

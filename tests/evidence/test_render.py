@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from airflow_agentfix.core.incident import Frame
-from airflow_agentfix.evidence.render import VALUE_CHARS, Extra, redacted_cause, redacted_values, render
+from airflow_agentfix.evidence.redacted import VALUE_CHARS, redacted_cause, redacted_values
+from airflow_agentfix.evidence.render import Extra, render
 from airflow_agentfix.redaction import redact
 from tests.fakes.incidents import an_incident
 
@@ -30,7 +31,7 @@ def test_a_message_of_several_lines_stays_one_fact() -> None:
 
 def test_a_long_fact_is_cut_with_a_mark() -> None:
     cause = replace(an_incident().cause, message="y" * 5_000)
-    assert "more characters; read_log or get_history show more" in text_of(cause=cause)
+    assert "more characters; read_log, or the task in Airflow, shows more" in text_of(cause=cause)
 
 
 def test_library_frames_are_not_shown_and_of_many_the_innermost_are() -> None:

@@ -52,6 +52,13 @@ class FakeAirflow(HttpFake):
         self.earlier_tries: list[Json] = []
         self.logs: dict[tuple[str, str, str, int, int], list[Json | bytes]] = {}
         self.errors: list[Json] = []
+        self.assets: list[Json] = []
+        self.upstream_events: dict[tuple[str, str], list[Json]] = {}
+        self.xcoms: dict[tuple[str, str, str, int], Any] = {}
+        """what tasks returned, by dag id, run id, task id and map index"""
+        self.params: dict[tuple[str, str], Json] = {}
+        self.mapped: set[tuple[str, str]] = set()
+        """(dag id, task id) of tasks that are mapped"""
         self._issued = 0
         self._register()
 
@@ -106,6 +113,21 @@ class FakeAirflow(HttpFake):
     def set_log(self, instance: Json, log: Iterable[Json | bytes]) -> None:
         self.logs[_log_key(instance)] = list(log)
 
+    def add_asset(
+        self, name: str, *, producers: Iterable[tuple[str, str]] = (), consumers: Iterable[tuple[str, str]] = (),
+        scheduled: Iterable[str] = (), last: str | None = None,
+    ) -> None:  # fmt: skip
+        """An asset with the tasks that update and read it, the DAGs that wait for it, and its last update."""
+        at = {"created_at": NOON, "updated_at": NOON}
+        self.assets.append({
+            "id": len(self.assets) + 1, "name": name, "uri": f"s3://lake/{name}", "group": "asset", "extra": {}, **at,
+            "scheduled_dags": [{"dag_id": dag, **at} for dag in scheduled],
+            "producing_tasks": [{"dag_id": dag, "task_id": task, **at} for dag, task in producers],
+            "consuming_tasks": [{"dag_id": dag, "task_id": task, **at} for dag, task in consumers],
+            "aliases": [], "last_asset_event": {"id": 1 if last else None, "timestamp": last},
+            **({} if self.version.startswith("3.1.") else {"watchers": []}),
+        })  # fmt: skip
+
     def revoke_tokens(self) -> None:
         """Every token given so far is refused from now on."""
         self.tokens.clear()
@@ -140,7 +162,11 @@ class FakeAirflow(HttpFake):
         self.mount("GET", "/api/v2/dags/{}/dagRuns", self._dag_runs)
         self.mount("POST", "/api/v2/dags/{}/dagRuns", self._trigger)
         self.mount("GET", "/api/v2/dags/{}/dagRuns/{}", self._run)
+        self.mount("GET", "/api/v2/dags/{}/dagRuns/{}/upstreamAssetEvents", self._upstream_events)
+        self.mount("GET", "/api/v2/assets", self._assets)
         instances = "/api/v2/dags/{}/dagRuns/{}/taskInstances"
+        self.mount("GET", instances + "/{}/listMapped", self._mapped)
+        self.mount("GET", instances + "/{}/xcomEntries/{}", self._xcom)
         self.mount("GET", instances, self._instances)
         self.mount("GET", instances + "/{}", self._instance)
         self.mount("GET", instances + "/{}/logs/{}", self._log)
@@ -177,14 +203,26 @@ class FakeAirflow(HttpFake):
         (dag_id,) = request.parts
         if dag_id not in self.tasks:
             return refuse(404, f"The Dag with ID: `{dag_id}` was not found")
-        tasks = [{"task_id": task, "downstream_task_ids": below} for task, below in self.tasks[dag_id].items()]
+        tasks = [
+            {
+                "task_id": task,
+                "downstream_task_ids": below,
+                "params": self.params.get((dag_id, task), {}),
+                "is_mapped": (dag_id, task) in self.mapped,
+            }
+            for task, below in self.tasks[dag_id].items()
+        ]
         return Answer(body={"tasks": tasks, "total_entries": len(tasks)})
 
     def _dag_runs(self, request: Request) -> Answer:
         (dag_id,) = request.parts
         if dag_id not in self.dags:
             return refuse(404, f"The Dag with ID: `{dag_id}` was not found")
-        return self._page(request, "dag_runs", [run for (owner, _), run in self.runs.items() if owner == dag_id])
+        found = [run for (owner, _), run in self.runs.items() if owner == dag_id]
+        states, before = request.lists.get("state"), request.query.get("start_date_lt")
+        found = [run for run in found if not states or run["state"] in states]
+        found = [run for run in found if before is None or (run["start_date"] and run["start_date"] < before)]
+        return self._page(request, "dag_runs", found)
 
     def _trigger(self, request: Request) -> Answer:
         (dag_id,) = request.parts
@@ -216,7 +254,32 @@ class FakeAirflow(HttpFake):
             wanted["dag_run_id"] = run_id
         known = [{**one, "rendered_fields": {}} for one in self.instances] if self.version.startswith("3.1.") else self.instances
         chosen = [one for one in known if all(value is None or str(one[key]) == value for key, value in wanted.items())]
+        chosen = [one for one in chosen if one["state"] in request.lists.get("state", [one["state"]])]
         return self._page(request, "task_instances", chosen)
+
+    def _mapped(self, request: Request) -> Answer:
+        mapped = [one for one in self.instances if _log_key(one)[:3] == request.parts and one["map_index"] >= 0]
+        return self._page(request, "task_instances", mapped)
+
+    def _assets(self, request: Request) -> Answer:
+        wanted = set(request.query.get("dag_ids", "").split(",")) - {""}
+        uses = ("scheduled_dags", "producing_tasks", "consuming_tasks")
+        found = [one for one in self.assets if not wanted or wanted & {use["dag_id"] for name in uses for use in one[name]}]
+        return self._page(request, "assets", found)
+
+    def _upstream_events(self, request: Request) -> Answer:
+        if request.parts not in self.runs:
+            return self._no_run(request)
+        events = self.upstream_events.get((request.parts[0], request.parts[1]), [])
+        return Answer(body={"asset_events": events, "total_entries": len(events)})
+
+    def _xcom(self, request: Request) -> Answer:
+        dag_id, run_id, task_id, key = request.parts
+        where = (dag_id, run_id, task_id, int(request.query.get("map_index", -1)))
+        if key != "return_value" or where not in self.xcoms:
+            return refuse(404, f"XCom entry with key: `{key}` not found")
+        entry = {"key": key, "timestamp": NOON, "map_index": where[3], "task_id": task_id, "dag_id": dag_id, "run_id": run_id}
+        return Answer(body={**entry, "value": json.dumps(self.xcoms[where])})
 
     def _found(self, request: Request) -> list[Json]:
         dag_id, run_id, task_id, *mapped = request.parts

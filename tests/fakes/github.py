@@ -191,7 +191,7 @@ class FakeGitHub:
 
     def _commits(self, _: str, asked: Asked) -> Reply:
         until = [f"--until={asked.query['until']}"] if "until" in asked.query else []
-        paths = [asked.query["path"]] if "path" in asked.query else []
+        paths = [f":(literal){asked.query['path']}"] if "path" in asked.query else []
         log = self.text("log", "--format=%H", *until, asked.query["sha"], "--", *paths)
         if log is None:
             return NOT_FOUND

@@ -25,6 +25,8 @@ class Request:
     headers: Mapping[str, str]
     body: Any
     parts: tuple[str, ...] = ()
+    lists: Mapping[str, list[str]] = field(default_factory=dict)
+    """the query, with every value of a name that is given more than once"""
 
 
 @dataclass
@@ -136,10 +138,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         url = urlsplit(self.path)
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        query = {key: values[-1] for key, values in parse_qs(url.query).items()}
+        lists = parse_qs(url.query)
+        query = {key: values[-1] for key, values in lists.items()}
         headers = {key.lower(): value for key, value in self.headers.items()}
         path = url.path.removeprefix(self.server_of.base_path) if url.path.startswith(self.server_of.base_path) else "/outside"
-        request = Request(self.command, path, query, headers, json.loads(raw) if raw else None)
+        request = Request(self.command, path, query, headers, json.loads(raw) if raw else None, lists=lists)
         self.server_of.requests.append(request)
         fault = self.server_of.take_fault(self.command, path)
         if fault and fault.delay:

@@ -1,0 +1,30 @@
+"""Data in and out of a failed task: what it reads, what it should have written, who waits for that. Pure.
+
+What Airflow's REST API does not tell, on 3.1 to 3.3 alike: which assets a task reaches through an alias, and which assets an
+asset-scheduled run still waits for. What newer lines add (watchers, partition keys) is not needed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from airflow_agentfix.core.circumstances import AssetEvent, AssetFacts, Lineage
+
+
+def lineage(
+    dag_id: str, task_id: str, *, assets: Sequence[AssetFacts], victims: Collection[str], fed_by: Sequence[AssetEvent] = ()
+) -> Lineage:
+    """The lineage of a failed task; `victims` are the tasks that did not run because of it."""
+    failed = (dag_id, task_id)
+    not_run = {(dag_id, victim) for victim in victims}
+    outlets = tuple(asset for asset in assets if failed in asset.producers)
+    missed = tuple(asset for asset in assets if asset not in outlets and not_run & set(asset.producers))
+    waiting = {other for asset in (*outlets, *missed) for other in asset.scheduled}
+    return Lineage(
+        inlets=tuple(asset for asset in assets if failed in asset.consumers),
+        outlets=outlets,
+        dag_schedule=tuple(asset for asset in assets if dag_id in asset.scheduled),
+        dag_outlets=missed,
+        fed_by=tuple(fed_by),
+        stale=tuple(sorted(waiting - {dag_id})),
+    )
