@@ -6,6 +6,7 @@ all numbered `n`. Memory is bounded: a row never holds more than `ROW_CHARS`, a 
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -15,6 +16,10 @@ from typing import IO, Any
 LINE_BYTES = 4_000_000
 """An event longer than this is not parsed; what is behind is cut, with a mark."""
 ROW_CHARS = 20_000
+CONTENT_BYTES = 1_000_000
+_CONTENT = re.compile(rb'\{\s{0,20}"content"\s{0,20}:\s{0,20}([\["])')
+_SEPARATOR = re.compile(r"[\s,]*")
+_DECODER = json.JSONDecoder()
 
 _STAMP = re.compile(
     r"^\[\d{4}-\d\d-\d\d[^\]]{8,24}\] (?:\{+(?P<source>[^}]*?)(?::\d+)?\}+ )?(?P<level>[A-Z]{4,8}) - "
@@ -79,8 +84,65 @@ def unpacked(lines: Iterable[bytes]) -> Iterator[bytes]:
     """The log's lines; one JSON object `{"content": [...]}` counts as the lines it holds."""
     source = iter(lines)
     for first in source:
-        yield from _content(first) if first.startswith((b'{"content"', b'{ "content"')) else (first,)
+        yield from content_lines(first, None) if is_content(first) else (first,)
         yield from source
+
+
+def is_content(data: bytes) -> bool:
+    """Whether a log begins like Airflow's answer in one JSON object."""
+    return data[:1] == b"{" and _CONTENT.match(data) is not None
+
+
+def content_lines(data: bytes, stream: IO[bytes] | None) -> Iterator[bytes]:
+    """The lines of one JSON object `{"content": [...]}` that begins with `data` and goes on in `stream`.
+
+    A list is read item by item, so that it is never held whole; a text is.
+    """
+    start = _CONTENT.match(data)
+    if start is None or start[1] != b"[":
+        yield from _whole_content(data + (stream.read() if stream else b""))
+        return
+    decoder, buffer = codecs.getincrementaldecoder("utf-8")("replace"), ""
+    block, more = data[start.end() :], True
+    while more:
+        buffer += decoder.decode(block, not block)
+        items, buffer, more = _items(buffer, last=not block or stream is None)
+        yield from items
+        block = stream.read(CONTENT_BYTES) if stream and more else b""
+    if buffer:  # no JSON after all
+        yield from buffer.encode().splitlines()
+
+
+def _items(buffer: str, *, last: bool) -> tuple[list[bytes], str, bool]:
+    """The lines of the complete items, what is left, and whether more may follow."""
+    lines: list[bytes] = []
+    at = 0
+    while True:
+        at = _SEPARATOR.match(buffer, at).end()  # type: ignore[union-attr]  # it matches nothing too
+        if buffer[at : at + 1] == "]":
+            return lines, "", False
+        try:
+            item, at = _DECODER.raw_decode(buffer, at)
+        except ValueError:
+            return lines, buffer[at:], not last
+        lines += _item_lines(item)
+
+
+def _item_lines(item: Any) -> list[bytes]:
+    if isinstance(item, dict):
+        return [json.dumps(item).encode()]
+    parts = item[1:] if isinstance(item, list) and len(item) > 1 else [item]
+    return [line for part in parts for line in str(part).encode().splitlines()]
+
+
+def _whole_content(data: bytes) -> Iterator[bytes]:
+    try:
+        content = json.loads(data)["content"]
+    except (ValueError, KeyError, TypeError):
+        yield from data.splitlines()
+        return
+    for item in content if isinstance(content, list) else [content]:
+        yield from _item_lines(item)
 
 
 def rows(number: int, raw: bytes) -> list[Row]:
@@ -108,21 +170,6 @@ def clean(text: str) -> str:
     if "\x1b" in text or not text.isprintable():
         text = _TERMINAL.sub("", text)
     return _BARE_COLOUR.sub("", text) if "m" in text and "[" in text else text
-
-
-def _content(line: bytes) -> Iterator[bytes]:
-    try:
-        content = json.loads(line)["content"]
-    except (ValueError, KeyError, TypeError):
-        yield line
-        return
-    for item in content if isinstance(content, list) else [content]:
-        if isinstance(item, dict):
-            yield json.dumps(item).encode()
-        else:
-            parts = item[1:] if isinstance(item, list) and len(item) > 1 else [item]
-            for part in parts:
-                yield from str(part).encode().splitlines()
 
 
 def _event(raw: bytes) -> dict[str, Any] | None:

@@ -1,132 +1,28 @@
-"""One pass over a log: what may be the cause, where the task ended. Memory is bounded whatever the size.
+"""The close reading of a log: what may be the cause, where the task ended. Its memory is bounded whatever is fed.
 
-`relevant` drops, at the speed of a byte search, what cannot matter; `Scan` reads the rest closely. A traceback or an error
-anywhere is kept with the lines around it; lines without a sign are kept only near the end of the task.
+`log_chunks.relevant` chooses the lines to feed: those around the task's end, and those around what looks like an error.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
+import re
 from collections import deque
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import accumulate
 
 from airflow_agentfix.core import log_signs as signs
-from airflow_agentfix.core.log_lines import Row, rows, unpacked
-from airflow_agentfix.core.tracebacks import TRACEBACK, Link, TracebackText, from_detail, names_exception, with_row
+from airflow_agentfix.core.log_lines import Row, rows
+from airflow_agentfix.core.tracebacks import (
+    TRACEBACK,
+    Link,
+    TracebackText,
+    from_detail,
+    is_wrapper,
+    names_exception,
+    root_of,
+    with_row,
+)
 
-BATCH_LINES = 2048
-BATCH_BYTES = 1_000_000
-HELD_BATCHES = 2
-FIRST_WINDOWS, LAST_WINDOWS = 30, 60
-WINDOW_BEFORE, WINDOW_AFTER = 3, 60
-AFTER_END = 400
-LINE_KEPT = 64_000
-EVENT_KEPT = 1_000_000
-WINDOW_LINE_KEPT = 8_000
-BLOCK_ROWS = 160
-
-Numbered = tuple[int, bytes]
-
-
-# --- the fast part ---------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Totals:
-    lines: int = 0
-    bytes: int = 0
-
-
-def relevant(lines: Iterable[bytes], totals: Totals) -> Iterator[Numbered]:
-    """The lines worth reading closely, in order, with their numbers."""
-    windows = _Windows()
-    held: deque[tuple[int, list[bytes]]] = deque()
-    through = 0
-    for start, batch in _batches(lines, totals):
-        blob = b"".join(batch)
-        if any([end in blob for end in signs.ENDS]):
-            yield from windows.release()
-            while held:
-                yield from enumerate(held[0][1], held.popleft()[0])
-            yield from enumerate(batch, start)
-            through = start + len(batch) + AFTER_END
-        elif start <= through:
-            yield from enumerate(batch, start)
-        else:
-            held.append((start, batch))
-            if len(held) > HELD_BATCHES:
-                windows.look(*held.popleft())
-    yield from windows.release()
-    for start, batch in held:
-        yield from enumerate(batch, start)
-
-
-def _batches(lines: Iterable[bytes], totals: Totals) -> Iterator[tuple[int, list[bytes]]]:
-    batch: list[bytes] = []
-    size, start = 0, 1
-    for raw in unpacked(lines):
-        size += len(raw)
-        batch.append(raw if len(raw) <= LINE_KEPT else _cut(raw))
-        if len(batch) >= BATCH_LINES or size > BATCH_BYTES:
-            totals.lines, totals.bytes = start + len(batch) - 1, totals.bytes + size
-            yield start, batch
-            batch, size, start = [], 0, totals.lines + 1
-    totals.lines, totals.bytes = start + len(batch) - 1, totals.bytes + size
-    yield start, batch
-
-
-def _cut(raw: bytes) -> bytes:
-    if raw[:1] == b"{" and len(raw) < EVENT_KEPT and b'"error_detail"' in raw:
-        return raw
-    mark = b" ... %d bytes of this line left out ... " % (len(raw) - LINE_KEPT // 2)
-    return raw[: LINE_KEPT // 4] + mark + raw[-LINE_KEPT // 4 :]
-
-
-class _Windows:
-    """The signs seen far from the end, each with the lines around it: the first ones and the last ones, never more."""
-
-    def __init__(self) -> None:
-        self._first: list[list[Numbered]] = []
-        self._last: deque[list[Numbered]] = deque(maxlen=LAST_WINDOWS)
-
-    def look(self, start: int, batch: list[bytes]) -> None:
-        shown = 0
-        for hit in _hits(batch):
-            if hit < shown:
-                continue
-            shown = min(len(batch), hit + (6 if batch[hit][:1] == b"{" else WINDOW_AFTER))
-            window = [(start + i, _short(batch[i])) for i in range(max(0, hit - WINDOW_BEFORE), shown)]
-            (self._first if len(self._first) < FIRST_WINDOWS else self._last).append(window)
-
-    def release(self) -> Iterator[Numbered]:
-        through = 0
-        for window in [*self._first, *self._last]:
-            yield from [line for line in window if line[0] > through]
-            through = window[-1][0]
-        self._first, self._last = [], deque(maxlen=LAST_WINDOWS)
-
-
-def _short(raw: bytes) -> bytes:
-    return raw if len(raw) <= WINDOW_LINE_KEPT or raw[:1] == b"{" else raw[:WINDOW_LINE_KEPT]
-
-
-def _hits(batch: list[bytes]) -> list[int]:
-    blob = b"".join(batch)
-    found: list[int] = []
-    for sign in signs.STRONG:
-        at = blob.find(sign)
-        while at >= 0:
-            found.append(at)
-            at = blob.find(sign, at + len(sign))
-    if not found:
-        return []
-    ends = list(accumulate(map(len, batch)))
-    return sorted({bisect_right(ends, at) for at in found})
-
-
-# --- the close part --------------------------------------------------------------------------------------------------
+BLOCK_ROWS, BLOCK_CHARS = 160, 100_000
 
 
 @dataclass
@@ -142,6 +38,7 @@ class Candidate:
     states: int = 0
     """index in `rows` of the row that states the cause"""
     killed: bool = False
+    chars: int = 0
 
     @property
     def line(self) -> str:
@@ -151,6 +48,18 @@ class Candidate:
     def last(self) -> int:
         return self.rows[-1][0]
 
+    @property
+    def wraps(self) -> bool:
+        return bool(self.chain) and is_wrapper(self.chain[root_of(self.chain)])
+
+    def add(self, row: Row) -> None:
+        """One more row, of a block that is never large: past its bounds only the last row is kept."""
+        self.chars += len(row.text)
+        if len(self.rows) < BLOCK_ROWS and self.chars < BLOCK_CHARS:
+            self.rows.append((row.number, row.text))
+        else:
+            self.rows[-1] = (row.number, row.text)
+
 
 @dataclass
 class End:
@@ -159,6 +68,22 @@ class End:
     number: int
     text: str
     failure: Candidate | None = None
+    told: bool = False
+    """whether the line says that the exception follows"""
+
+
+@dataclass
+class Command:
+    """A command that a task ran and that failed: lines `start` to `number` are its output."""
+
+    start: int
+    number: int
+    text: str
+    source: str
+
+    def printed(self, candidate: Candidate) -> bool:
+        same = candidate.row.source == self.source or not candidate.row.source
+        return same and self.start < candidate.number and candidate.last <= self.number
 
 
 class Scan:
@@ -169,10 +94,10 @@ class Scan:
         self.head: list[tuple[int, str]] = []
         self.tail: deque[tuple[int, str]] = deque(maxlen=40)
         self.end: End | None = None
-        self.command: tuple[int, str, str] | None = None
-        """(line, text, source) of `Command exited with return code`"""
-        self.output: deque[tuple[int, str]] = deque(maxlen=12)
-        """the last rows of the command's output, as they stood when it ended"""
+        self.command: Command | None = None
+        self.output: list[tuple[int, str]] = []
+        """the last rows of the failed command's output"""
+        self._output_from = 0
         self._open: tuple[Candidate, TracebackText, bool] | None = None
         self._awaits: Candidate | None = None
         self._told_end: Candidate | None = None
@@ -215,9 +140,11 @@ class Scan:
         if self.end is not None and signs.STARTS.match(text):
             self.__init__()  # type: ignore[misc]  # another try in the same log: what was before it is its past
             return True
+        if signs.COMMAND_STARTS.match(text):
+            self._output_from = row.number
         if signs.COMMAND_ENDED.match(text) and self.end is None:
-            self.command = (row.number, text, row.source)
-            self.output = deque(((r.number, r.text) for r in self._recent if r.text.strip()), maxlen=12)
+            self.command = Command(self._output_from, row.number, text, row.source)
+            self.output = self._last_output()
             return False
         failed_here = signs.FAILED_HERE.match(text) or self._is_old_failure(row)
         if failed_here and (self.end is None or self.end.failure is None):
@@ -237,8 +164,13 @@ class Scan:
             row.level == "error" and row.source in ("taskinstance.py", "models.py", "__init__.py") and "callback" not in row.text
         )
 
+    def _last_output(self, source: re.Pattern[str] | None = None) -> list[tuple[int, str]]:
+        rows = (r for r in self._recent if r.number > self._output_from and (source is None or source.search(r.source)))
+        return [(r.number, r.text) for r in rows if r.text.strip()][-12:]
+
     def _fail(self, row: Row) -> None:
-        self.end = End(row.number, row.text)
+        self.end = End(row.number, row.text, told=True)
+        self.output = self.output or self._last_output(signs.OUTPUT_SOURCE)
         if row.detail:
             self.end.failure = self._from_detail(row)
 
@@ -251,7 +183,13 @@ class Scan:
                 and row.number - self._told_end.last < 2
                 and len(self._told_end.rows) < BLOCK_ROWS
             )
-        return self.end is not None and self.end.failure is None and not row.stamped and row.number - self.end.number < 4
+        return (
+            self.end is not None
+            and self.end.told
+            and self.end.failure is None
+            and not row.stamped
+            and row.number - self.end.number < 4
+        )
 
     # -- candidates --
 
@@ -292,10 +230,7 @@ class Scan:
         candidate, text, loose = self._open  # type: ignore[misc]  # only called while one is open
         foreign = row.stamped and (loose or row.source != candidate.row.source)
         if not foreign and text.take(row.text, loose=loose):
-            if len(candidate.rows) < BLOCK_ROWS:
-                candidate.rows.append((row.number, row.text))
-            else:
-                candidate.rows[-1] = (row.number, row.text)
+            candidate.add(row)
             return True
         self._close()
         return False
@@ -338,7 +273,8 @@ class Scan:
             self._awaits = self._candidate(row, 90 + signs.LEVEL_CHANGE.get(row.level, 0))
             self._add(self._awaits)
             return
-        weight = signs.weigh(row.text, row.level)
+        printed = row.level in ("warning", "warn") and signs.OUTPUT_SOURCE.search(row.source)  # a command's standard error
+        weight = signs.weigh(row.text, "" if printed else row.level)
         if weight > 0:
             self._add(self._candidate(row, weight, killed=bool(signs.KILLED.search(row.text))))
 
@@ -360,6 +296,21 @@ class Scan:
                 if 0 < row.number - candidate.last < 3 and row.number != candidate.number:
                     candidate.weight += signs.HANDLED_CHANGE
             self._watched = []
+
+
+def rank(candidate: Candidate, scan: Scan, end: int | None) -> float:
+    """Weight, more for the failing command's own output, less for what it did not print and what is far from the end."""
+    weight = float(candidate.weight)
+    last = end or (scan.tail[-1][0] if scan.tail else candidate.last)
+    if candidate.wraps:
+        weight -= 40
+    if scan.command:
+        weight += signs.OUTPUT_BONUS if scan.command.printed(candidate) else -signs.OUTPUT_BONUS
+    elif scan.output and signs.OUTPUT_SOURCE.search(candidate.row.source):
+        weight += signs.OUTPUT_BONUS
+    distance = max(0, last - candidate.last)
+    step = 30 if end else 400
+    return weight - min(45, distance // step * 3) - (distance / 1e6 if candidate.chain else -distance / 1e6)
 
 
 def detail_rows(chain: list[Link]) -> list[str]:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 
-STRONG = (b"Traceback (most recent", b'"error_detail":[{', b"rror: ", b"xception: ", b"SIGKILL", b"OOMKilled", b"Killed")
+TRACEBACK = b"Traceback (most recent"
+STRONG = (TRACEBACK, b'"error_detail":', b"rror: ", b"xception: ", b"Killed")
 """Bytes worth a look wherever they stand in a log; everything else only counts near its end. Each costs a search: keep few."""
 ENDS = (
     b"Task failed with exception",
@@ -31,6 +32,12 @@ ENDED = re.compile(
     r"|^Process terminated by signal|^Task killed!|^Process exited abnormally|^Task is not able to be run"
 )
 COMMAND_ENDED = re.compile(r"^Command exited with return code (?!0\b)-?\d+")
+COMMAND_STARTS = re.compile(r"^Output:$|^Running command\b")
+OUTPUT_SOURCE = re.compile(
+    r"(?:^|[./])(?:subprocess|spark_submit|docker|pod_manager|ssh|hive|beam|sqoop|winrm)(?:\.py)?$"
+    r"|SubprocessHook|SparkSubmit|PodManager|SSHHook|DockerOperator|SSHOperator|KubernetesPod|cosmos\."
+)
+"""Loggers that repeat what a command, container or remote host prints."""
 STARTS = re.compile(r"^Starting attempt \d+ of \d+")
 
 # --- deaths without an exception -------------------------------------------------------------------------------------
@@ -44,6 +51,7 @@ KILLED = re.compile(
     r"|Segmentation fault|Task killed!|Container killed|[Ee]xit code(?: is)?:? (?:137"
     r"|143)\b|exceed(?:ed|ing) (?:physical )?memory limits?"
     r"|Detected (?:as )?zombie|heartbeat.{0,60}(?:timed? ?out|not found|running elsewhere)"
+    r"|[Hh]eartbeat time limit exceeded|[Hh]eartbeat failed"
     r"|[Ss]erver indicated the task shouldn't be running"
 )
 
@@ -60,6 +68,9 @@ _RULES: tuple[tuple[int, str], ...] = (
     (84, r"^\s*Caused by: [\w.$]+(?::|$)"),
     (82, r"^Exception in thread \"[^\"]*\" [\w.$]+"),
     (80, r"^(?:psql|[\w./-]+\.sql)\b.*\b(?:ERROR|FATAL|error):"),
+    (80, r"^ERROR \d+ \(\w{5}\)|^FAILED: \w+|^\*{3} (?:Failure|Error):? \d+"),
+    (79, r"^(?:Error: |ERROR: )?[A-Z][A-Z0-9_]{2,} (?:is|must be) (?:not )?(?:set|defined)"),
+    (78, r"^(?:/\S+|\S+\.sh|-?bash|sh): (?:line )?\d+: \S"),
     (
         78,
         r"^(?:/\S+|bash|sh|zsh|env|python\d?|\S+\.sh): (?:line \d+: )?.*(?:command not found"
@@ -73,7 +84,15 @@ _RULES: tuple[tuple[int, str], ...] = (
     (
         76,
         r"^(?:curl|wget|ssh|scp|rsync|git|aws|gcloud|gsutil|bq|kubectl|docker|terraform|npm|pip"
-        r"|java)\b(?: ERR!)?[: (].*(?:rror|ail|denied|refused|could not|not found|resolve)",
+        r"|java)\b(?: ERR!)?[: (].*(?:rror|ail|denied|refused|[Cc]ould not|[Cc]annot"
+        r"|[Uu]nable|[Ii]nvalid|[Uu]nknown|expired|not found|resolve)",
+    ),
+    (
+        76,
+        r"^[a-z][\w.+-]{0,30}: (?:.{1,200}: )?(?:No such file|Permission denied|Not a directory|Is a directory|File exists"
+        r"|No space left|Connection |Operation not permitted|Broken pipe|Invalid argument|Argument list too long"
+        r"|invalid option|unrecognized option|command not found|not found)"
+        r"|^Permission denied \(|^Host key verification failed|^Error in \S.{0,200}(?::|$)",
     ),
     (74, r"^An error occurred \(\w+\) when calling|^ORA-\d{5}|^Msg \d+, Level \d+|^SQLSTATE|^\d{6} \(\w{5}\):"),
     (72, r"^(?:[A-Za-z_][\w$]*\.)*[A-Za-z_]\w*(?:Error|Exception|Failure|Timeout)(?:: |$)"),
@@ -124,11 +143,22 @@ RECOVERED = re.compile(
 )
 
 
+_WORDS = (
+    *("error", "exception", "fail", "fatal", "panic", "kill", "denied", "refused", "not found", "no such", "cannot"),
+    *("can't", "could not", "unable", "timed out", "timeout", "invalid", "not exist", "caused by", "ora-", "msg ", "sqlstate"),
+    *("sigterm", "zombie", "heartbeat", "memory", "signal", "segmentation", "externally set", "e: ", " set", "unbound", "abort"),
+    *("recorded ", "exit", "shouldn't", "line ", "is a directory", "not a directory", "exists", "no space", "broken pipe"),
+    *("): ", "argument", "option", "not permitted", "connection "),
+)
+"""One of them is in every line that has a weight: what a lower-case look rules out costs no pattern."""
 _INLINE_LEVEL = re.compile(r"^\S+ \S+ (WARN|WARNING|INFO|DEBUG)\b")
 
 
 def weigh(text: str, level: str) -> int:
     """How likely this line states a cause; 0 for no."""
+    low = text.lower()
+    if level not in LEVEL_WEIGHT and not any([word in low for word in _WORDS]):
+        return 0
     if NOISE.search(text) and not text.startswith(("Traceback", "ERROR")):
         return 0
     weight = LEVEL_WEIGHT.get(level, 0)

@@ -26,6 +26,7 @@ _WRAPPER_MESSAGE = re.compile(
     r"|ssh operator error|invalid return code"
     r"|retryerror\[|^trigger failure$|^(?:job|step|task|run|query|execution|dbt (?:command|run|job)"
     r"|application|workflow|pipeline)\b.{0,80}\bfailed\.?$"
+    r"|could not be found; either it does not exist or it failed to parse"
     r"|subprocess .{0,60}(?:failed|died)|script .{0,80}failed|dbt .{0,60}failed|failed with (?:exit|return"
     r"|error) ?(?:code|status)|return ?code",
     re.IGNORECASE,
@@ -36,6 +37,14 @@ _WRAPPER_TYPE = re.compile(
 _GENERIC_TYPE = re.compile(
     r"^(?:TaskDeferralError|Airflow\w*Exception|RuntimeError|Exception|PodLaunchFailedException|\w*RetryError)$"
 )
+
+
+_TRANSPORT = re.compile(r"^(?:_InactiveRpcError|_MultiThreadedRendezvous|AioRpcError)$")
+"""What a client library translates into the exception that names the fault."""
+_VAGUE = re.compile(
+    r"\b(?:fail(?:ed|ure|s)?|errors?|abort(?:ed|ing)?|unsuccessful|went wrong|see (?:the )?logs?)\b", re.IGNORECASE
+)
+VAGUE_CHARS = 80
 
 
 @dataclass(frozen=True)
@@ -69,7 +78,18 @@ def is_wrapper(link: Link) -> bool:
     """Whether it only says that something else, a command, pod or job, failed."""
     if _WRAPPER_TYPE.match(link.name):
         return True
-    return bool(_GENERIC_TYPE.match(link.name) and (not link.message.strip() or _WRAPPER_MESSAGE.search(link.message[:2000])))
+    return bool(is_general(link) and (not link.message.strip() or _WRAPPER_MESSAGE.search(link.message[:2000])))
+
+
+def is_general(link: Link) -> bool:
+    """Whether its type says nothing about what went wrong."""
+    return _GENERIC_TYPE.match(link.name) is not None
+
+
+def is_vague(link: Link) -> bool:
+    """Whether a general type says little more than that something failed."""
+    message = link.message.strip()
+    return is_general(link) and len(message) < VAGUE_CHARS and _VAGUE.search(message) is not None
 
 
 # --- which link is the cause -----------------------------------------------------------------------------------------
@@ -105,6 +125,8 @@ def _is_connection(link: Link) -> bool:
 def _says_less(inner: Link, outer: Link) -> bool:
     """`timed out` under `Read timed out. (read timeout=2)`: the same thing, said with less."""
     said = inner.message.strip().lower()
+    if _TRANSPORT.match(inner.name):
+        return True
     return (
         not is_wrapper(outer)
         and len(said) < 16
@@ -294,7 +316,9 @@ class TracebackText:
         if (
             loose
             or text[0].isspace()
-            or re.match(r"DETAIL|HINT|LINE \d|\[SQL|\[parameters|\(Background|Did you mean|Caused by|\tat ", text)
+            or re.match(
+                r"DETAIL|HINT|LINE \d|\[SQL|\[parameters|\(Background|Did you mean|Caused by|\tat |: \S|\.\.\. \d+ more", text
+            )
         ):
             if len(self._more) < 400:
                 self._more.append(text)

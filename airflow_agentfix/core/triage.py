@@ -16,6 +16,7 @@ DECIDED_FROM = 0.9
 _COMPILED = tuple(
     (rule, re.compile(rule.types) if rule.types else None, re.compile(rule.text) if rule.text else None) for rule in RULES
 )
+_STATES_ERROR = re.compile(r"^(?:\S{1,80} )?\[?(?:fatal|error|panic)\b", re.IGNORECASE)
 _LOCAL = re.compile(r"localhost|127\.0\.0\.1|\[::1\]")
 
 
@@ -50,6 +51,8 @@ def _without_rule(cause: RootCause) -> Judgement:
         return Judgement(Verdict.CODE, 0.6, "raised in the DAG's own code, and no other rule speaks", _evidence(cause))
     if cause.exception:
         return Judgement(Verdict.CODE, 0.4, "an exception that no rule knows", _evidence(cause))
+    if _STATES_ERROR.match(cause.line):
+        return Judgement(Verdict.CODE, 0.35, "an error of the task's own command that no rule knows", _evidence(cause))
     return Judgement(Verdict.UNKNOWN, 0.2, "no rule knows this line", _evidence(cause))
 
 

@@ -31,7 +31,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "programming error", _CODE, 0.88,
         types=r"(?:NameError|UnboundLocalError|AttributeError|SyntaxError|IndentationError|TabError|NotImplementedError"
-        r"|RecursionError)$",
+        r"|RecursionError|NullPointerException|ClassCastException|ArrayIndexOutOfBoundsException|IllegalArgumentException)$",
         reason="the exception's type is a programming error",
     ),
     Rule("cannot import name", _CODE, 0.85,
@@ -40,7 +40,11 @@ RULES: tuple[Rule, ...] = (
     Rule("type error", _CODE, 0.82, types=r"TypeError$", reason="a value of the wrong type was passed"),
     Rule(
         "missing package", _DEPENDENCY, 0.9,
-        text=r"No module named|ModuleNotFoundError|No matching distribution found|Could not find a version that"
+        text=r"No module named|ModuleNotFoundError|there is no package called|Cannot find module|Can't locate \S+\.pm"
+        r"|Missing optional dependency|cannot find package|Cannot locate a .{1,30}library|No suitable driver"
+        r"|Could not find or load"
+        r"|needs to be in PATH|is not installed|pip install"
+        r"|No matching distribution found|Could not find a version that"
         r"|cannot open shared object file|version `?GLIBC|requires a different Python|DistributionNotFound|VersionConflict"
         r"|ResolutionImpossible"
         r"|ClassNotFoundException|NoClassDefFoundError|command not found|executable file not found",
@@ -56,13 +60,18 @@ RULES: tuple[Rule, ...] = (
         r"|bucket .{1,80}does not exist|No such secret|secret .{1,80}not found",
         reason="a connection, variable or setting is missing",
     ),
+    Rule("missing setting by text", _CONFIG, 0.85,
+        text=r"VARIABLE_NOT_FOUND|CONNECTION_NOT_FOUND|[A-Z][A-Z0-9_]{2,} (?:is|must be) (?:not )?(?:set|defined)"
+        r"|(?:database|role|user|keyspace|warehouse|catalog) [\"'`][^\"'`]{1,80}[\"'`] does not exist|Unknown database"
+        r"|Cannot open database|Could not find \S{1,80}\.json|[Mm]issing (?:required )?(?:environment|credentials file)",
+        reason="a setting names something that is not there"),
     # --- data tests
     Rule(
         "data test failed", _DATA, 0.9,
         text=r"Got \d+ results?, configured to fail|Failure in test|[Ee]xpectation.{0,80}(?:fail|not met)|Data quality"
         r"|Tests? failed:"
         r"|validation failed for .{0,80}(?:suite|checkpoint)|The following tests have failed|[Cc]heck(?:s)? failed"
-        r"|failed element-wise validator|freshness",
+        r"|failed element-wise validator|freshness|(?:^|: )Test failed\.|Validation with .{1,60} failed",
         reason="a data test failed",
     ),
     Rule("schema check failed", _DATA, 0.85,
@@ -79,7 +88,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "lost worker", _INFRA, 0.93,
-        text=r"[Zz]ombie|heartbeat|executor lost|ExecutorLost|[Ee]victed|preempt|node .{0,60}(?:not ready|shut ?down|lost)"
+        text=r"[Zz]ombie|[Hh]eartbeat|executor lost|ExecutorLost|[Ee]victed|preempt|node .{0,60}(?:not ready|shut ?down|lost)"
         r"|worker .{0,40}(?:lost|exited prematurely)|WorkerLostError|Spot instance"
         r"|Recorded (?:pid|hostname) .{1,80}does not match",
         reason="the worker or its process was lost", action=_RETRY.format(what="a worker is available"),
@@ -94,7 +103,7 @@ RULES: tuple[Rule, ...] = (
         reason="native code crashed"),
     # --- resources
     Rule("disk full", _INFRA, 0.95,
-        text=r"No space left on device|Errno 28|[Dd]isk quota exceeded|disk (?:is )?full|could not extend file",
+        text=r"No space left on device|ENOSPC|Errno 28|[Dd]isk quota exceeded|disk (?:is )?full|could not extend file",
          reason="the disk is full", action="Free or enlarge the disk of the worker or database; then clear the failed task."),
     Rule("memory", _INFRA, 0.85,
         text=r"Unable to allocate .{1,20}[GT]iB|[Cc]annot allocate memory|OutOfMemoryError|Java heap space|GC overhead limit"
@@ -122,6 +131,14 @@ RULES: tuple[Rule, ...] = (
         r"|warehouse .{0,60}(?:suspended|cannot be resumed)|ORA-125\d\d|ORA-03113|ORA-03135",
         reason="the database was away or refused more connections", action=_RETRY.format(what="the database answers"),
     ),
+    Rule("no right by type", _INFRA, 0.9,
+        types=r"(?:Forbidden|PermissionDenied|AccessDenied\w*|InsufficientPrivilege|Unauthorized)$",
+        reason="the login lacks a right",
+        action="Grant the missing right, or use a connection that has it; then clear the failed task."),
+    Rule("value in SQL", _DATA, 0.84,
+        text=r"(?:Numeric|Date|Timestamp|Boolean) value .{1,120} is not recognized"
+        r"|DML operation to table .{1,120} failed on column",
+        reason="a value does not have the form the statement expects"),
     # --- SQL that cannot work, before the words that also occur in network errors
     Rule(
         "wrong SQL", _CODE, 0.86,
@@ -131,14 +148,10 @@ RULES: tuple[Rule, ...] = (
         r"|SQL compilation error|invalid identifier|Unrecognized name|[Uu]nknown column"
         r"|UNRESOLVED_COLUMN|TABLE_OR_VIEW_NOT_FOUND|AnalysisException|ParseException|PARSE_SYNTAX_ERROR|cannot resolve"
         r"|Invalid (?:object|column) name|ORA-009\d\d|Binder Error|Catalog Error|Parser Error:"
-        r"|must appear in the GROUP BY|ambiguous|No matching signature|Referenced column|Table .{1,120}not found"
+        r"|must appear in the GROUP BY|ambiguous|No matching signature|Referenced column|[Tt]able .{0,120}not found|SemanticException"
         r"|Not found: Table",
         reason="the statement names something that is not there, or does not parse",
     ),
-    Rule("wrong SQL by type", _CODE, 0.85,
-        types=r"(?:UndefinedColumn|UndefinedTable|UndefinedFunction|AmbiguousColumn|ProgrammingError|ArgumentError"
-        r"|NoSuchTableError|NoSuchColumnError|InvalidRequestError|CompileError|AnalysisException)$",
-         reason="the statement or table definition is wrong"),
     Rule(
         "dbt does not compile", _CODE, 0.9,
         text=r"depends on a node named|Compilation Error|Parsing Error|dbt found (?:two|\d+) "
@@ -154,7 +167,9 @@ RULES: tuple[Rule, ...] = (
         reason="a template is missing or wrong"),
     Rule(
         "wrong command line", _CODE, 0.85,
-        text=r"Invalid value for|No such option|no such option|unrecognized (?:arguments|option)|invalid (?:choice|option)"
+        text=r"line \d+: .{1,120}(?:unbound variable|not set|syntax error|bad substitution|unexpected|not a valid identifier"
+        r"|too many arguments|operator expected)|not a git repository|(?:Not|Is) a directory|Invalid value for"
+        r"|No such option|no such option|unrecognized (?:arguments|option)|invalid (?:choice|option)"
         r"|missing (?:argument|option|\d+ required)"
         r"|the following arguments are required|Missing (?:option|argument|parameter)|unexpected keyword"
         r"|positional argument|Got unexpected extra|can't open file|syntax error near|unexpected end of file",
@@ -191,21 +206,21 @@ RULES: tuple[Rule, ...] = (
         text=r"AccessDenied|Access ?Denied|[Pp]ermission denied for (?:table|schema|relation|database|view|sequence|function)"
         r"|not authorized to|insufficient (?:privileges|permissions?)|PERMISSION_DENIED"
         r"|\b403\b.{0,40}(?:Forbidden|Client Error)|[Ff]orbidden|does not have .{1,80}(?:permission|privilege|access)"
-        r"|must be owner of|InsufficientPrivilege|ORA-01031|UnauthorizedOperation|Permission denied|Errno 13",
+        r"|must be owner of|InsufficientPrivilege|ORA-01031|UnauthorizedOperation|Permission denied|Errno 13|EACCES",
         reason="the login lacks a right",
         action="Grant the missing right, or use a connection that has it; then clear the failed task.",
     ),
     # --- network and services
     Rule("not resolved", _INFRA, 0.93,
         text=r"Name or service not known|Temporary failure in name resolution|[Cc]ould not resolve host|nodename nor servname"
-        r"|getaddrinfo|UnknownHost|could not translate host name|No address associated|NameResolutionError"
+        r"|getaddrinfo|ENOTFOUND|EAI_AGAIN|UnknownHost|could not translate host name|No address associated|NameResolutionError"
         r"|Failed to resolve",
          reason="a host name did not resolve", action=_RETRY.format(what="the host resolves (DNS, connection's host)")),
     Rule(
         "not reached", _INFRA, 0.92,
         text=r"[Cc]onnection ?[Rr]efused|[Cc]onnection ?[Rr]eset|[Cc]onnection aborted|RemoteDisconnected|Remote end closed"
         r"|Broken ?pipe|Network is unreachable|No route to host|Max retries exceeded"
-        r"|NewConnectionError|Failed to establish a new connection|EndpointConnectionError"
+        r"|ECONNREFUSED|ECONNRESET|EHOSTUNREACH|NewConnectionError|Failed to establish a new connection|EndpointConnectionError"
         r"|Could not connect to the endpoint|NoBrokersAvailable|Connection closed|ServerSelectionTimeout|failed to connect"
         r"|Failed to connect|UNAVAILABLE\b"
         r"|IncompleteRead|ChunkedEncodingError|connection broken|server disconnected|ConnectionError|Cannot connect to"
@@ -230,11 +245,14 @@ RULES: tuple[Rule, ...] = (
     Rule("service error", _INFRA, 0.82,
         text=r"\b500\b.{0,40}(?:Server Error|Internal)|Internal ?Server ?Error|InternalFailure|INTERNAL_ERROR",
         reason="a service failed"),
+    Rule("cluster full or away", _INFRA, 0.92,
+        text=r"FailedScheduling|Insufficient (?:cpu|memory)|Pod took (?:too long|longer)|PodLaunchTimeout|[Dd]ocker daemon"
+        r"|CapacityError|InsufficientInstanceCapacity|STOCKOUT|DRIVER_UNRESPONSIVE",
+        reason="the cluster had no room or was away", action=_RETRY.format(what="the cluster has room")),
     Rule("cluster", _INFRA, 0.88,
-        text=r"ImagePullBackOff|ErrImagePull|FailedScheduling|Insufficient (?:cpu|memory)|Pod took (?:too long|longer)"
-        r"|PodLaunchTimeout|CrashLoopBackOff|CreateContainerConfigError|docker daemon|cluster .{0,60}terminat"
+        text=r"ImagePullBackOff|ErrImagePull|CrashLoopBackOff|CreateContainerConfigError|cluster .{0,60}terminat"
+        r"|http\+docker:|pull access denied|manifest unknown|[Ii]mageNotFound|Unable to find image"
         r"|[Cc]luster (?:is )?not (?:running|available)|Container image .{0,80}(?:not|cannot)"
-        r"|CapacityError|InsufficientInstanceCapacity|STOCKOUT|DRIVER_UNRESPONSIVE"
         r"|reported that the task instance .{0,400}finished with state failed",
         reason="the cluster could not run it",
          action="Look at the cluster (image, capacity, scheduling); then clear the failed task."),
@@ -288,6 +306,10 @@ RULES: tuple[Rule, ...] = (
         r"|Expected \d+ (?:fields|columns)|unexpected (?:EOF|token)|CRC (?:error|check)",
         reason="the input is malformed",
     ),
+    Rule("wrong SQL by type", _CODE, 0.85,
+        types=r"(?:UndefinedColumn|UndefinedTable|UndefinedFunction|AmbiguousColumn|ProgrammingError|ArgumentError"
+        r"|NoSuchTableError|NoSuchColumnError|InvalidRequestError|CompileError|AnalysisException)$",
+         reason="the statement or table definition is wrong"),
     Rule("malformed by type", _DATA, 0.8,
         types=r"(?:JSONDecodeError|ParserError|EmptyDataError|UnicodeDecodeError|BadZipFile|BadGzipFile|XMLSyntaxError"
         r"|ExpatError|ArrowInvalid|ValidationError|UnicodeError)$",
@@ -298,6 +320,16 @@ RULES: tuple[Rule, ...] = (
         r"|BlobNotFound",
         reason="the input is missing or empty"),
     # --- the rest of code
+    Rule("own check", _DATA, 0.7,
+        types=r"(?:ValueError|AssertionError|Exception|RuntimeError|AirflowException|AirflowFailException"
+        r"|\w*(?:Quality|Validation|Check|Integrity|Mismatch|Data)\w*(?:Error|Exception))$",
+        text=r"\b(?:row|record)s?[ _](?:count|mismatch)|\b(?:no|zero|\d+) (?:\w+ )?(?:rows?|records?|nulls?"
+        r"|duplicates?)\b|[Dd]uplicate"
+        r"|\bnulls?\b|threshold|anomal|out of (?:bounds|balance)|reconcil|\bstale\b|mismatch|negative"
+        r"|[Mm]issing (?:values|dates?|data)"
+        r"|[Uu]nexpected (?:columns?|schema|values?)|[Ii]nvalid (?:values?|rows?|records?|data)",
+        reason="a check of the task's own found the data wrong"),
+    Rule("division", _CODE, 0.6, text=r"[Dd]ivi(?:sion|ded?) by zero", reason="a division by zero"),
     Rule("lookup", _CODE, 0.72,
         types=r"(?:KeyError|IndexError|LookupError|StopIteration|ZeroDivisionError|AssertionError|InvalidIndexError"
         r"|UnboundLocalError)$",
