@@ -34,12 +34,11 @@ from airflow_agentfix.errors import (
     StoreUnavailable,
 )
 from airflow_agentfix.ports import AirflowApi, Claim, Json, Model, SessionClient, WaitRun
+from airflow_agentfix.settings import Settings
 
 log = logging.getLogger(__name__)
 
 AGAIN_MAY_HELP = (AirflowUnreachable, RepositoryUnreachable, ModelUnavailable, StoreUnavailable)
-SETTLE_IN_SLOT_SECONDS = 30.0
-"""a task that just failed is terminal within seconds; whatever takes longer is waited for without a slot"""
 POLL_SECONDS = 0.5
 TERMINAL = frozenset({"success", "failed", "upstream_failed", "skipped", "removed"})
 
@@ -85,6 +84,8 @@ class Driver:
     """Drives sessions with what `bench` brings."""
 
     bench: Bench
+    settle_seconds: float = Settings.settle_seconds
+    """a task that just failed is terminal within seconds; whatever takes longer is waited for without a slot"""
     sleep: Callable[[float], None] = time.sleep
 
     def drive(self, session_id: str, *, worker: str, last_try: bool) -> WaitRun | Session:
@@ -138,16 +139,16 @@ class Driver:
 
     def _settled(self, session: Session) -> TaskRef | WaitRun:
         """The failed try once Airflow has marked it; when the callback runs, the task is still running."""
-        deadline = SETTLE_IN_SLOT_SECONDS
+        left = self.settle_seconds
         while True:
             task = self._task(session)
             number = session.try_number or task.try_number
             if task.state in TERMINAL or task.try_number > number:
                 return TaskRef(session.dag_id, session.run_id, session.task_id, number, session.map_index)
-            if deadline <= 0:
+            if left <= 0:
                 return WaitRun(session.dag_id, session.run_id, WaitFor.TASK)
             self.sleep(POLL_SECONDS)
-            deadline -= POLL_SECONDS
+            left -= POLL_SECONDS
 
     def _task(self, session: Session) -> TaskFacts:
         try:

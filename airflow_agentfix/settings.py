@@ -53,7 +53,7 @@ class Settings:
     max_tokens: int = 1_000_000
     max_dollars: float = 5.0
     evidence_chars: int = 16_000
-    settle_seconds: int = 300
+    settle_seconds: int = 30
     lease_seconds: int = 900
     callback_timeout: float = 2.0
     sql_alchemy_conn: str = ""
@@ -151,7 +151,11 @@ OPTIONS: dict[str, Option] = {
     "max_tokens": Option("Tokens a session may use, in and out together.", "integer", int),
     "max_dollars": Option("US dollars a session may spend.", "float", float),
     "evidence_chars": Option("Characters of evidence shown to the model first.", "integer", int),
-    "settle_seconds": Option("How long to wait for a failed task instance to become terminal.", "integer", int),
+    "settle_seconds": Option(
+        "Seconds a worker waits for the failed task instance to become terminal; then it waits for the run, without a slot.",
+        "integer",
+        int,
+    ),
     "lease_seconds": Option("After this silence another worker may take a session over.", "integer", int),
     "callback_timeout": Option("Seconds the on-failure callback may take for its one request.", "float", float),
     "sql_alchemy_conn": Option("Database of AgentFix's tables; empty uses Airflow's.", "string", str, sensitive=True),

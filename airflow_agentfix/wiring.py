@@ -54,4 +54,4 @@ def build_driver() -> Driver:
     from airflow_agentfix.workbench import Workbench
 
     settings = Settings.load()
-    return Driver(Workbench(connect(settings), settings))
+    return Driver(Workbench(connect(settings), settings), settle_seconds=settings.settle_seconds)

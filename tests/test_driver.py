@@ -11,7 +11,7 @@ import pytest
 
 from airflow_agentfix.core.policy import Policy
 from airflow_agentfix.core.session import EventKind, Outcome, Session, State, WaitFor
-from airflow_agentfix.driver import SETTLE_IN_SLOT_SECONDS, Driver
+from airflow_agentfix.driver import Driver
 from airflow_agentfix.errors import (
     AgentFixError,
     AirflowUnreachable,
@@ -141,7 +141,7 @@ def test_a_task_that_keeps_running_is_waited_for_without_a_slot(desk: Desk) -> N
     given = desk.drive(no_model)
     assert given == WaitRun(DAG, RUN, WaitFor.TASK)
     assert desk.client.parked == given
-    assert sum(desk.slept) == SETTLE_IN_SLOT_SECONDS
+    assert sum(desk.slept) == Settings().settle_seconds
     assert desk.bench is not None
     assert desk.bench.collected == []
 
