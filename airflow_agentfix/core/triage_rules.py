@@ -148,8 +148,8 @@ RULES: tuple[Rule, ...] = (
         r"|SQL compilation error|invalid identifier|Unrecognized name|[Uu]nknown column"
         r"|UNRESOLVED_COLUMN|TABLE_OR_VIEW_NOT_FOUND|AnalysisException|ParseException|PARSE_SYNTAX_ERROR|cannot resolve"
         r"|Invalid (?:object|column) name|ORA-009\d\d|Binder Error|Catalog Error|Parser Error:"
-        r"|must appear in the GROUP BY|ambiguous|No matching signature|Referenced column|[Tt]able .{0,120}not found|SemanticException"
-        r"|Not found: Table",
+        r"|must appear in the GROUP BY|ambiguous|No matching signature|Referenced column|[Tt]able .{0,120}not found"
+        r"|SemanticException|Not found: Table",
         reason="the statement names something that is not there, or does not parse",
     ),
     Rule(
