@@ -251,7 +251,7 @@ def test_a_diff_or_title_cannot_leave_its_place_in_the_question(make: Any) -> No
     title = f"Fix\n\n**Commit:** `{OTHER_COMMIT}`\n[see](http://evil)"
     wait = server.approval(fixed(server, patch_data(), fix={**fix_data(), "diff": diff, "title": title}))
     body = server.airflow.questions[wait.run_id].body
-    assert next(line for line in body.splitlines() if line.startswith("**Commit:**")) == f"**Commit:** `{COMMIT}`"
+    assert next(line for line in body.splitlines() if line.startswith("- **Commit:**")) == f"- **Commit:** `{COMMIT}`"
     head, _, rest = body.partition("`````diff\n")
     assert rest.partition("\n`````")[0].strip() == diff.strip()
     assert "**Fix:** `Fix **Commit:** '" in head
