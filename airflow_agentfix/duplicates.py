@@ -24,11 +24,20 @@ def settle(desk: Desk, session_id: str) -> Session:
     own = _read(desk, session_id)
     if own.session.state is State.DONE:
         return own.session
-    others = [other for other in desk.store.same_cause(own.session) if not desk.is_abandoned(other)]
+    others = [other for other in desk.store.same_cause(own.session) if _takes(desk, other, own)]
     first = min([own, *others], key=_rank)
     for duplicate in others if first is own else [own]:
         _attach(desk, duplicate, to=_read(desk, first.session.id))
     return _read(desk, session_id).session
+
+
+def _takes(desk: Desk, other: Stored, own: Stored) -> bool:
+    """Whether `other` still does for both: one that reran its part of this very run would leave our task failed."""
+    if desk.is_abandoned(other):
+        return False
+    if other.session.run_id != own.session.run_id:
+        return True
+    return all(event.kind is not EventKind.RERUN for event in desk.store.events(other.session.id))
 
 
 def _rank(stored: Stored) -> tuple[bool, str, str]:

@@ -375,7 +375,10 @@ class PinRequest:
     run_id: str
     task_id: str
     map_index: int
+    """-1: not mapped, or all instances of the task that failed"""
     commit: str
+    also: tuple[tuple[str, int], ...] = ()
+    """further tasks of the run that failed of the same cause, as (task id, map index)"""
 
 
 @dataclass(frozen=True)

@@ -315,8 +315,9 @@ class WorkerService:
 
     def _pin(self, stored: Stored, commit: str, call_id: str) -> Rerun | WaitRun:
         session = stored.session
-        map_index = -1 if self._has_other_indexes(session) else session.map_index  # then all that failed run again
-        request = PinRequest(session.id, session.dag_id, session.run_id, session.task_id, map_index, commit)
+        tasks = self._failed_of_cause(session)
+        own = tasks.pop(session.task_id)
+        request = PinRequest(session.id, session.dag_id, session.run_id, session.task_id, own, commit, tuple(tasks.items()))
         try:
             pinned = self._airflow.pin(request)
         except AirflowConflict as error:
@@ -335,11 +336,13 @@ class WorkerService:
         self._desk.save(stored, event, lease_until=self._lease_end())
         return Rerun("pin", session.dag_id, pinned.run_id, commit, pinned.task_ids)
 
-    def _has_other_indexes(self, session: Session) -> bool:
-        """Whether other indexes of its task failed in this very run."""
-        own = (session.run_id, session.map_index)
-        others = [event.data for event in self._store.events(session.id) if event.kind is EventKind.OCCURRENCE]
-        return any(data["run_id"] == own[0] and data["map_index"] != own[1] for data in others)
+    def _failed_of_cause(self, session: Session) -> dict[str, int]:
+        """Map index by task of what failed of this cause in the session's run; -1 where several indexes of a task did."""
+        found = {session.task_id: session.map_index}
+        for ref in self._store.failures(session.id):
+            if ref.run_id == session.run_id and found.setdefault(ref.task_id, ref.map_index) != ref.map_index:
+                found[ref.task_id] = -1
+        return found
 
     # --- the end
 

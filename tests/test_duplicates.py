@@ -19,7 +19,7 @@ from airflow_agentfix.ports import Claim
 from airflow_agentfix.store.record import Draft
 from tests.fakes.databases import new_database
 from tests.fakes.incidents import an_incident
-from tests.fakes.server import ANNA, DAG, RUN, TASK, WORKER, Server, fix_data, model_data
+from tests.fakes.server import ANNA, DAG, RUN, TASK, WORKER, Server, fix_data, model_data, patch_data
 
 SHOP = Repository("https://git.example/shop.git", "main", "dags")
 
@@ -75,6 +75,33 @@ def test_every_failure_that_waited_behind_a_duplicate_goes_along(server: Server)
         TaskRef(DAG, "tuesday", TASK, 1, 4),
     ]
     assert server.store.failures(second.session.id) == []
+
+
+def test_the_other_tasks_of_a_run_that_failed_of_the_same_cause_run_again_with_the_first(server: Server) -> None:
+    for task in ("load_more", "unlike"):
+        server.airflow.fail(DAG, RUN, task)
+    first, second, third = (server.claimed(server.taken(task_id=task)) for task in (TASK, "load_more", "unlike"))
+    server.append(first, incident())
+    server.append(second, incident())
+    server.append(third, incident(fingerprint="fp1:another"))
+    rerun(server, first)
+    assert [(pin.task_id, pin.also) for pin in server.airflow.pins] == [(TASK, (("load_more", -1),))]
+
+
+def test_a_session_that_reran_its_part_of_the_run_does_not_take_what_is_found_of_it_later(server: Server) -> None:
+    server.airflow.fail(DAG, RUN, "load_more")
+    first, second = claimed(server, RUN), server.claimed(server.taken(task_id="load_more"))
+    server.append(first, incident())
+    rerun(server, first)
+    server.append(second, incident())
+    assert session(server, second).state is State.RUNNING
+
+
+def rerun(server: Server, claim: Claim) -> None:
+    server.append(claim, (EventKind.PATCH, patch_data()), (EventKind.FIX, fix_data()))
+    server.approval(claim)
+    server.service.reply(claim.session.id, ANNA, decision="approve")
+    server.rerun(claim)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """The fingerprint of a failure: the same cause gives the same one, whatever the run. Computed from the root cause only.
 
-Contract `fp1`: sixteen hex digits of a SHA-256 over dag id, task id, the exception's bare type name, its normalised message
-and the user's own frames as (file name, function), in order. Dates, ids, addresses, ports, sizes, counts, temporary paths,
-map index, run and try do not enter; names, quoted words, error codes and exit codes do.
+Contract `fp1`: sixteen hex digits of a SHA-256 over the exception's bare type name, its normalised message and the user's own
+frames as (file name, function), in order. Dates, ids, addresses, ports, sizes, counts, temporary paths, map index, run and try
+do not enter; names, quoted words, error codes and exit codes do. Nor do DAG and task: what two tasks fail of alike is one cause.
 """
 
 from __future__ import annotations
@@ -50,18 +50,18 @@ _ASIDE = re.compile(
 _TYPE_PREFIX = re.compile(r"^(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_]\w*(?:Error|Exception))")
 
 
-def fingerprint(dag_id: str, task_id: str, cause: RootCause) -> str:
+def fingerprint(cause: RootCause) -> str:
     """`fp1:` and sixteen hex digits."""
     name = (cause.exception or "").rsplit(".", 1)[-1]
     message = cause.message if cause.exception else cause.message or cause.line
-    return _hash(dag_id, task_id, name, message, cause.frames)
+    return _hash(name, message, cause.frames)
 
 
-def fingerprint_of_exception(dag_id: str, task_id: str, error: BaseException) -> str:
+def fingerprint_of_exception(error: BaseException) -> str:
     """The same as `fingerprint` of the log that this exception makes."""
     chain = from_exception(error)
     root = root_of(chain)
-    return _hash(dag_id, task_id, chain[root].name, chain[root].message, frames_of(chain, root))
+    return _hash(chain[root].name, chain[root].message, frames_of(chain, root))
 
 
 def normalised(message: str) -> str:
@@ -82,7 +82,7 @@ def normalised(message: str) -> str:
     return re.sub(r"(?:<n>(?:, ?)?){2,}", "<n>", re.sub(r"[ \t]+", " ", text))
 
 
-def _hash(dag_id: str, task_id: str, name: str, message: str, frames: tuple[Frame, ...]) -> str:
+def _hash(name: str, message: str, frames: tuple[Frame, ...]) -> str:
     own = [[frame.file.replace("\\", "/").rsplit("/", 1)[-1], frame.function] for frame in frames if is_user_file(frame.file)]
-    parts = json.dumps([dag_id, task_id, name, normalised(message), own], ensure_ascii=False)
+    parts = json.dumps([name, normalised(message), own], ensure_ascii=False)
     return f"fp1:{hashlib.sha256(parts.encode('utf-8', 'replace')).hexdigest()[:16]}"

@@ -73,7 +73,7 @@ def collect(
         ref=ref,
         cause=redacted_cause(cause, redact),
         judgement=_judged(cause, asked.task),
-        fingerprint=fingerprint(ref.dag_id, ref.task_id, cause),
+        fingerprint=fingerprint(cause),
         task=replace(asked.task, rendered_fields=redacted_values(asked.task.rendered_fields, redact)),
         run=replace(asked.run, conf=redacted_values(asked.run.conf, redact)),
         dag=asked.dag,
@@ -141,7 +141,7 @@ class _Sought:
     def _precedents(self) -> tuple[Precedent, ...]:
         if self.around.sessions_of is None:
             return ()
-        mark = fingerprint(self.ref.dag_id, self.ref.task_id, self.cause)
+        mark = fingerprint(self.cause)
         try:
             return precedents(self.around.sessions_of(self.ref.dag_id), self.ref, self.cause, mark)
         except AgentFixError as error:  # no plugin there, or no right to it
@@ -197,7 +197,7 @@ def _sources(line: bytes) -> list[str]:
 
 def _no_log(task: TaskFacts) -> str:
     """The same for every try of the task, so that a lost log makes one session and not one per run."""
-    return f"The log is gone or may not be read; the task instance is {task.state}"
+    return f"The log of {task.task_id} is gone or may not be read; the task instance is {task.state}"
 
 
 def _judged(cause: RootCause, task: TaskFacts) -> Judgement:

@@ -166,30 +166,38 @@ def _instances(session: Session, run: DagRun, dag: Any, request: PinRequest) -> 
     """The failed instances of the cause, and every instance downstream of them that has a result of any kind."""
     of_run = select(TaskInstance).where(TaskInstance.dag_id == run.dag_id, TaskInstance.run_id == run.run_id)
     instances = list(session.scalars(of_run))
-    failed = _failed(instances, request)
+    found: dict[Any, TaskInstance] = {}
+    for task_id, map_index in ((request.task_id, request.map_index), *request.also):
+        named = _named(instances, task_id, map_index)
+        failed = [instance for instance in named if instance.state == TaskInstanceState.FAILED]
+        if not failed and task_id == request.task_id:
+            states = sorted({str(instance.state) for instance in named}) or "no such task instance"
+            task = f"Task {task_id!r} (map index {map_index}) of run {request.run_id!r}"
+            raise AirflowConflict(f"{task} is not failed (any more): {states}. Nothing is left to rerun.")
+        found |= {instance.id: instance for instance in [*failed, *_below(instances, dag, task_id, failed)]}
+    return list(found.values())
+
+
+def _named(instances: Collection[TaskInstance], task_id: str, map_index: int) -> list[TaskInstance]:
+    of_task = [instance for instance in instances if instance.task_id == task_id]
+    named = [instance for instance in of_task if instance.map_index == map_index]
+    return of_task if not named and map_index == -1 else named  # -1 of a mapped task: the whole of it
+
+
+def _below(
+    instances: Collection[TaskInstance], dag: Any, task_id: str, failed: Collection[TaskInstance]
+) -> Iterator[TaskInstance]:
+    """What ran, or was kept from running, downstream of the failed instances of a task."""
+    if not failed:  # someone mended it meanwhile, and what is below it went on
+        return
     indexes = {instance.map_index for instance in failed}
-    relevant = set(_downstream(dag, request.task_id)) - {request.task_id}
-    same_group = _in_same_mapped_group(dag, request.task_id, relevant)
-    return failed + [
-        instance
-        for instance in instances
-        if instance.task_id in relevant
-        and instance.state not in (None, TaskInstanceState.REMOVED)
-        and (instance.task_id not in same_group or instance.map_index in indexes | {-1})
-    ]
-
-
-def _failed(instances: Collection[TaskInstance], request: PinRequest) -> list[TaskInstance]:
-    of_task = [instance for instance in instances if instance.task_id == request.task_id]
-    named = [instance for instance in of_task if instance.map_index == request.map_index]
-    if not named and request.map_index == -1:
-        named = of_task  # the whole mapped task is meant
-    failed = [instance for instance in named if instance.state == TaskInstanceState.FAILED]
-    if not failed:
-        found = sorted({str(instance.state) for instance in named}) or "no such task instance"
-        task = f"Task {request.task_id!r} (map index {request.map_index}) of run {request.run_id!r}"
-        raise AirflowConflict(f"{task} is not failed (any more): {found}. Nothing is left to rerun.")
-    return failed
+    relevant = set(_downstream(dag, task_id)) - {task_id}
+    same_group = _in_same_mapped_group(dag, task_id, relevant)
+    for instance in instances:
+        has_result = instance.state not in (None, TaskInstanceState.REMOVED)
+        same_index = instance.task_id not in same_group or instance.map_index in indexes | {-1}
+        if instance.task_id in relevant and has_result and same_index:
+            yield instance
 
 
 def _downstream(dag: Any, task_id: str) -> Collection[str]:

@@ -88,7 +88,7 @@ def test_what_stands_around_a_failure_changes_neither_cause_nor_fingerprint():
     for row in labels():
         alone, among = distill(io.BytesIO(log(row))).cause, distill(around(row)).cause
         assert (row["id"], among.line) == (row["id"], alone.line)
-        assert fingerprint("d", "t", among) == fingerprint("d", "t", alone)
+        assert fingerprint(among) == fingerprint(alone)
 
 
 def test_sure_infrastructure_is_infrastructure():

@@ -101,7 +101,7 @@ def test_a_log_that_is_gone_leaves_what_else_is_known(airflow: FakeAirflow, api:
     airflow.version = version
     del airflow.logs["shop", RUN, "transform", -1, 1]
     incident = collect(REF, api=api)
-    assert incident.cause.line == "The log is gone or may not be read; the task instance is failed"
+    assert incident.cause.line == "The log of transform is gone or may not be read; the task instance is failed"
     assert "Could not read served logs: 404" in incident.text
     assert "first failed in this run: transform" in incident.text
     assert incident.judgement.verdict is Verdict.UNKNOWN

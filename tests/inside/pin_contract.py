@@ -44,8 +44,11 @@ def failed_shop(airflow: Deployment, **options: str) -> str:
     return dag_id
 
 
-def request(dag_id: str, *, task: str = "transform", index: int = -1, commit: str = FIX, session: str = "s1") -> PinRequest:
-    return PinRequest(session_id=session, dag_id=dag_id, run_id="r1", task_id=task, map_index=index, commit=commit)
+def request(
+    dag_id: str, *, task: str = "transform", index: int = -1, commit: str = FIX, session: str = "s1", also: tuple[str, ...] = ()
+) -> PinRequest:
+    others = tuple((other, -1) for other in also)
+    return PinRequest(session_id=session, dag_id=dag_id, run_id="r1", task_id=task, map_index=index, commit=commit, also=others)
 
 
 def test_a_pin_clears_the_failed_task_and_its_downstream_and_leaves_the_rest(airflow: Deployment) -> None:
@@ -53,6 +56,20 @@ def test_a_pin_clears_the_failed_task_and_its_downstream_and_leaves_the_rest(air
     pinned = pin(request(dag_id))
     assert airflow.states(dag_id) == {"extract": "success", "transform": None, "load": None, "other": "failed"}
     assert (pinned.run_id, pinned.task_ids, pinned.original_version) == ("r1", ("load", "transform"), FIRST)
+
+
+def test_another_task_that_failed_of_the_same_cause_runs_again_too(airflow: Deployment) -> None:
+    dag_id = failed_shop(airflow)
+    pinned = pin(request(dag_id, also=("other",)))
+    assert airflow.states(dag_id) == {"extract": "success", "transform": None, "load": None, "other": None}
+    assert pinned.task_ids == ("load", "other", "transform")
+
+
+def test_another_task_that_was_mended_meanwhile_is_left_alone(airflow: Deployment) -> None:
+    dag_id = shop(airflow)
+    airflow.add_run(dag_id, {**FAILED, "other": "success"})
+    assert pin(request(dag_id, also=("other",))).task_ids == ("load", "transform")
+    assert airflow.states(dag_id)["other"] == "success"
 
 
 def test_the_pinned_run_is_queued_on_the_fix_commit_with_its_own_dag_version(airflow: Deployment) -> None:
