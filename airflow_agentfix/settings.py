@@ -52,7 +52,7 @@ class Settings:
     max_turns: int = 40
     max_tokens: int = 1_000_000
     max_dollars: float = 5.0
-    evidence_chars: int = 16_000
+    evidence_chars: int = 7_500
     settle_seconds: int = 30
     lease_seconds: int = 900
     callback_timeout: float = 2.0
@@ -150,7 +150,7 @@ OPTIONS: dict[str, Option] = {
     "max_turns": Option("Model calls a session may make.", "integer", int),
     "max_tokens": Option("Tokens a session may use, in and out together.", "integer", int),
     "max_dollars": Option("US dollars a session may spend.", "float", float),
-    "evidence_chars": Option("Characters of evidence shown to the model first.", "integer", int),
+    "evidence_chars": Option("Characters of evidence shown to the model first: 3 a token, so 2,500 tokens.", "integer", int),
     "settle_seconds": Option(
         "Seconds a worker waits for the failed task instance to become terminal; then it waits for the run, without a slot.",
         "integer",

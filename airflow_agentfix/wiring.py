@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from airflow_agentfix.driver import Driver
     from airflow_agentfix.service import SessionService
     from airflow_agentfix.store.sql import SqlStore
+    from airflow_agentfix.workbench import Workbench
 
 log = logging.getLogger(__name__)
 
@@ -49,9 +50,18 @@ def _audit_key(settings: Settings, fernet_key: str | None) -> bytes:
 
 def build_driver() -> Driver:
     """What drives sessions in a task's process: over REST, without any database."""
-    from airflow_agentfix.airflow_login import connect
     from airflow_agentfix.driver import Driver
-    from airflow_agentfix.workbench import Workbench
 
     settings = Settings.load()
-    return Driver(Workbench(connect(settings), settings), settle_seconds=settings.settle_seconds)
+    return Driver(build_workbench(settings), settle_seconds=settings.settle_seconds)
+
+
+def build_workbench(settings: Settings, *, with_airflow: bool = True) -> Workbench:
+    """A worker's adapters. Without Airflow on this machine there are no connections and no bundles: the environment has the
+    logins, `[agentfix] repositories` the code."""
+    from airflow_agentfix.airflow_login import connect
+    from airflow_agentfix.workbench import Workbench
+
+    if with_airflow:
+        return Workbench(connect(settings), settings)
+    return Workbench(connect(settings), settings, get_connection=lambda _: None, get_bundles=list)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -26,17 +26,21 @@ from airflow_agentfix.core.incident import DagFacts, Incident, Repository, TaskR
 from airflow_agentfix.core.log_lines import unpacked
 from airflow_agentfix.core.logs import shown
 from airflow_agentfix.core.policy import Policy
+from airflow_agentfix.core.session import Session
 from airflow_agentfix.driver import Found
 from airflow_agentfix.errors import CommitNotFound, SkillError
-from airflow_agentfix.evidence.collect import collect
+from airflow_agentfix.evidence.collect import Around, collect
 from airflow_agentfix.evidence.history import task_history
 from airflow_agentfix.models.rules import RulesModel
 from airflow_agentfix.ports import Claim, CodeHost, Model, SessionClient
 from airflow_agentfix.resources import skills_folder
 from airflow_agentfix.settings import Settings
-from airflow_agentfix.store.client import HttpSessionClient
+from airflow_agentfix.store.client import HttpSessionClient, SessionsApi
 
 log = logging.getLogger(__name__)
+
+PRECEDENTS_OF = 50
+"""sessions of the DAG looked at, the newest ones"""
 
 
 class Workbench:
@@ -48,23 +52,34 @@ class Workbench:
         settings: Settings,
         *,
         get_connection: Callable[[str], Any] = airflow_connection,
+        get_bundles: Callable[[], Sequence[Mapping[str, Any]]] = lambda: bundle_config(),
         environ: Mapping[str, str] = os.environ,
     ) -> None:
         self.settings = settings
+        self._http = http
         self.client: SessionClient = HttpSessionClient(http)
         self.airflow = RestAirflowApi(http)
         self._get_connection = get_connection
+        self._get_bundles = get_bundles
         self._environ = environ
 
     @staticmethod
     def redact(text: str) -> str:
         return redaction.redact(text)
 
-    def collect(self, ref: TaskRef) -> Incident:
-        return collect(ref, api=self.airflow, budget_chars=self.settings.evidence_chars)
+    def collect(self, ref: TaskRef, *, budget_chars: int | None = None) -> Incident:
+        around = Around(code_of=self._code_of, sessions_of=self._sessions_of)
+        return collect(ref, api=self.airflow, budget_chars=budget_chars or self.settings.evidence_chars, around=around)
+
+    def _code_of(self, dag: DagFacts) -> tuple[Repository, CodeHost]:
+        repository = self.repository_of(dag)
+        return repository, self.host(repository)
+
+    def _sessions_of(self, dag_id: str) -> list[Session]:
+        return SessionsApi(self._http).list(dag_id=dag_id, limit=PRECEDENTS_OF)
 
     def repository_of(self, dag: DagFacts) -> Repository:
-        return repository_of(dag, settings=self.settings, bundle_config=bundle_config(), get_connection=self._get_connection)
+        return repository_of(dag, settings=self.settings, bundle_config=self._get_bundles(), get_connection=self._get_connection)
 
     def base_commit(self, repository: Repository) -> str:
         commit = self.host(repository).head(repository.base_branch)

@@ -12,6 +12,7 @@ from airflow_agentfix.settings import OPTIONS, SECTION, Settings
 
 if TYPE_CHECKING:
     from airflow_agentfix.airflow_http import AirflowHttp
+    from airflow_agentfix.core.incident import Incident
     from airflow_agentfix.store.client import SessionsApi
 
 
@@ -26,9 +27,14 @@ class Named:
     try_number: int | None = None
 
 
+def is_outside() -> bool:
+    """Whether the environment names an Airflow elsewhere, so that this machine's own is not asked."""
+    return bool(os.environ.get("AGENTFIX_AIRFLOW_URL"))
+
+
 def settings() -> Settings:
     """[agentfix]. With AGENTFIX_AIRFLOW_URL set, Airflow need not be here: only the environment is read, and fast."""
-    if not os.environ.get("AGENTFIX_AIRFLOW_URL"):
+    if not is_outside():
         return Settings.load()
     names = {name: f"AIRFLOW__{SECTION.upper()}__{name.upper()}" for name in OPTIONS}
     return Settings.from_mapping({name: os.environ[variable] for name, variable in names.items() if variable in os.environ})
@@ -45,6 +51,16 @@ def sessions_api() -> SessionsApi:
     from airflow_agentfix.store.client import SessionsApi
 
     return SessionsApi(http())
+
+
+def evidence(wanted: Named, *, budget_chars: int | None) -> Incident:
+    """What a worker would collect on the task instance, by the same adapters."""
+    from airflow_agentfix.evidence.resolve import resolve_ref
+    from airflow_agentfix.wiring import build_workbench
+
+    bench = build_workbench(settings(), with_airflow=not is_outside())
+    ref = resolve_ref(bench.airflow, wanted.dag_id, wanted.run_id, wanted.task_id, wanted.map_index, wanted.try_number)
+    return bench.collect(ref, budget_chars=budget_chars)
 
 
 def named(dag: str, run: str | None, task: str | None, *, map_index: int = -1, try_number: int | None = None) -> Named:
