@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -241,8 +242,8 @@ def test_context_prints_the_evidence_and_json_holds_the_same(agentfix: Shell):
 
 @pytest.mark.usefixtures("failed_task")
 def test_context_keeps_to_its_budget(agentfix: Shell):
-    whole, cut = (len(agentfix("context", "orders", "monday", "load", *more).out) for more in ([], ["--budget", "700"]))
-    assert cut <= 701 < whole
+    whole, cut = (len(agentfix("context", "orders", "monday", "load", *more).out) for more in ([], ["--budget", "240"]))
+    assert cut <= 721 < whole
 
 
 @pytest.mark.usefixtures("failed_task")
@@ -346,8 +347,22 @@ def test_logs_print_one_json_object_a_line_for_each_file(agentfix: Shell, log: P
     ]
     judged = [json.loads(line) for line in agentfix("logs", "verdict", "--json", str(log), str(log)).out.splitlines()]
     assert [one["file"] for one in distilled] == [str(log), str(log)]
-    assert max(len(one["text"]) for one in distilled) <= 600
+    assert [(len(one["text"]), one["bytes_in"], one["lines"]) for one in distilled] == [(distilled[0]["chars"], len(LOG), 6)] * 2
+    assert max(one["chars"] for one in distilled) <= 600
+    assert all(0 <= one["seconds"] < 60 and one["peak_kib"] > 1_000 for one in distilled)
     assert {(one["verdict"], one["root_cause"][:9]) for one in judged} == {("code", "NameError")}
+
+
+def test_a_verdict_names_exception_place_lines_and_fingerprint(agentfix: Shell, log: Path):
+    told = json.loads(agentfix("logs", "verdict", "--json", str(log)).out)
+    assert (told["exception"], told["location"]) == ("NameError", "/opt/dags/orders.py:7 in load")
+    assert (told["decided"], told["evidence"]) == (False, ["L5"])
+    assert re.fullmatch("fp1:[0-9a-f]{16}", told["fingerprint"])
+
+
+def test_what_distill_prints_stays_in_its_budget_its_last_newline_too(agentfix: Shell, log: Path):
+    log.write_text("".join(f"line {number} says nothing of note\n" for number in range(500)) + LOG)
+    assert len(agentfix("logs", "distill", "--budget", "500", str(log)).out) <= 500
 
 
 def test_an_empty_log_is_no_error(agentfix: Shell):

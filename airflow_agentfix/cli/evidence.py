@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import resource
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer  # noqa: TID253 - see app.py
 
@@ -15,10 +16,14 @@ from airflow_agentfix.cli import here
 from airflow_agentfix.cli.output import AsJson, print_json, print_line
 from airflow_agentfix.cli.sessions import Dag, MapIndex, Run, Task, Try
 
-Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="Task logs; - is standard input.")]
-Budget = Annotated[int | None, typer.Option("--budget", min=500, help="Characters at most.", show_default=False)]
+if TYPE_CHECKING:
+    from airflow_agentfix.core.incident import RootCause
 
-DEFAULT_BUDGET = 16_000
+Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="Task logs; - is standard input.")]
+Chars = Annotated[int, typer.Option("--budget", min=500, help="Characters at most.")]
+Tokens = Annotated[int | None, typer.Option("--budget", min=200, help="Tokens at most, 3 characters each.", show_default=False)]
+
+DEFAULT_CHARS = 16_000
 
 logs = typer.Typer(help="Read task logs offline.", no_args_is_help=True)
 
@@ -35,64 +40,90 @@ def context(
     task: Task = None,
     map_index: MapIndex = -1,
     try_: Try = None,
-    budget: Budget = None,
+    budget: Tokens = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the evidence on a failed task: what the agent gets, and what anyone needs to take over."""
-    from airflow_agentfix.airflow_api import RestAirflowApi
-    from airflow_agentfix.evidence.collect import collect, resolve_ref
+    from airflow_agentfix.evidence.render import CHARS_PER_TOKEN
 
     wanted = here.named(dag, run, task, map_index=map_index, try_number=try_)
-    api = RestAirflowApi(here.http())
-    ref = resolve_ref(api, wanted.dag_id, wanted.run_id, wanted.task_id, map_index=wanted.map_index, try_number=wanted.try_number)
-    incident = collect(ref, api=api, budget_chars=budget or here.settings().evidence_chars)
+    incident = here.evidence(wanted, budget_chars=budget and budget * CHARS_PER_TOKEN)
     print_json(incident.to_json()) if as_json else typer.echo(incident.text)
 
 
 @logs.command("distill")
-def distill(files: Files, budget: Budget = None, as_json: AsJson = False) -> None:
+def distill(files: Files, budget: Chars = DEFAULT_CHARS, as_json: AsJson = False) -> None:
     """Print what of a log states the failure's cause. --json: one object a line."""
     from airflow_agentfix.core.logs import distill as distilled
     from airflow_agentfix.core.logs import render
     from airflow_agentfix.redaction import redact as redacted
 
     for file in files:
+        started = time.perf_counter()
         with _lines(file) as lines:
-            found = distilled(lines, max_chars=budget or DEFAULT_BUDGET)
-        text = render(found, redact=redacted, max_chars=budget or DEFAULT_BUDGET) if found.selection else ""
-        cause = redacted(found.cause.line)
-        if as_json:
-            print_line(
-                {
-                    "file": str(file),
-                    "root_cause": cause,
-                    "text": text,
-                    "lines": found.lines,
-                    "bytes": found.bytes,
-                    "cut": found.cut,
-                }
-            )
-        else:
+            found = distilled(lines, max_chars=budget)
+        room = budget if as_json else budget - 1  # for the newline at its end
+        text = render(found, redact=redacted, max_chars=room) if found.selection else ""
+        if not as_json:
             _print_text(file, text, several=len(files) > 1)
+            continue
+        print_line(
+            {
+                "file": str(file),
+                "text": text,
+                "chars": len(text),
+                "bytes_in": found.bytes,
+                "seconds": round(time.perf_counter() - started, 3),
+                "peak_kib": _peak_kib(),
+                "lines": found.lines,
+                "cut": found.cut,
+            }
+        )
 
 
 @logs.command("verdict")
 def verdict(files: Files, as_json: AsJson = False) -> None:
     """Say by rules what kind of failure a log shows: code, data, config, dependency, infra, unknown. --json: a line each."""
     from airflow_agentfix.core.logs import distill as distilled
-    from airflow_agentfix.core.triage import judge
-    from airflow_agentfix.redaction import redact as redacted
 
     for file in files:
         with _lines(file) as lines:
-            cause = distilled(lines).cause
-        told = judge(cause)
-        told = replace(told, reason=redacted(told.reason), owner_action=told.owner_action and redacted(told.owner_action))
-        line = redacted(cause.line)
+            told = _judged(distilled(lines).cause)
         if as_json:
-            print_line({"file": str(file), **asdict(told), "root_cause": line})
-        else:
-            _print_text(file, f"{told.verdict} ({told.confidence:.0%}): {told.reason}\n{line}", several=len(files) > 1)
+            print_line({"file": str(file), **told})
+            continue
+        where = f"\n{told['location']}" if told["location"] else ""
+        action = f"\n{told['owner_action']}" if told["owner_action"] else ""
+        text = f"{told['verdict']} ({told['confidence']:.0%}): {told['reason']}\n{told['root_cause']}{where}{action}"
+        _print_text(file, text, several=len(files) > 1)
+
+
+def _judged(cause: RootCause) -> dict[str, Any]:
+    """What the rules say of a cause, redacted."""
+    from airflow_agentfix.core.fingerprint import fingerprint
+    from airflow_agentfix.core.triage import judge
+    from airflow_agentfix.redaction import redact as redacted
+
+    told = judge(cause)
+    frame = cause.user_frames[-1] if cause.user_frames else None
+    return {
+        "verdict": told.verdict,
+        "confidence": told.confidence,
+        "decided": told.decided,
+        "root_cause": redacted(cause.line),
+        "exception": cause.exception,
+        "location": frame and redacted(f"{frame.file}:{frame.line} in {frame.function}"),
+        "fingerprint": fingerprint(cause),
+        "evidence": told.evidence,
+        "reason": redacted(told.reason),
+        "owner_action": told.owner_action and redacted(told.owner_action),
+    }
+
+
+def _peak_kib() -> int:
+    """The most memory this process has held, in KiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak // 1024 if sys.platform == "darwin" else peak
 
 
 def redact(file: Annotated[Path, typer.Argument(metavar="FILE", help="- is standard input.")]) -> None:
