@@ -13,6 +13,7 @@ import typer
 
 from airflow_agentfix import errors
 from airflow_agentfix.cli.app import app
+from airflow_agentfix.core.triage_rules import RULES
 from airflow_agentfix.provider_info import get_provider_info
 from airflow_agentfix.settings import OPTIONS, Settings
 
@@ -66,6 +67,14 @@ def error_classes() -> list[type[Exception]]:
     return sorted(of_module, key=lambda kind: inspect.getsourcelines(kind)[1])
 
 
+def rules() -> str:
+    rows = [
+        (rule.name, f"`{rule.verdict}`", f"{rule.confidence:.2f}", rule.reason, (rule.action or "").removesuffix("."))
+        for rule in RULES
+    ]
+    return _table(("rule", "verdict", "confidence", "because", "owner action"), rows)
+
+
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -74,6 +83,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 TABLES: dict[str, tuple[str, Callable[[], str]]] = {
     "options": ("configuration.md", options),
     "verbs": ("cli.md", verbs),
+    "rules": ("evidence.md", rules),
     "errors": ("troubleshooting.md", all_errors),
 }
 
