@@ -22,7 +22,7 @@ from airflow_agentfix.code.import_check import import_shape
 from airflow_agentfix.code.repositories import parse_bundle_config, repository_of
 from airflow_agentfix.code.working_copy import WorkingCopy
 from airflow_agentfix.core import transcript
-from airflow_agentfix.core.incident import DagFacts, Incident, Repository, TaskRef
+from airflow_agentfix.core.incident import DagFacts, Incident, Repository, TaskFacts, TaskRef
 from airflow_agentfix.core.log_lines import unpacked
 from airflow_agentfix.core.logs import shown
 from airflow_agentfix.core.policy import Policy
@@ -67,9 +67,11 @@ class Workbench:
     def redact(text: str) -> str:
         return redaction.redact(text)
 
-    def collect(self, ref: TaskRef, *, budget_chars: int | None = None) -> Incident:
+    def collect(self, ref: TaskRef, *, budget_chars: int | None = None, task: TaskFacts | None = None) -> Incident:
+        """The evidence of a failed try; `task` is its instance where the caller has it."""
         around = Around(code_of=self._code_of, sessions_of=self._sessions_of)
-        return collect(ref, api=self.airflow, budget_chars=budget_chars or self.settings.evidence_chars, around=around)
+        budget = budget_chars or self.settings.evidence_chars
+        return collect(ref, api=self.airflow, budget_chars=budget, around=around, task=task)
 
     def _code_of(self, dag: DagFacts) -> tuple[Repository, CodeHost]:
         repository = self.repository_of(dag)

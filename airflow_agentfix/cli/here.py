@@ -55,12 +55,12 @@ def sessions_api() -> SessionsApi:
 
 def evidence(wanted: Named, *, budget_chars: int | None) -> Incident:
     """What a worker would collect on the task instance, by the same adapters."""
-    from airflow_agentfix.evidence.resolve import resolve_ref
+    from airflow_agentfix.evidence.resolve import resolve
     from airflow_agentfix.wiring import build_workbench
 
     bench = build_workbench(settings(), with_airflow=not is_outside())
-    ref = resolve_ref(bench.airflow, wanted.dag_id, wanted.run_id, wanted.task_id, wanted.map_index, wanted.try_number)
-    return bench.collect(ref, budget_chars=budget_chars)
+    ref, task = resolve(bench.airflow, wanted.dag_id, wanted.run_id, wanted.task_id, wanted.map_index, wanted.try_number)
+    return bench.collect(ref, budget_chars=budget_chars, task=task)
 
 
 def named(dag: str, run: str | None, task: str | None, *, map_index: int = -1, try_number: int | None = None) -> Named:
