@@ -6,6 +6,7 @@ looks like an error anywhere (`signs.STRONG`); of those far from the end, the fi
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ WINDOW_BEFORE, WINDOW_AFTER, WINDOW_EVENTS = 3, 60, 6
 WINDOW_BYTES = 64_000
 LINE_KEPT = 64_000
 EVENT_KEPT = 256_000
+HEAD_BYTES = 8_000
+_EVENTS = re.compile(rb'^\{"', re.MULTILINE)
 
 Numbered = tuple[int, bytes]
 
@@ -104,6 +107,7 @@ class _Search:
 
     def __init__(self) -> None:
         self.buffer = b""
+        self.ends: tuple[bytes, ...] = signs.ENDS
         self.first = 1
         self.at = 0
         self.owed = 0
@@ -111,12 +115,15 @@ class _Search:
         self.windows = _Windows()
 
     def lines(self, blocks: Iterable[bytes]) -> Iterator[Numbered]:
-        for block in blocks:
+        for number, block in enumerate(blocks):
+            if number == 0 and _EVENTS.search(block, 0, HEAD_BYTES):
+                self.ends += signs.ENDS_IN_EVENTS
+                self.windows.strong += signs.STRONG_IN_EVENTS
             searched = len(self.buffer)
             self.buffer += block
             if self.owed:
                 yield from self._after(0, self.owed)
-            for end in _ends(self.buffer, searched):
+            for end in sorted(_found(self.ends, self.buffer, searched, len(self.buffer))):
                 yield from self._around(end)
             self._look(_back(self.buffer, len(self.buffer), self.at))
             self._drop()
@@ -153,10 +160,6 @@ class _Search:
         self.first += self.buffer.count(b"\n", 0, self.at)
         self.buffer = self.buffer[self.at :]
         self.at = 0
-
-
-def _ends(data: bytes, start: int) -> list[int]:
-    return sorted(_found(signs.ENDS, data, start, len(data)))
 
 
 def _found(needles: Iterable[bytes], data: bytes, start: int, end: int) -> Iterator[int]:
@@ -206,12 +209,13 @@ class _Windows:
     """The signs seen far from the end, each with the lines around it: the first ones and the last ones, never more."""
 
     def __init__(self) -> None:
+        self.strong: tuple[bytes, ...] = signs.STRONG
         self._first: list[Numbered] = []
         self._last: deque[Numbered] = deque(maxlen=LAST_WINDOWS)
 
     def look(self, data: bytes, start: int, end: int, first: int) -> None:
         shown, counted, number = start, 0, first
-        for hit in sorted(_found(signs.STRONG, data, start, end)):
+        for hit in sorted(_found(self.strong, data, start, end)):
             if hit < shown:
                 continue
             line = data.rfind(b"\n", 0, hit) + 1

@@ -13,6 +13,8 @@ from airflow_agentfix.core.log_scan import Candidate, Scan, detail_rows, rank
 from airflow_agentfix.core.tracebacks import is_user_file, root_of
 
 LINE_CHARS = 2_000
+GAP_CHARS = 80
+"""of a mark that says what is left out"""
 
 Row = tuple[int, str]
 Selected = tuple[int, Row]
@@ -123,13 +125,17 @@ def _clipped(text: str, width: int, cause: str) -> str:
 
 
 def _within(rows: Sequence[Selected], budget: int) -> list[Row]:
+    """What has room, the most telling first. A row that stands alone costs a mark of what is left out around it, too."""
     wanted: list[int] = []
-    left = budget
+    lines: set[int] = set()
+    left = budget - GAP_CHARS
     for i in sorted(range(len(rows)), key=lambda i: (rows[i][0], -i)):
         number, text = rows[i][1]
-        cost = len(text) + len(str(number)) + 3
+        stands_alone = lines.isdisjoint((number - 1, number, number + 1))
+        cost = len(text) + len(str(number)) + 3 + (GAP_CHARS if stands_alone else 0)
         if cost <= left:
             wanted.append(i)
+            lines.add(number)
             left -= cost
     return [rows[i][1] for i in sorted(wanted)]
 

@@ -94,6 +94,8 @@ class Scan:
         self.head: list[tuple[int, str]] = []
         self.tail: deque[tuple[int, str]] = deque(maxlen=40)
         self.end: End | None = None
+        self.job: Candidate | None = None
+        """what the job runner says of the failure, after the end"""
         self.command: Command | None = None
         self.output: list[tuple[int, str]] = []
         """the last rows of the failed command's output"""
@@ -146,6 +148,8 @@ class Scan:
             self.command = Command(self._output_from, row.number, text, row.source)
             self.output = self._last_output()
             return False
+        if said := signs.JOB_FAILED.match(text):
+            self.job = Candidate(row.number, 0, row, [(row.number, said["message"])])
         failed_here = signs.FAILED_HERE.match(text) or self._is_old_failure(row)
         if failed_here and (self.end is None or self.end.failure is None):
             self._fail(row)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 
 TRACEBACK = b"Traceback (most recent"
-STRONG = (TRACEBACK, b'"error_detail":', b"rror: ", b"xception: ", b"Killed")
+STRONG = (TRACEBACK, b"rror: ", b"xception: ")
 """Bytes worth a look wherever they stand in a log; everything else only counts near its end. Each costs a search: keep few."""
+STRONG_IN_EVENTS = (b'"error_detail":',)
 ENDS = (
     b"Task failed with exception",
     b"Marking task as",
@@ -17,10 +18,10 @@ ENDS = (
     b"ed with return code",
     b"Task killed!",
     b"Failed to execute job",
-    b'"Task exited"',
     b"Starting attempt",
 )
 """Bytes of the lines that end (or restart) a task: what stands before them is looked at closely."""
+ENDS_IN_EVENTS = (b'"Task exited"',)
 
 # --- where a task ends -----------------------------------------------------------------------------------------------
 
@@ -31,6 +32,8 @@ ENDED = re.compile(
     r"|^Failed to execute job \d+|^Task exited with return code (?!0\b)"
     r"|^Process terminated by signal|^Task killed!|^Process exited abnormally|^Task is not able to be run"
 )
+JOB_FAILED = re.compile(r"^Failed to execute job \d+ for task \S+ \((?P<message>.*?)(?:; \d+\))?$")
+"""Airflow 2 repeats the exception's message here, which is all that is left where its traceback is not in the log."""
 COMMAND_ENDED = re.compile(r"^Command exited with return code (?!0\b)-?\d+")
 COMMAND_STARTS = re.compile(r"^Output:$|^Running command\b")
 OUTPUT_SOURCE = re.compile(
@@ -69,6 +72,7 @@ _RULES: tuple[tuple[int, str], ...] = (
     (82, r"^Exception in thread \"[^\"]*\" [\w.$]+"),
     (80, r"^(?:psql|[\w./-]+\.sql)\b.*\b(?:ERROR|FATAL|error):"),
     (80, r"^ERROR \d+ \(\w{5}\)|^FAILED: \w+|^\*{3} (?:Failure|Error):? \d+"),
+    (79, r"^(?:Unrecognized (?:VM )?option|Invalid maximum heap size|Unable to access jarfile)\b"),
     (79, r"^(?:Error: |ERROR: )?[A-Z][A-Z0-9_]{2,} (?:is|must be) (?:not )?(?:set|defined)"),
     (78, r"^(?:/\S+|\S+\.sh|-?bash|sh): (?:line )?\d+: \S"),
     (
@@ -95,7 +99,7 @@ _RULES: tuple[tuple[int, str], ...] = (
         r"|^Permission denied \(|^Host key verification failed|^Error in \S.{0,200}(?::|$)",
     ),
     (74, r"^An error occurred \(\w+\) when calling|^ORA-\d{5}|^Msg \d+, Level \d+|^SQLSTATE|^\d{6} \(\w{5}\):"),
-    (72, r"^(?:[A-Za-z_][\w$]*\.)*[A-Za-z_]\w*(?:Error|Exception|Failure|Timeout)(?:: |$)"),
+    (72, r"^(?:[A-Za-z_][\w$]*\.)*[A-Za-z_]\w*(?:Error|Exception|Failure|Timeout)(?:: |$)|^(?:[a-z_]\w*\.)+[A-Z]\w+: \S"),
     (66, r"^(?:\d\d/\d\d/\d\d \d\d:\d\d:\d\d |\[?\d{4}-\d\d-\d\d\S* ?\S*\]? )?\[?(?:ERROR|FATAL|SEVERE)\]? \S"),
     (50, r"^(?:\d+ of \d+ )(?:ERROR|FAIL \d+)\b"),
     (44, r"(?:ERROR|Error|error)\b[: ]|Exception: "),
@@ -110,12 +114,15 @@ RULES = tuple((weight, re.compile(pattern)) for weight, pattern in _RULES)
 
 TRACEBACK_WEIGHT = 80
 KILL_WEIGHT = 77
+NAMED_WEIGHT = 72
+"""of a line that names an exception"""
 LEVEL_WEIGHT = {"error": 60, "critical": 64, "fatal": 64}
 LEVEL_CHANGE = {"warning": -30, "warn": -30, "debug": -36}
 HANDLED_CHANGE = -60
 OUTPUT_BONUS = 20
 """for a line of the output of the very command whose failure ended the task"""
 
+NAMED_INSIDE = re.compile(r"\b[A-Z]\w*(?:Error|Exception): \S")
 NOISE = re.compile(
     r"\berrors?(?:_\w+)?[=:] ?(?:0|1|none|ignore)\b|\b0 (?:errors|failed|failures)|\bno errors?\b"
     r"|error_limit|on_error|raise_on_error|fail_fast|errors_seen"
@@ -130,6 +137,7 @@ WRAPS = re.compile(
     r"returned (?:a )?non-?zero|^make(?:\[\d+\])?: \*\*\*|npm ERR! (?:code|errno|A complete log)"
     r"|exit(?:ed)?(?: with)? (?:code|status)|^Command exited"
     r"|^subprocess\.CalledProcessError|^(?:ERROR|Error): (?:process|command|step) .*failed"
+    r"|Could not create the Java Virtual Machine|A fatal exception has occurred\. Program will exit"
 )
 HANDLED = re.compile(
     r"will retry|[Rr]etry(?:ing)?\b|re-?queued|attempt \d+\)|\bnon-?fatal\b|ignor(?:ed|ing)"

@@ -18,7 +18,7 @@ from airflow_agentfix.core.log_reading import grep_lines as grep_lines
 from airflow_agentfix.core.log_reading import shown as shown
 from airflow_agentfix.core.log_render import LINE_CHARS, Selected, rendered, selection, trimmed
 from airflow_agentfix.core.log_scan import Candidate, Scan, rank
-from airflow_agentfix.core.tracebacks import Link, frames_of, is_general, is_vague, names_exception, root_of
+from airflow_agentfix.core.tracebacks import Link, frames_of, is_general, is_vague, is_wrapper, names_exception, root_of
 
 MESSAGE_CHARS = 4_000
 CAUSE_CHARS = 400
@@ -70,6 +70,8 @@ def _render(distilled: Distilled, *, redact: Callable[[str], str] | None, max_ch
 def _decide(scan: Scan) -> tuple[Candidate | None, RootCause]:
     failure = scan.end.failure if scan.end else None
     if failure is not None and _is_cause(failure):
+        if printed := _printed_instead(scan, failure):
+            return printed, _cause_of(printed)
         cause = _cause_of(failure)
         killed = failure.killed or "SIGTERM" in cause.line
         reason = _reason_of_kill(scan, failure) if killed else _told_before(scan, failure)
@@ -78,7 +80,7 @@ def _decide(scan: Scan) -> tuple[Candidate | None, RootCause]:
     best = _best(scan, failure)
     if inside and (best is None or best.weight < signs.KILL_WEIGHT):
         return failure, inside
-    chosen = best or _last_output(scan) or failure or _last_line(scan)
+    chosen = best or _last_output(scan) or failure or scan.job or _last_line(scan)
     if chosen is None:
         return None, RootCause(line="", message="")
     return chosen, _cause_of(chosen)
@@ -88,6 +90,16 @@ def _is_cause(failure: Candidate) -> bool:
     if not failure.chain:
         return failure.killed
     return not failure.wraps and not _only_quotes(failure)
+
+
+def _printed_instead(scan: Scan, failure: Candidate) -> Candidate | None:
+    """A wrapper that was raised while something else was handled: what its command or container printed comes before that."""
+    chain = failure.chain
+    if len(chain) < 2 or not is_wrapper(chain[0]) or chain[1].explicit:
+        return None
+    best = _best(scan, failure)
+    is_printed = best is not None and signs.OUTPUT_SOURCE.search(best.row.source) is not None
+    return best if is_printed and best is not None and (best.chain or best.weight >= signs.NAMED_WEIGHT) else None
 
 
 def _only_quotes(failure: Candidate) -> bool:
@@ -127,7 +139,7 @@ def _inside_wrapper(failure: Candidate) -> RootCause | None:
     link = failure.chain[root_of(failure.chain)]
     parts = [part.strip() for part in re.split(r"\n|\\n", link.message[: MESSAGE_CHARS * 4])][1:]
     for part in parts:
-        if signs.KILLED.search(part) or signs.weigh(part, "") >= 70:
+        if signs.KILLED.search(part) or signs.weigh(part, "") >= 70 or signs.NAMED_INSIDE.search(part):
             named = names_exception(part)
             message = named["message"] or part if named else part
             return _rooted(failure, part[:CAUSE_CHARS], message, named["type"] if named else None, ())

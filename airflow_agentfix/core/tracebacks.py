@@ -25,7 +25,7 @@ _WRAPPER_MESSAGE = re.compile(
     r"|returned a failure|container failed|^cannot execute|pod .{0,200}(?:failed|not succeeded)"
     r"|ssh operator error|invalid return code"
     r"|retryerror\[|^trigger failure$|^(?:job|step|task|run|query|execution|dbt (?:command|run|job)"
-    r"|application|workflow|pipeline)\b.{0,80}\bfailed\.?$"
+    r"|application|workflow|pipeline)\b.{0,80}\bfailed[.:]?(?:\n|$)"
     r"|could not be found; either it does not exist or it failed to parse"
     r"|subprocess .{0,60}(?:failed|died)|script .{0,80}failed|dbt .{0,60}failed|failed with (?:exit|return"
     r"|error) ?(?:code|status)|return ?code",
@@ -45,6 +45,7 @@ _VAGUE = re.compile(
     r"\b(?:fail(?:ed|ure|s)?|errors?|abort(?:ed|ing)?|unsuccessful|went wrong|see (?:the )?logs?)\b", re.IGNORECASE
 )
 VAGUE_CHARS = 80
+_ANNOUNCES = re.compile(r":$|\b\w+ Error in \w+ \S+ \([^)]*\)$")
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,11 @@ class Link:
 
     @property
     def headline(self) -> str:
-        """`Type: first line`, as a log states it."""
-        first = next((line.strip() for line in self.message.split("\n") if line.strip()), "")
-        return f"{self.type}: {first}" if first else self.type
+        """`Type: first line`, as a log states it; with the next line, where the first one only announces it."""
+        stated = [line.strip() for line in self.message.split("\n", 40) if line.strip()]
+        if len(stated) > 1 and _ANNOUNCES.search(stated[0]):
+            stated[0] = f"{stated[0]} {stated[1]}"
+        return f"{self.type}: {stated[0]}" if stated else self.type
 
 
 def is_user_file(path: str) -> bool:

@@ -71,7 +71,9 @@ RULES: tuple[Rule, ...] = (
         text=r"Got \d+ results?, configured to fail|Failure in test|[Ee]xpectation.{0,80}(?:fail|not met)|Data quality"
         r"|Tests? failed:"
         r"|validation failed for .{0,80}(?:suite|checkpoint)|The following tests have failed|[Cc]heck(?:s)? failed"
-        r"|failed element-wise validator|freshness|(?:^|: )Test failed\.|Validation with .{1,60} failed",
+        r"|failed element-wise validator|freshness|(?:^|: )Test failed\.|Validation with .{1,60} failed"
+        r"|\d+(?:/| of )\d+ (?:\w+ )?(?:checks?|tests?|expectations?|validations?) (?:have )?(?:FAILED|failed)|\[FAILED\]"
+        r"|[Qq]uality (?:check|gate|rule|test)|\b[Cc]hecks? (?:on|of|for|in) .{1,80}(?:failed|did not pass)",
         reason="a data test failed",
     ),
     Rule("schema check failed", _DATA, 0.85,
@@ -136,7 +138,8 @@ RULES: tuple[Rule, ...] = (
         reason="the login lacks a right",
         action="Grant the missing right, or use a connection that has it; then clear the failed task."),
     Rule("value in SQL", _DATA, 0.84,
-        text=r"(?:Numeric|Date|Timestamp|Boolean) value .{1,120} is not recognized"
+        text=r"stl_load_errors|Load into table .{1,120} failed"
+        r"|(?:Numeric|Date|Timestamp|Boolean) value .{1,120} is not recognized"
         r"|DML operation to table .{1,120} failed on column",
         reason="a value does not have the form the statement expects"),
     # --- SQL that cannot work, before the words that also occur in network errors
@@ -149,7 +152,9 @@ RULES: tuple[Rule, ...] = (
         r"|UNRESOLVED_COLUMN|TABLE_OR_VIEW_NOT_FOUND|AnalysisException|ParseException|PARSE_SYNTAX_ERROR|cannot resolve"
         r"|Invalid (?:object|column) name|ORA-009\d\d|Binder Error|Catalog Error|Parser Error:"
         r"|must appear in the GROUP BY|ambiguous|No matching signature|Referenced column|[Tt]able .{0,120}not found"
-        r"|SemanticException|Not found: Table",
+        r"|SemanticException|Not found: Table|improper (?:relation|qualified) name"
+        r"|(?:relation|table|column|view|schema|index|constraint|type|database|object) .{1,160}already exists"
+        r"|There is already an object named",
         reason="the statement names something that is not there, or does not parse",
     ),
     Rule(
@@ -202,14 +207,21 @@ RULES: tuple[Rule, ...] = (
         reason="no credentials were found",
          action="Give the worker or the connection its credentials; then clear the failed task."),
     Rule(
-        "no right", _INFRA, 0.86,
-        text=r"AccessDenied|Access ?Denied|[Pp]ermission denied for (?:table|schema|relation|database|view|sequence|function)"
-        r"|not authorized to|insufficient (?:privileges|permissions?)|PERMISSION_DENIED"
+        "no right", _INFRA, 0.91,
+        text=r"AccessDenied|Access ?Denied"
+        r"|[Pp]ermission denied (?:for|on) (?:table|schema|relation|database|view|sequence|function)|not authorized to"
+        r"|insufficient (?:privileges|permissions?|access)|PERMISSION_DENIED"
         r"|\b403\b.{0,40}(?:Forbidden|Client Error)|[Ff]orbidden|does not have .{1,80}(?:permission|privilege|access)"
-        r"|must be owner of|InsufficientPrivilege|ORA-01031|UnauthorizedOperation|Permission denied|Errno 13|EACCES",
+        r"|must be owner of|InsufficientPrivilege|ORA-01031|UnauthorizedOperation",
         reason="the login lacks a right",
         action="Grant the missing right, or use a connection that has it; then clear the failed task.",
     ),
+    Rule("no right to a file", _INFRA, 0.86, text=r"Permission denied|Errno 13|EACCES",
+        reason="the worker's user may not do this",
+        action="Give the worker's user the right to the file or socket; then clear the failed task."),
+    Rule("clock", _INFRA, 0.92, text=r"RequestTimeTooSkewed|[Cc]lock skew|[Tt]oken used too early|not yet valid",
+        reason="the machine's clock is off",
+        action="Set the worker's clock (NTP); then clear the failed task."),
     # --- network and services
     Rule("not resolved", _INFRA, 0.93,
         text=r"Name or service not known|Temporary failure in name resolution|[Cc]ould not resolve host|nodename nor servname"

@@ -282,6 +282,36 @@ def test_colours_progress_bars_and_foreign_encodings_do_not_hide_the_cause():
     assert rows(1, b" 10%\r 50%\r100%\n")[0].text == "100%"
 
 
+def test_a_traceback_whose_beginning_is_not_in_the_log_is_known_by_its_last_line():
+    text = '    cur.execute(sql)\npsycopg2.errors.DuplicateTable: relation "pk" already exists\n'
+    text += said("taskinstance.py:1206", "Marking task as UP_FOR_RETRY. dag_id=shop, task_id=load")
+    assert read(text).cause.line == 'psycopg2.errors.DuplicateTable: relation "pk" already exists'
+
+
+def test_where_only_the_job_runner_tells_of_the_failure_its_words_are_the_cause():
+    text = said("taskinstance.py:1206", "Marking task as FAILED. dag_id=shop, task_id=load")
+    text += said("standard_task_runner.py:110", "Failed to execute job 478 for task load (the message is too large; 130)")
+    assert read(text).cause.line == "the message is too large"
+
+
+def test_a_first_line_that_only_announces_is_told_with_the_next_one():
+    log = failed(stack("InvalidArgument", "400 Multiple validation errors:\n - Cluster name must match", "/opt/dags/x.py"))
+    assert read(log).cause.line == "InvalidArgument: 400 Multiple validation errors: - Cluster name must match"
+
+
+def test_what_the_container_printed_is_the_cause_and_not_an_error_that_was_handled_while_starting_it():
+    text = said("docker.py:436", "ModuleNotFoundError: No module named 'loguru'")
+    text += said("taskinstance.py:3313", "Task failed with exception", level="ERROR")
+    text += (
+        f'Traceback (most recent call last):\n  File "{SITE}docker.py", line 1, in a\n'
+        "requests.exceptions.HTTPError: 400 Bad Request\n"
+        "\nDuring handling of the above exception, another exception occurred:\n\n"
+        f'Traceback (most recent call last):\n  File "{SITE}docker.py", line 2, in b\n'
+        "DockerContainerFailedException: Docker container failed: {'StatusCode': 1}\n"
+    )
+    assert read(text).cause.line == "ModuleNotFoundError: No module named 'loguru'"
+
+
 def test_an_empty_log_has_an_empty_cause():
     assert read("").cause.line == ""
 
@@ -315,6 +345,16 @@ def test_the_text_never_passes_the_budget_and_marks_what_it_leaves_out():
     assert "read_log start=" in distilled.text
     assert 'column "amont" does not exist' in distilled.text
     assert distilled.lines == 5_000 + CHAINED.count("\n")
+
+
+@pytest.mark.parametrize("max_chars", [500, 700, 1_500, 4_000, 16_000])
+def test_the_cause_is_shown_among_hundreds_of_handled_errors_however_small_the_budget(max_chars):
+    handled = said("a.py:1", "page 7 failed, will retry", level="WARNING") + "Traceback (most recent call last):\n"
+    handled += '  File "/usr/lib/python3.11/x.py", line 1, in f\nConnectionResetError: [Errno 104] reset\n'
+    text = "".join(handled + noise(40) for _ in range(150)) + wrapped("out of stock")
+    shown = render(read(text), redact=str, max_chars=max_chars)
+    assert "AirflowException: out of stock" in shown
+    assert len(shown) <= max_chars
 
 
 def test_no_bytes_crash_it():

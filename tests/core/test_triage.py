@@ -39,6 +39,8 @@ SAMPLES = {
     "login refused": "pymongo.errors.OperationFailure: Authentication failed.",
     "no credentials": "botocore.exceptions.NoCredentialsError: Unable to locate credentials",
     "no right": "botocore.exceptions.ClientError: An error occurred (AccessDenied) when calling the PutObject operation",
+    "no right to a file": "PermissionError: [Errno 13] Permission denied: '/data/raw'",
+    "clock": "botocore.exceptions.ClientError: An error occurred (RequestTimeTooSkewed) when calling the ListObjectsV2 operation",
     "not resolved": "socket.gaierror: [Errno -2] Name or service not known",
     "not reached": "ConnectionRefusedError: [Errno 111] Connection refused by db.example.com",
     "TLS": "ssl.SSLCertVerificationError: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate",
