@@ -19,7 +19,7 @@ MESSAGE_LINES = 3
 # Order matters: what has structure is taken before what is only digits.
 _VARYING: tuple[tuple[str, str], ...] = (
     (r"\x1b\[[0-9;]*m", ""),
-    (r"\b[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b", "<id>"),
+    (r"\b[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b", "<n>"),
     (r"\b(?:manual|scheduled|backfill|asset_triggered|dataset_triggered)__[^\s'\",;)\]]+", "<run>"),
     (r"\b0x[0-9a-fA-F]+\b", "<address>"),
     (r"\b\d{4}[-/]\d\d[-/]\d\d(?:[T _]\d\d[:_-]?\d\d(?:[:_-]?\d\d)?(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?)?\b", "<date>"),
@@ -30,8 +30,8 @@ _VARYING: tuple[tuple[str, str], ...] = (
     (r"\bport[= ]+\d+", "port <port>"),
     (r"(?<![\w/])/(?:tmp|var/folders|private/tmp|dev/shm)/[^\s'\",;:)\]]*", "<temporary>"),
     (r"(?i)\bpid[:= ]+\d+", "pid <n>"),
-    (r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{7,64}\b", "<id>"),
-    (r"(?<=[-_.])(?=[a-z0-9]*\d)(?=[a-z0-9]*[a-z])[a-z0-9]{8,}(?![a-z0-9])", "<id>"),
+    (r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{7,64}\b", "<n>"),
+    (r"(?<=[-_.])(?=[a-z0-9]*\d)(?=[a-z0-9]*[a-z])[a-z0-9]{8,}(?![a-z0-9])", "<n>"),
 )
 _KEPT_NUMBER = re.compile(
     r"(?i)(?:exit(?:ed)?(?: with)?(?: (?:code|status))?|return ?code|status(?: code)?|errno"

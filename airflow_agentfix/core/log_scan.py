@@ -104,6 +104,8 @@ class Scan:
         self._awaits: Candidate | None = None
         self._told_end: Candidate | None = None
         self._watched: list[Candidate] = []
+        self._java: Candidate | None = None
+        """the cause of the Java stack trace that is being read, so far"""
         self._recent: deque[Row] = deque(maxlen=16)
 
     def feed(self, number: int, raw: bytes) -> None:
@@ -122,6 +124,8 @@ class Scan:
         if self.end is not None and not self._belongs_to_end(row):
             return
         self._watch(row)
+        if self._java is not None and not signs.JAVA_TRACE.match(row.text):
+            self._java = None
         if row.detail:
             self._add_detail(row)
         elif TRACEBACK in row.text:
@@ -245,6 +249,7 @@ class Scan:
         candidate, text, _ = self._open
         self._open = None
         candidate.chain = text.chain()
+        self._deepen(candidate)
         while len(candidate.rows) > 1 and not candidate.rows[-1][1].strip():
             candidate.rows.pop()
         if candidate.chain:
@@ -280,7 +285,22 @@ class Scan:
         printed = row.level in ("warning", "warn") and signs.OUTPUT_SOURCE.search(row.source)  # a command's standard error
         weight = signs.weigh(row.text, "" if printed else row.level)
         if weight > 0:
-            self._add(self._candidate(row, weight, killed=bool(signs.KILLED.search(row.text))))
+            candidate = self._candidate(row, weight, killed=bool(signs.KILLED.search(row.text)))
+            self._deepen(candidate)
+            self._add(candidate)
+
+    def _deepen(self, candidate: Candidate) -> None:
+        """Of a Java stack trace, what stands last under `Caused by:` is the cause."""
+        if not signs.JAVA_CAUSE.match(candidate.rows[0][1]):
+            return
+        outer = self._java
+        said = candidate.line.partition(": ")[2].partition(": ")[2]
+        if outer is not None and said and said in outer.line:  # what is deeper says less
+            candidate.weight -= signs.OUTER_CHANGE
+            return
+        if outer is not None:
+            outer.weight -= signs.OUTER_CHANGE
+        self._java = candidate
 
     def _headline_first(self, row: Row) -> None:
         """Airflow 3's text form: `Type: message`, then `File "x", line 3 in f`."""

@@ -46,8 +46,8 @@ STARTS = re.compile(r"^Starting attempt \d+ of \d+")
 # --- deaths without an exception -------------------------------------------------------------------------------------
 
 KILLED = re.compile(
-    r"Negsignal\.SIG\w+|return code -(?:9|15|6|11)\b|exit(?:ed)?(?: with)?[ _](?:code|status)[ =:]*(?:137"
-    r"|139|143|-9)\b|SIGKILL|OOM ?-?[Kk]ill\w*|oom-kill|\bOut of memory\b"
+    r"Negsignal\.SIG\w+|return code -(?:9|15)\b|exit(?:ed)?(?: with)?[ _](?:code|status)[ =:]*(?:137"
+    r"|139|143|-9)\b|SIGKILL|heap out of memory|OOM ?-?[Kk]ill\w*|oom-kill|\bOut of memory\b"
     r"|^Process terminated by signal|^(?:\S+: line \d+:\s+\d+ )?Killed\b|zombie|heartbeat timeout"
     r"|[Tt]ask received SIGTERM|Received SIGTERM"
     r"|externally set to|Recorded (?:pid|hostname) .{1,80}does not match"
@@ -58,11 +58,19 @@ KILLED = re.compile(
     r"|[Ss]erver indicated the task shouldn't be running"
 )
 
+CRASHED = re.compile(r"^Command exited with return code (?:-6|-11|134|139)\b")
+"""A command that ended itself: what it printed before says more, where it did."""
+
 # --- lines that may state the cause ----------------------------------------------------------------------------------
 
+JAVA_TRACE = re.compile(r"^\s+at |^\s*\.\.\. \d+ (?:more|common)|^\s*$|^\s*(?:Caused by|Suppressed): ")
+JAVA_CAUSE = re.compile(r"^Caused by: ")
+OUTER_CHANGE = 10
+"""less for what a deeper `Caused by:` of the same stack trace goes back to"""
 DBT_HEADER = re.compile(
     r"^\s*(?:\S+ )?(?:(?:Database|Compilation|Runtime|Parsing|Dependency|Validation|Schema|Contract"
     r"|Internal|Profile|Project|Env Var Missing|Undefined\w*) Error\b(?! *:).*"
+    r"|(?:Error|Erreur|Fehler|Errore) (?:in|dans|en|bei) .{1,300} ?:"
     r"|Failure in (?:unit )?test .*|Encountered an error:)\s*$"
 )
 """The next line says what it is."""
@@ -82,8 +90,8 @@ _RULES: tuple[tuple[int, str], ...] = (
     ),
     (
         76,
-        r"^(?:\[[\w ]+\] )?(?:[\w./-]+: )?(?:[Ff]atal(?: error)?|FATAL|[Pp]anic|PANIC|Error|error|ERROR"
-        r"|E)(?:\[\w+\])?:\s+\S",
+        r"^(?:\[[\w ]+\] )?(?:[\w./-]+: )?(?:[Ff]atal(?: error)?|FATAL(?: ERROR)?|[Pp]anic|PANIC|Error|error"
+        r"|ERROR|E|FEHLER|ERREUR|ERRORE|ERRO|FOUT|ОШИБКА)(?:\[\w+\])?:\s+\S",
     ),
     (
         76,
@@ -101,6 +109,7 @@ _RULES: tuple[tuple[int, str], ...] = (
     (74, r"^An error occurred \(\w+\) when calling|^ORA-\d{5}|^Msg \d+, Level \d+|^SQLSTATE|^\d{6} \(\w{5}\):"),
     (72, r"^(?:[A-Za-z_][\w$]*\.)*[A-Za-z_]\w*(?:Error|Exception|Failure|Timeout)(?:: |$)|^(?:[a-z_]\w*\.)+[A-Z]\w+: \S"),
     (66, r"^(?:\d\d/\d\d/\d\d \d\d:\d\d:\d\d |\[?\d{4}-\d\d-\d\d\S* ?\S*\]? )?\[?(?:ERROR|FATAL|SEVERE)\]? \S"),
+    (55, r"^\W{0,4}(?:FAIL|FAILED)\b(?!: 0| 0)"),
     (50, r"^(?:\d+ of \d+ )(?:ERROR|FAIL \d+)\b"),
     (44, r"(?:ERROR|Error|error)\b[: ]|Exception: "),
     (
@@ -114,6 +123,7 @@ RULES = tuple((weight, re.compile(pattern)) for weight, pattern in _RULES)
 
 TRACEBACK_WEIGHT = 80
 KILL_WEIGHT = 77
+CRASH_WEIGHT = 40
 NAMED_WEIGHT = 72
 """of a line that names an exception"""
 LEVEL_WEIGHT = {"error": 60, "critical": 64, "fatal": 64}
@@ -137,6 +147,7 @@ WRAPS = re.compile(
     r"returned (?:a )?non-?zero|^make(?:\[\d+\])?: \*\*\*|npm ERR! (?:code|errno|A complete log)"
     r"|exit(?:ed)?(?: with)? (?:code|status)|^Command exited"
     r"|^subprocess\.CalledProcessError|^(?:ERROR|Error): (?:process|command|step) .*failed"
+    r"|^\W{0,4}\d+ failed\b|^Execution halted|^Exécution arrêtée|^Ausführung angehalten"
     r"|Could not create the Java Virtual Machine|A fatal exception has occurred\. Program will exit"
 )
 HANDLED = re.compile(
@@ -156,7 +167,7 @@ _WORDS = (
     *("can't", "could not", "unable", "timed out", "timeout", "invalid", "not exist", "caused by", "ora-", "msg ", "sqlstate"),
     *("sigterm", "zombie", "heartbeat", "memory", "signal", "segmentation", "externally set", "e: ", " set", "unbound", "abort"),
     *("recorded ", "exit", "shouldn't", "line ", "is a directory", "not a directory", "exists", "no space", "broken pipe"),
-    *("): ", "argument", "option", "not permitted", "connection "),
+    *("): ", "argument", "option", "not permitted", "connection ", "fehler", "erreur", "erro", "fout", "ошибка"),
 )
 """One of them is in every line that has a weight: what a lower-case look rules out costs no pattern."""
 _INLINE_LEVEL = re.compile(r"^\S+ \S+ (WARN|WARNING|INFO|DEBUG)\b")
@@ -178,6 +189,8 @@ def weigh(text: str, level: str) -> int:
         weight = min(weight, 30)
     if KILLED.search(text):
         weight = max(weight, KILL_WEIGHT)
+    if CRASHED.match(text):
+        weight = max(weight, CRASH_WEIGHT)
     if not weight:
         return 0
     inline = _INLINE_LEVEL.match(text)

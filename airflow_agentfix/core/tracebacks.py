@@ -45,7 +45,8 @@ _VAGUE = re.compile(
     r"\b(?:fail(?:ed|ure|s)?|errors?|abort(?:ed|ing)?|unsuccessful|went wrong|see (?:the )?logs?)\b", re.IGNORECASE
 )
 VAGUE_CHARS = 80
-_ANNOUNCES = re.compile(r":$|\b\w+ Error in \w+ \S+ \([^)]*\)$")
+_ANNOUNCES = re.compile(r":$|^Tests? failed\.$|\b\w+ Error in \w+ \S+ \([^)]*\)$")
+_ANNOUNCED = 6
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,12 @@ class Link:
     @property
     def headline(self) -> str:
         """`Type: first line`, as a log states it; with the next line, where the first one only announces it."""
-        stated = [line.strip() for line in self.message.split("\n", 40) if line.strip()]
-        if len(stated) > 1 and _ANNOUNCES.search(stated[0]):
-            stated[0] = f"{stated[0]} {stated[1]}"
-        return f"{self.type}: {stated[0]}" if stated else self.type
+        said = ""
+        for line in filter(None, (part.strip() for part in self.message.split("\n", _ANNOUNCED)[:_ANNOUNCED])):
+            said = f"{said} {line}".strip()
+            if not _ANNOUNCES.search(said):
+                break
+        return f"{self.type}: {said}" if said else self.type
 
 
 def is_user_file(path: str) -> bool:
@@ -128,7 +131,7 @@ def _is_connection(link: Link) -> bool:
 def _says_less(inner: Link, outer: Link) -> bool:
     """`timed out` under `Read timed out. (read timeout=2)`: the same thing, said with less."""
     said = inner.message.strip().lower()
-    if _TRANSPORT.match(inner.name):
+    if _TRANSPORT.match(inner.name) or (outer.name.startswith("ClientConnector") and _is_connection(inner)):
         return True
     return (
         not is_wrapper(outer)

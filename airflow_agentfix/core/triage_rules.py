@@ -30,13 +30,20 @@ RULES: tuple[Rule, ...] = (
     # --- certain by type
     Rule(
         "programming error", _CODE, 0.88,
-        types=r"(?:NameError|UnboundLocalError|AttributeError|SyntaxError|IndentationError|TabError|NotImplementedError"
+        types=r"^(?:NameError|UnboundLocalError|AttributeError|SyntaxError|IndentationError|TabError|NotImplementedError"
         r"|RecursionError|NullPointerException|ClassCastException|ArrayIndexOutOfBoundsException|IllegalArgumentException)$",
         reason="the exception's type is a programming error",
     ),
     Rule("cannot import name", _CODE, 0.85,
         text=r"cannot import name",
         reason="a name is imported that its module does not have"),
+    Rule(
+        "wrong parameters", _CODE, 0.86,
+        text=r"ParamValidationError|XPathEvalError|yaml\.(?:scanner|parser|composer|constructor)\."
+        r"|while parsing a (?:block|flow)|mapping values are not allowed|could not find expected ':'|invalid series dtype"
+        r"|near \"[^\"]{1,60}\": syntax error|NoSuchMethodError|UnsupportedClassVersionError",
+        reason="a library was given what it does not take",
+    ),
     Rule("type error", _CODE, 0.82, types=r"TypeError$", reason="a value of the wrong type was passed"),
     Rule(
         "missing package", _DEPENDENCY, 0.9,
@@ -56,7 +63,8 @@ RULES: tuple[Rule, ...] = (
         r"|[Ee]nv(?:ironment)? var(?:iable)? .{1,80}"
         r"(?:required|not (?:set|provided|defined|found))|Could not find profile|[Pp]rofile .{1,80}(?:not found"
         r"|does not have a target)|profiles\.yml|Fernet"
-        r"|missing (?:required )?(?:configuration|config|setting)|section/key .{1,120}not found|NoSuchBucket"
+        r"|Could not parse SQLAlchemy URL|missing (?:required )?(?:configuration|config|setting)"
+        r"|section/key .{1,120}not found|NoSuchBucket"
         r"|bucket .{1,80}does not exist|No such secret|secret .{1,80}not found",
         reason="a connection, variable or setting is missing",
     ),
@@ -73,7 +81,7 @@ RULES: tuple[Rule, ...] = (
         r"|validation failed for .{0,80}(?:suite|checkpoint)|The following tests have failed|[Cc]heck(?:s)? failed"
         r"|failed element-wise validator|freshness|(?:^|: )Test failed\.|Validation with .{1,60} failed"
         r"|\d+(?:/| of )\d+ (?:\w+ )?(?:checks?|tests?|expectations?|validations?) (?:have )?(?:FAILED|failed)|\[FAILED\]"
-        r"|[Qq]uality (?:check|gate|rule|test)|\b[Cc]hecks? (?:on|of|for|in) .{1,80}(?:failed|did not pass)",
+        r"|\d rows? violat|[Qq]uality (?:check|gate|rule|test)|\b[Cc]hecks? (?:on|of|for|in) .{1,80}(?:failed|did not pass)",
         reason="a data test failed",
     ),
     Rule("schema check failed", _DATA, 0.85,
@@ -82,7 +90,8 @@ RULES: tuple[Rule, ...] = (
     # --- killed from outside
     Rule(
         "out of memory kill", _INFRA, 0.95,
-        text=r"OOM ?-?[Kk]ill|oom-kill|exit(?:ed)?(?: with)?[ _](?:code|status)\W{0,4}(?:is )?137|return ?code -9\b|SIGKILL"
+        text=r"OOM ?-?[Kk]ill|oom-kill|exit(?:ed)?(?: with)?[ _](?:code|status)\W{0,4}(?:is )?137|return ?code (?:-9"
+        r"|137)\b|SIGKILL"
         r"|Killed\b"
         r"|Container killed by YARN|signal=-9|memory limits?\b.{0,40}exceed|exceed\w* (?:physical )?memory limit",
         reason="the process was killed from outside, most often for memory",
@@ -91,7 +100,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "lost worker", _INFRA, 0.93,
         text=r"[Zz]ombie|[Hh]eartbeat|executor lost|ExecutorLost|[Ee]victed|preempt|node .{0,60}(?:not ready|shut ?down|lost)"
-        r"|worker .{0,40}(?:lost|exited prematurely)|WorkerLostError|Spot instance"
+        r"|worker .{0,40}(?:lost|exited prematurely)|WorkerLostError|Spot instance|SPOT_INSTANCE|BrokenProcessPool"
         r"|Recorded (?:pid|hostname) .{1,80}does not match",
         reason="the worker or its process was lost", action=_RETRY.format(what="a worker is available"),
     ),
@@ -101,7 +110,7 @@ RULES: tuple[Rule, ...] = (
         text=r"externally set to|[Ss]erver indicated the task shouldn't be running|Task killed!",
         reason="someone or something changed the task's state"),
     Rule("process crashed", _INFRA, 0.6,
-        text=r"SIGSEGV|Segmentation fault|SIGABRT|core dumped|SIGBUS|SIGILL",
+        text=r"SIGSEGV|Segmentation fault|SIGABRT|core dumped|SIGBUS|SIGILL|return ?code (?:-11|139|-6|134)\b",
         reason="native code crashed"),
     # --- resources
     Rule("disk full", _INFRA, 0.95,
@@ -109,16 +118,18 @@ RULES: tuple[Rule, ...] = (
          reason="the disk is full", action="Free or enlarge the disk of the worker or database; then clear the failed task."),
     Rule("memory", _INFRA, 0.85,
         text=r"Unable to allocate .{1,20}[GT]iB|[Cc]annot allocate memory|OutOfMemoryError|Java heap space|GC overhead limit"
-        r"|[Oo]ut of memory|MemoryError",
+        r"|[Oo]ut of memory|MemoryError|[Mm]emory limit .{0,40}exceeded|EXCEEDED_\w{0,20}MEMORY|OOM command",
          reason="memory ran out", action="Give the task more memory or make it smaller; then clear the failed task."),
     Rule("system resource", _INFRA, 0.9,
         text=r"Too many open files|Errno (?:5|24|116)\b|Input/output error|Stale file handle|Resource temporarily unavailable"
-        r"|can't start new thread",
+        r"|can't start new thread|Errno 30\b|Read-only file system|cluster_block_exception|circuit_breaking_exception"
+        r"|ORA-0155[05]|ORA-0165\d|ORA-04031|ORA-000(?:18|20)",
          reason="the machine ran out of a resource", action=_RETRY.format(what="the machine is healthy")),
     # --- databases that are busy or away
     Rule(
         "database locked", _INFRA, 0.92,
-        text=r"database is locked|[Dd]eadlock (?:detected|found)|Lock wait timeout|could not obtain lock"
+        text=r"database is locked|[Dd]eadlock (?:detected|found)|deadlocked|state lock|being accessed by other users"
+        r"|Lock wait timeout|could not obtain lock"
         r"|could not serialize access|LockNotAvailable"
         r"|canceling statement due to lock timeout|ORA-00060|ORA-00054|ConcurrentAppendException|ConcurrentModification",
         reason="the database was locked by someone else", action=_RETRY.format(what="the other transaction is over"),
@@ -127,7 +138,8 @@ RULES: tuple[Rule, ...] = (
         "database away", _INFRA, 0.93,
         text=r"database system is (?:starting up|shutting down|in recovery)|too many (?:connections|clients)"
         r"|remaining connection slots"
-        r"|terminating connection due to|server closed the connection|Lost connection to|MySQL server has gone away"
+        r"|read[- ]?only (?:transaction|replica|option|mode|database)|not primary\b|NotPrimary|NotMaster|loading the dataset"
+        r"|in safe mode|terminating connection due to|server closed the connection|Lost connection to|MySQL server has gone away"
         r"|connection (?:is|was|already) closed|SSL SYSCALL error"
         r"|could not connect to server|Can't connect to|connection to server at .{1,120}failed"
         r"|warehouse .{0,60}(?:suspended|cannot be resumed)|ORA-125\d\d|ORA-03113|ORA-03135",
@@ -149,7 +161,8 @@ RULES: tuple[Rule, ...] = (
         r"|doesn't exist|not found|not exist)"
         r"|no such (?:table|column|function)|syntax error (?:at or near|in SQL|line)|You have an error in your SQL syntax"
         r"|SQL compilation error|invalid identifier|Unrecognized name|[Uu]nknown column"
-        r"|UNRESOLVED_COLUMN|TABLE_OR_VIEW_NOT_FOUND|AnalysisException|ParseException|PARSE_SYNTAX_ERROR|cannot resolve"
+        r"|UNRESOLVED_COLUMN|TABLE_OR_VIEW_NOT_FOUND|AnalysisException|(?<![A-Za-z])ParseException|PARSE_SYNTAX_ERROR"
+        r"|cannot (?:be )?resolved?"
         r"|Invalid (?:object|column) name|ORA-009\d\d|Binder Error|Catalog Error|Parser Error:"
         r"|must appear in the GROUP BY|ambiguous|No matching signature|Referenced column|[Tt]able .{0,120}not found"
         r"|SemanticException|Not found: Table|improper (?:relation|qualified) name"
@@ -173,11 +186,13 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "wrong command line", _CODE, 0.85,
         text=r"line \d+: .{1,120}(?:unbound variable|not set|syntax error|bad substitution|unexpected|not a valid identifier"
-        r"|too many arguments|operator expected)|not a git repository|(?:Not|Is) a directory|Invalid value for"
-        r"|No such option|no such option|unrecognized (?:arguments|option)|invalid (?:choice|option)"
+        r"|too many arguments|operator expected)|not a git repository|(?:Not|Is) a directory|Invalid value for ['\"-]"
+        r"|No rule to make target|missing script|unknown (?:flag|command|option|subcommand)|\b(?:awk|sed|jq|perl)\b"
+        r".{0,40}(?:syntax error|unterminated|unknown)|No such option|no such option|[Uu]nrecognized (?:arguments"
+        r"|(?:VM )?option)|invalid (?:choice|option)"
         r"|missing (?:argument|option|\d+ required)"
         r"|the following arguments are required|Missing (?:option|argument|parameter)|unexpected keyword"
-        r"|positional argument|Got unexpected extra|can't open file|syntax error near|unexpected end of file",
+        r"|positional argument|Got unexpected extra|can't open file|syntax error near|syntax error: unexpected end of file",
         reason="the command was called in a wrong way",
     ),
     Rule(
@@ -195,7 +210,7 @@ RULES: tuple[Rule, ...] = (
         r"|Incorrect username or password|ExpiredToken"
         r"|InvalidClientTokenId|InvalidAccessKeyId|SignatureDoesNotMatch|[Tt]oken (?:has |is )?(?:been )?(?:expired"
         r"|revoked|invalid)|invalid_grant|Invalid credentials|Bad credentials|\b401\b.{0,40}(?:Unauthorized|Client Error)"
-        r"|Unauthorized"
+        r"|Unauthorized|[Uu]nauthenticated|invalid authentication credentials|logon denied"
         r"|ORA-01017|security token included in the request|AuthenticationError|could not refresh"
         r"|Permission denied \(publickey|JWT token is invalid",
         reason="the login was refused",
@@ -210,7 +225,7 @@ RULES: tuple[Rule, ...] = (
         "no right", _INFRA, 0.91,
         text=r"AccessDenied|Access ?Denied"
         r"|[Pp]ermission denied (?:for|on) (?:table|schema|relation|database|view|sequence|function)|not authorized to"
-        r"|insufficient (?:privileges|permissions?|access)|PERMISSION_DENIED"
+        r"|[Ii]nsufficient (?:privileges|permissions?|access)|PERMISSION_DENIED|AuthorizationFailed|AuthorizationException"
         r"|\b403\b.{0,40}(?:Forbidden|Client Error)|[Ff]orbidden|does not have .{1,80}(?:permission|privilege|access)"
         r"|must be owner of|InsufficientPrivilege|ORA-01031|UnauthorizedOperation",
         reason="the login lacks a right",
@@ -235,7 +250,8 @@ RULES: tuple[Rule, ...] = (
         r"|ECONNREFUSED|ECONNRESET|EHOSTUNREACH|NewConnectionError|Failed to establish a new connection|EndpointConnectionError"
         r"|Could not connect to the endpoint|NoBrokersAvailable|Connection closed|ServerSelectionTimeout|failed to connect"
         r"|Failed to connect|UNAVAILABLE\b"
-        r"|IncompleteRead|ChunkedEncodingError|connection broken|server disconnected|ConnectionError|Cannot connect to"
+        r"|Unable to connect to|SSH protocol banner|[Cc]onnection unexpectedly closed|IncompleteRead|ChunkedEncodingError"
+        r"|connection broken|[Ss]erver disconnected|ConnectionError|Cannot connect to"
         r"|Errno 1(?:01|04|10|11|13)\b",
         reason="a service could not be reached", action=_RETRY.format(what="the service answers"),
     ),
@@ -246,16 +262,19 @@ RULES: tuple[Rule, ...] = (
         action="Renew or trust the service's certificate; then clear the failed task."),
     Rule("rate limit", _INFRA, 0.93,
         text=r"\b429\b|Too ?Many ?Requests|[Rr]ate ?limit|[Rr]ate exceeded|Throttl|SlowDown|RESOURCE_EXHAUSTED"
-        r"|[Qq]uota ?(?:has been )?exceeded|quotaExceeded|[Ee]xceeded .{0,40}(?:quota|rate|limit)s?\b"
+        r"|[Qq]uota ?(?:has been )?exceeded|[Qq]uota .{0,60}exceeded|exceeded quota|resource monitor|quotaExceeded"
+        r"|[Ee]xceeded .{0,40}(?:quota|rate|limit)s?\b"
         r"|ProvisionedThroughputExceeded|insufficient_quota|LimitExceeded",
          reason="a quota or rate limit was reached", action="Raise the quota or spread the calls; then clear the failed task."),
     Rule("service down", _INFRA, 0.92,
         text=r"\b50[234]\b.{0,40}(?:Server Error|Bad Gateway|Service|Gateway)|Service (?:is )?(?:Temporarily )?Unavailable"
-        r"|Bad Gateway|Gateway Time-?out|temporarily unavailable|ServiceUnavailable|backendError|InternalServerError"
+        r"|ServerBusy|server is busy|returned error: 50[234]|Bad Gateway|Gateway Time-?out|temporarily unavailable"
+        r"|ServiceUnavailable|backendError|InternalServerError"
          r"|status(?: code)?[:= ]+50[234]\b|HTTP(?:/\d\S*)? ?50[234]\b|HTTP(?:/\d\S*)? error:? 50[234]|under maintenance",
          reason="a service was down", action=_RETRY.format(what="the service is back")),
     Rule("service error", _INFRA, 0.82,
-        text=r"\b500\b.{0,40}(?:Server Error|Internal)|Internal ?Server ?Error|InternalFailure|INTERNAL_ERROR",
+        text=r"\b500\b.{0,40}(?:Server Error|Internal)|Internal ?Server ?Error|InternalFailure|INTERNAL_ERROR|\(InternalError\)"
+        r"|encountered an internal error|An internal error occurred",
         reason="a service failed"),
     Rule("cluster full or away", _INFRA, 0.92,
         text=r"FailedScheduling|Insufficient (?:cpu|memory)|Pod took (?:too long|longer)|PodLaunchTimeout|[Dd]ocker daemon"
@@ -276,7 +295,7 @@ RULES: tuple[Rule, ...] = (
         reason="the task ran into its execution timeout"),
     Rule("timeout", _INFRA, 0.9,
         text=r"[Tt]imed ?out|[Tt]ime-?out (?:error|expired|exceeded|waiting)|[Dd]eadline ?[Ee]xceeded|ETIMEDOUT"
-        r"|statement timeout|\bTimeout\b|QueryCanceled",
+        r"|statement timeout|reached its .{0,40}timeout|\bTimeout\b|QueryCanceled",
         reason="a service did not answer in time",
          action=_RETRY.format(what="the service answers in time")),
     Rule("timeout by type", _INFRA, 0.9,
@@ -284,12 +303,14 @@ RULES: tuple[Rule, ...] = (
         reason="a service did not answer in time",
         action=_RETRY.format(what="the service answers in time")),
     # --- values
+    Rule("index", _CODE, 0.72, types=r"^IndexError$", reason="the code took an element that is not there"),
     Rule(
         "constraint", _DATA, 0.86,
         text=r"(?:NOT NULL|UNIQUE|CHECK|FOREIGN KEY|PRIMARY KEY) constraint|duplicate key|violates (?:not-null|foreign key"
         r"|check|unique|row-level)|Duplicate entry|cannot be null|ORA-00001|ORA-01400"
         r"|not unique|NULL result in a non-nullable|UniqueViolation|NotNullViolation|ForeignKeyViolation|CheckViolation"
-        r"|duplicate (?:rows?|values|records|keys)|Duplicate keys?",
+        r"|cannot affect row a second time|ConditionalCheckFailed|conditional request failed|duplicate (?:rows?|values"
+        r"|records|keys)|Duplicate keys?",
         reason="a row breaks a constraint",
     ),
     Rule(
@@ -300,7 +321,10 @@ RULES: tuple[Rule, ...] = (
         r"|time data .{1,120}match|[Uu]nknown (?:datetime )?string format|unconverted data remains|OutOfBounds"
         r"|must be in (?:range )?1?\.\.|date/time field value|Invalid (?:date|timestamp|number|json|JSON|isoformat)"
         r"|Cannot cast|CAST_INVALID|cannot be cast|Error converting|Failed to cast|Bad (?:int|double|date)"
-        r"|Could not parse|cannot convert|NumberFormatException|bad value|[Uu]nexpected (?:null|value)|contains? (?:null"
+        r"|[Cc]ould not (?:be parsed?|parse)|cannot convert|Incorrect \w{1,20} value|invalid number|value too large|strconv\."
+        r"|[Ii]nvalid numeric literal|mapper_parsing_exception|ORA-0184\d|ORA-0186\d|ORA-0185\d|ORA-01438"
+        r"|ungültige Eingabesyntax|syntaxe en entrée invalide|sintaxis de entrada no|NumberFormatException|bad value"
+        r"|[Uu]nexpected (?:null|value)|contains? (?:null"
         r"|NaN|invalid)|Cannot convert non-finite|NaN",
         reason="a value does not have the form the code expects",
     ),
@@ -315,7 +339,10 @@ RULES: tuple[Rule, ...] = (
         r"|CSV (?:parse )?[Ee]rror|Malformed|malformed|not a (?:zip|gzip)|magic (?:bytes|number)|codec can't decode"
         r"|Invalid UTF-?8|corrupt|truncated|mismatched tag|not well-formed"
         r"|Unexpected end of|Passed header|Length mismatch|MALFORMED_RECORD|Error parsing|Error while reading data"
-        r"|Expected \d+ (?:fields|columns)|unexpected (?:EOF|token)|CRC (?:error|check)",
+        r"|[Ee]xpected \d+ (?:fields|columns|values)|did not have \d+ elements|[Nn]umber of columns in file|line contains NUL"
+        r"|extra data after last expected|missing data for column|[Cc]annot parse input|invalid byte sequence|decompress"
+        r"|checksum|ended before the end-of-stream|not valid (?:JSON|XML|CSV|UTF)|parser error|unexpected end of file"
+        r"|unexpected (?:EOF|token)|CRC (?:error|check)",
         reason="the input is malformed",
     ),
     Rule("wrong SQL by type", _CODE, 0.85,
@@ -323,27 +350,31 @@ RULES: tuple[Rule, ...] = (
         r"|NoSuchTableError|NoSuchColumnError|InvalidRequestError|CompileError|AnalysisException)$",
          reason="the statement or table definition is wrong"),
     Rule("malformed by type", _DATA, 0.8,
-        types=r"(?:JSONDecodeError|ParserError|EmptyDataError|UnicodeDecodeError|BadZipFile|BadGzipFile|XMLSyntaxError"
+        types=r"(?:BadCopyFileFormat|CharacterNotInRepertoire|UntranslatableCharacter|ReadError|LZMAError|InvalidFileException"
+        r"|XLRDError|EOFException|JsonParseException|JSONDecodeError|ParserError|EmptyDataError|UnicodeDecodeError"
+        r"|BadZipFile|BadGzipFile|XMLSyntaxError"
         r"|ExpatError|ArrowInvalid|ValidationError|UnicodeError)$",
         reason="the input is malformed"),
-    Rule("input missing", _DATA, 0.55,
-        text=r"NoSuchKey|The specified key does not exist|No such (?:object|key)|blob .{0,60}does not exist|No (?:files?|data"
+    Rule("input missing", _DATA, 0.6,
+        text=r"No such file or directory: ['\"][^'\"]{1,200}\.(?:csv|tsv|parquet|xlsx?|xml|avro|orc|jsonl|ndjson|gz|zip|dat)['\"]"
+        r"|NoSuchKey|The specified key does not exist|No such (?:object|key)|blob .{0,60}does not exist|No (?:files?|data"
         r"|records|rows) (?:found|returned|available|for)|[Ee]mpty (?:file|dataset|data ?frame|result)|is empty"
         r"|BlobNotFound",
         reason="the input is missing or empty"),
     # --- the rest of code
     Rule("own check", _DATA, 0.7,
-        types=r"(?:ValueError|AssertionError|Exception|RuntimeError|AirflowException|AirflowFailException"
-        r"|\w*(?:Quality|Validation|Check|Integrity|Mismatch|Data)\w*(?:Error|Exception))$",
-        text=r"\b(?:row|record)s?[ _](?:count|mismatch)|\b(?:no|zero|\d+) (?:\w+ )?(?:rows?|records?|nulls?"
+        types=r"(?:Error|Exception)$",
+        text=r"\b(?:row|record|line|entry|item)s? (?:#|no\.? |number )?\d+\b|\b(?:row|record)s?[ _](?:count|mismatch)"
+        r"|\b(?:no|zero|\d+) (?:\w+ )?(?:rows?|records?|nulls?"
         r"|duplicates?)\b|[Dd]uplicate"
         r"|\bnulls?\b|threshold|anomal|out of (?:bounds|balance)|reconcil|\bstale\b|mismatch|negative"
         r"|[Mm]issing (?:values|dates?|data)"
+        r"|changed type|schema (?:drift|change)"
         r"|[Uu]nexpected (?:columns?|schema|values?)|[Ii]nvalid (?:values?|rows?|records?|data)",
         reason="a check of the task's own found the data wrong"),
     Rule("division", _CODE, 0.6, text=r"[Dd]ivi(?:sion|ded?) by zero", reason="a division by zero"),
     Rule("lookup", _CODE, 0.72,
-        types=r"(?:KeyError|IndexError|LookupError|StopIteration|ZeroDivisionError|AssertionError|InvalidIndexError"
+        types=r"^(?:KeyError|IndexError|LookupError|StopIteration|ZeroDivisionError|AssertionError|InvalidIndexError"
         r"|UnboundLocalError)$",
         reason="the code looked up something that is not there"),
     Rule("client error", _CODE, 0.6,

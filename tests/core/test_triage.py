@@ -11,6 +11,7 @@ from airflow_agentfix.core.triage_rules import RULES
 SAMPLES = {
     "programming error": "AttributeError: 'DataFrame' object has no attribute 'append'",
     "cannot import name": "ImportError: cannot import name 'load' from 'etl_common'",
+    "wrong parameters": "botocore.exceptions.ParamValidationError: Parameter validation failed: Unknown parameter",
     "type error": "TypeError: load() missing 1 required positional argument: 'day'",
     "missing package": "ModuleNotFoundError: No module named 'snowflake'",
     "missing connection or variable": "airflow.exceptions.AirflowNotFoundException: The conn_id `pg_dwh` isn't defined",
@@ -53,6 +54,7 @@ SAMPLES = {
     "task timeout": "airflow.exceptions.AirflowTaskTimeout: Timeout, PID: 21404",
     "timeout": "requests.exceptions.ReadTimeout: Read timed out. (read timeout=2)",
     "timeout by type": "httpx.PoolTimeout: pool",
+    "index": "IndexError: list index out of range",
     "constraint": "IntegrityError: NOT NULL constraint failed: orders_nn.customer_id",
     "value does not fit": "ValueError: could not convert string to float: 'N/A (pending)'",
     "value by type": "decimal.InvalidOperation: signalled",
@@ -63,7 +65,7 @@ SAMPLES = {
     "division": "ZeroDivisionError: division by zero",
     "lookup": "KeyError: 'total_amount'",
     "client error": "requests.exceptions.HTTPError: 404 Client Error: Not Found for url: https://x",
-    "path": "FileNotFoundError: [Errno 2] No such file or directory: '/data/in.csv'",
+    "path": "FileNotFoundError: [Errno 2] No such file or directory: '/opt/dags/config.yaml'",
     "database": "psycopg2.OperationalError: something else",
     "operating system": "OSError: something else",
 }
