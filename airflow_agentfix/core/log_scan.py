@@ -39,6 +39,8 @@ class Candidate:
     """index in `rows` of the row that states the cause"""
     killed: bool = False
     chars: int = 0
+    until: int = 0
+    """the last line of the stack trace under it"""
 
     @property
     def line(self) -> str:
@@ -46,7 +48,7 @@ class Candidate:
 
     @property
     def last(self) -> int:
-        return self.rows[-1][0]
+        return max(self.rows[-1][0], self.until)
 
     @property
     def wraps(self) -> bool:
@@ -124,6 +126,8 @@ class Scan:
         if self.end is not None and not self._belongs_to_end(row):
             return
         self._watch(row)
+        if self.candidates and signs.STACK_FRAME.match(row.text) and row.number - self.candidates[-1].last == 1:
+            self.candidates[-1].until = row.number
         if self._java is not None and not signs.JAVA_TRACE.match(row.text):
             self._java = None
         if row.detail:

@@ -63,6 +63,7 @@ CRASHED = re.compile(r"^Command exited with return code (?:-6|-11|134|139)\b")
 
 # --- lines that may state the cause ----------------------------------------------------------------------------------
 
+STACK_FRAME = re.compile(r"^\s+at \S")
 JAVA_TRACE = re.compile(r"^\s+at |^\s*\.\.\. \d+ (?:more|common)|^\s*$|^\s*(?:Caused by|Suppressed): ")
 JAVA_CAUSE = re.compile(r"^Caused by: ")
 OUTER_CHANGE = 10
@@ -108,6 +109,11 @@ _RULES: tuple[tuple[int, str], ...] = (
     ),
     (74, r"^An error occurred \(\w+\) when calling|^ORA-\d{5}|^Msg \d+, Level \d+|^SQLSTATE|^\d{6} \(\w{5}\):"),
     (72, r"^(?:[A-Za-z_][\w$]*\.)*[A-Za-z_]\w*(?:Error|Exception|Failure|Timeout)(?:: |$)|^(?:[a-z_]\w*\.)+[A-Z]\w+: \S"),
+    (
+        70,
+        r"^[a-z][\w.+-]{0,30}: \S.{0,200}?\b(?:unterminated|unknown|missing|invalid|unexpected|unrecognized|not a valid)\b",
+    ),
+    (68, r"\blevel=(?:error|fatal|panic)\b"),
     (66, r"^(?:\d\d/\d\d/\d\d \d\d:\d\d:\d\d |\[?\d{4}-\d\d-\d\d\S* ?\S*\]? )?\[?(?:ERROR|FATAL|SEVERE)\]? \S"),
     (55, r"^\W{0,4}(?:FAIL|FAILED)\b(?!: 0| 0)"),
     (50, r"^(?:\d+ of \d+ )(?:ERROR|FAIL \d+)\b"),
@@ -167,6 +173,7 @@ _WORDS = (
     *("can't", "could not", "unable", "timed out", "timeout", "invalid", "not exist", "caused by", "ora-", "msg ", "sqlstate"),
     *("sigterm", "zombie", "heartbeat", "memory", "signal", "segmentation", "externally set", "e: ", " set", "unbound", "abort"),
     *("recorded ", "exit", "shouldn't", "line ", "is a directory", "not a directory", "exists", "no space", "broken pipe"),
+    *("untermin", "unknown", "missing", "unexpect", "unrecog", "level=", "not a valid"),
     *("): ", "argument", "option", "not permitted", "connection ", "fehler", "erreur", "erro", "fout", "ошибка"),
 )
 """One of them is in every line that has a weight: what a lower-case look rules out costs no pattern."""
