@@ -159,7 +159,7 @@ WRAPS = re.compile(
 HANDLED = re.compile(
     r"will retry|[Rr]etry(?:ing)?\b|re-?queued|attempt \d+\)|\bnon-?fatal\b|ignor(?:ed|ing)"
     r"|default applied|quarantin|\bhandled\b|skipp(?:ed|ing)\b.*(?:row|record|file)"
-    r"|fall(?:ing|s)? ?back|continuing|refreshed on|preempted|Resubmitting|leaving it for"
+    r"|Removing executor|fall(?:ing|s)? ?back|continuing|refreshed on|preempted|Resubmitting|leaving it for"
     r"|[Ff]ailed to resolve template field|may retry|\bharmless\b|\bexpected\b.*error|cache miss|transient"
 )
 RECOVERED = re.compile(

@@ -80,7 +80,8 @@ def _decide(scan: Scan) -> tuple[Candidate | None, RootCause]:
     best = _best(scan, failure)
     if inside and (best is None or best.weight < signs.KILL_WEIGHT):
         return failure, inside
-    chosen = best or _last_output(scan) or failure or scan.job or _last_line(scan)
+    job = _told_by_job(scan) if failure is None and not (best and (best.chain or best.weight >= signs.NAMED_WEIGHT)) else None
+    chosen = job or best or _last_output(scan) or failure or scan.job or _last_line(scan)
     if chosen is None:
         return None, RootCause(line="", message="")
     return chosen, _cause_of(chosen)
@@ -144,6 +145,14 @@ def _inside_wrapper(failure: Candidate) -> RootCause | None:
             message = named["message"] or part if named else part
             return _rooted(failure, part[:CAUSE_CHARS], message, named["type"] if named else None, ())
     return None
+
+
+def _told_by_job(scan: Scan) -> Candidate | None:
+    """The exception's message as the job runner repeats it, where that says more than that something failed."""
+    if scan.job is None:
+        return None
+    said = Link("AirflowException", scan.job.line)
+    return None if is_wrapper(said) or is_vague(said) else scan.job
 
 
 def _last_output(scan: Scan) -> Candidate | None:
