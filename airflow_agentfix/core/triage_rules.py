@@ -187,7 +187,7 @@ RULES: tuple[Rule, ...] = (
         "wrong command line", _CODE, 0.85,
         text=r"line \d+: .{1,120}(?:unbound variable|not set|syntax error|bad substitution|unexpected|not a valid identifier"
         r"|too many arguments|operator expected)|not a git repository|(?:Not|Is) a directory|Invalid value for ['\"-]"
-        r"|No rule to make target|missing script|unknown (?:flag|command|option|subcommand)|\b(?:awk|sed|jq|perl)\b"
+        r"|\.(?:sh|py|pl|rb|R|jar): Permission denied|No rule to make target|missing script|unknown (?:flag|command|option|subcommand)|\b(?:awk|sed|jq|perl)\b"
         r".{0,40}(?:syntax error|unterminated|unknown)|No such option|no such option|[Uu]nrecognized (?:arguments"
         r"|(?:VM )?option)|invalid (?:choice|option)"
         r"|missing (?:argument|option|\d+ required)"
@@ -231,7 +231,7 @@ RULES: tuple[Rule, ...] = (
         reason="the login lacks a right",
         action="Grant the missing right, or use a connection that has it; then clear the failed task.",
     ),
-    Rule("no right to a file", _INFRA, 0.86, text=r"Permission denied|Errno 13|EACCES",
+    Rule("no right to a file", _INFRA, 0.9, text=r"Permission denied|Errno 13|EACCES",
         reason="the worker's user may not do this",
         action="Give the worker's user the right to the file or socket; then clear the failed task."),
     Rule("clock", _INFRA, 0.92, text=r"RequestTimeTooSkewed|[Cc]lock skew|[Tt]oken used too early|not yet valid",
