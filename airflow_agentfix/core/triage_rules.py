@@ -187,7 +187,8 @@ RULES: tuple[Rule, ...] = (
         "wrong command line", _CODE, 0.85,
         text=r"line \d+: .{1,120}(?:unbound variable|not set|syntax error|bad substitution|unexpected|not a valid identifier"
         r"|too many arguments|operator expected)|not a git repository|(?:Not|Is) a directory|Invalid value for ['\"-]"
-        r"|\.(?:sh|py|pl|rb|R|jar): Permission denied|No rule to make target|missing script|unknown (?:flag|command|option|subcommand)|\b(?:awk|sed|jq|perl)\b"
+        r"|\.(?:sh|py|pl|rb|R|jar): Permission denied|No rule to make target|missing script|unknown (?:flag|command"
+        r"|option|subcommand)|\b(?:awk|sed|jq|perl)\b"
         r".{0,40}(?:syntax error|unterminated|unknown)|No such option|no such option|[Uu]nrecognized (?:arguments"
         r"|(?:VM )?option)|invalid (?:choice|option)"
         r"|missing (?:argument|option|\d+ required)"
