@@ -78,6 +78,30 @@ def found(bench: Workbench, *, incident: Incident | None = None) -> Found:
     return Found(incident, repository, bench.base_commit(repository))
 
 
+# --- evidence --------------------------------------------------------------------------------------------------------
+
+
+def test_the_evidence_has_what_changed_the_source_and_earlier_sessions(
+    make: Make, airflow: FakeAirflow, repository: Path
+) -> None:
+    broken = git("rev-parse", "main", cwd=repository)
+    airflow.runs[DAG, RUN]["bundle_version"] = broken
+    airflow.add_run(DAG, "sunday", state="success", start_date="2026-11-21T06:00:00Z", bundle_version=broken)
+    airflow.add_task_instance(DAG, "sunday", TASK, state="success")
+    text = make(settings_for(repository)).collect(REF).text
+    assert f"the code did not change since sunday, the last green run ({broken[:10]}" in text
+    assert f"S1\tshop.py at {broken[:10]}, as it ran" in text
+    assert "2\t    return amont + 1" in text
+    assert "not known: earlier sessions: No session API at" in text
+
+
+def test_a_repository_that_nobody_knows_is_a_gap_that_says_what_to_configure(make: Make) -> None:
+    incident = make(Settings(offline=True)).collect(REF)
+    (gap,) = [gap for gap in incident.circumstances.gaps if gap.startswith("what changed")]
+    assert "[agentfix] repositories" in gap
+    assert f"not known: {gap[:60]}" in incident.text
+
+
 # --- code ------------------------------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import takewhile
 
 from airflow_agentfix.agent.case import Case, Done, Use
-from airflow_agentfix.core.incident import RunFacts, TaskRef
+from airflow_agentfix.core.incident import TaskRef
 from airflow_agentfix.core.redact import without_key_blocks
 from airflow_agentfix.errors import AirflowNotFound, ToolRefused
 from airflow_agentfix.patterns import compiled
@@ -158,28 +158,18 @@ def get_history(use: Use) -> Done:
 
 
 def _changes(case: Case) -> str:
-    """Commits and files between the last green run's version and this run's."""
-    code, failed = case.tree(), case.incident.run
-    green = _last_green(case)
-    if green is None:
-        return f"No green run with a recorded code version among the {RUNS_LOOKED_AT} newest, so what changed is not known."
-    newest = failed.bundle_version or code.base_commit
-    if green.bundle_version == newest:
-        return f"The code did not change: {green.run_id} was green on the same commit {newest}. Look at data and environment."
-    compared = code.host.compare(str(green.bundle_version), newest)
-    commits = [f"{c['sha'][:10]} {c['date']} {c['author']}: {c['subject']}" for c in compared.commits]
-    head = f"Since the green run {green.run_id} ({str(green.bundle_version)[:10]}..{newest[:10]}):"
-    return "\n".join([head, *commits, "files:", *compared.files])
-
-
-def _last_green(case: Case) -> RunFacts | None:
-    """The newest green run before the failed one. A run without dates cannot be ordered and counts."""
-    failed = case.incident.run
-    for run in case.airflow.runs(failed.dag_id, limit=RUNS_LOOKED_AT):
-        earlier = not (run.start_date and failed.start_date) or run.start_date < failed.start_date
-        if run.state == "success" and run.bundle_version and earlier and run.run_id != failed.run_id:
-            return run
-    return None
+    """Every commit and file between the last green run's version and this run's, as the evidence found them."""
+    found = case.incident.circumstances.changes
+    if found is None:
+        gaps = [gap for gap in case.incident.circumstances.gaps if gap.startswith("what changed")]
+        return f"Not known: {gaps[0]}" if gaps else "What changed is not known: this session's evidence did not look."
+    if found.base == found.head:
+        same = f"{found.since_run} was green on the same commit {found.head}"
+        return f"The code did not change: {same}. Look at data and environment."
+    way = "Since the green run" if not found.undone else "This run was on older code, without these, than the green run"
+    head = f"{way} {found.since_run} ({found.base[:10]}..{found.head[:10]}, by {found.by}):"
+    commits = [f"{one.sha[:10]} {one.date} {one.author}: {one.subject} [{one.touches}]" for one in found.commits]
+    return "\n".join([head, *commits, "files:", *found.files])
 
 
 def load_skill(use: Use) -> Done:

@@ -28,7 +28,7 @@ _TOUCHING = 100
 _TRACEBACK_FILES = 4
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _DEPENDENCIES = (
-    "*requirements*.txt", "requirements/*.txt", "*constraints*.txt", "packages.txt", "pyproject.toml", "setup.py", "setup.cfg",
+    "*requirements*.txt", "*requirements/*.txt", "*constraints*.txt", "packages.txt", "pyproject.toml", "setup.py", "setup.cfg",
     "poetry.lock", "uv.lock", "pdm.lock", "Pipfile", "Pipfile.lock", "environment.y*ml", "conda*.y*ml", "*Dockerfile*",
     "packages.yml", "dependencies.yml", "package-lock.yml",
 )  # fmt: skip

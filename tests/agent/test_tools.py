@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +12,7 @@ from airflow_agentfix.agent.reading import CAP
 from airflow_agentfix.agent.toolbox import ACTING, READING
 from airflow_agentfix.agent.tools import TOOLS
 from airflow_agentfix.code.import_check import ImportResult
-from airflow_agentfix.core.incident import RunFacts
+from airflow_agentfix.core.circumstances import Changes, Circumstances, Commit
 from airflow_agentfix.core.policy import Autonomy, Policy
 from airflow_agentfix.core.session import EventKind, Outcome, Session
 from airflow_agentfix.ports import FixRequest
@@ -124,22 +126,39 @@ def test_a_part_of_a_file_hides_a_secret_that_spans_more_lines_than_it_shows(wor
     assert part["text"] == "4\t***"
 
 
-def test_history_tells_what_changed_since_the_last_green_run(world: World) -> None:
-    dag = world.incident.ref.dag_id
-    world.airflow.earlier = [RunFacts(dag, "r3", "failed"), RunFacts(dag, "r2", "success", bundle_version="c" * 40)]
-    changes, task = use(world, call("get_history", of="changes"), call("get_history", of="task"))
-    assert changes["text"].splitlines() == [
-        "Since the green run r2 (cccccccccc..aaaaaaaaaa):",
-        "aaaaaaaaaa 2026-11-21 Kim: Rename to_euro",
+CHANGES = Changes(
+    since_run="r2",
+    base="c" * 40,
+    head="a" * 40,
+    commits=(Commit("a" * 40, "Kim", "2026-11-21", "Rename to_euro", "traceback"),),
+    files=("dags/shop/money.py",),
+)
+
+
+def history(tmp_path: Path, circumstances: Circumstances) -> str:
+    (told,) = use(World(tmp_path, circumstances=circumstances), call("get_history", of="changes"))
+    return str(told["text"])
+
+
+def test_history_tells_what_changed_since_the_last_green_run(tmp_path: Path) -> None:
+    assert history(tmp_path, Circumstances(changes=CHANGES)).splitlines() == [
+        "Since the green run r2 (cccccccccc..aaaaaaaaaa, by bundle_version):",
+        "aaaaaaaaaa 2026-11-21 Kim: Rename to_euro [traceback]",
         "files:",
         "dags/shop/money.py",
     ]
+
+
+def test_history_says_so_when_no_green_run_is_known_or_the_code_is_the_same(tmp_path: Path) -> None:
+    gap = "what changed: the task has no green run before this one to compare with"
+    assert history(tmp_path / "unknown", Circumstances(gaps=(gap,))) == f"Not known: {gap}"
+    same = history(tmp_path / "same", Circumstances(changes=replace(CHANGES, base=CHANGES.head)))
+    assert same.startswith("The code did not change: r2 was green on the same commit aaaa")
+
+
+def test_history_of_a_task_is_told_run_by_run(world: World) -> None:
+    (task,) = use(world, call("get_history", of="task"))
     assert task["text"] == "sum_revenue: 3 runs, 3 green"
-
-
-def test_history_says_so_when_no_green_run_is_known_or_the_code_is_the_same(world: World) -> None:
-    (unknown,) = use(world, call("get_history", of="changes"))
-    assert "not known" in unknown["text"]
 
 
 def test_without_a_repository_code_tools_say_why_and_the_log_can_still_be_read(world: World) -> None:
