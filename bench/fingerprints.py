@@ -16,7 +16,7 @@ from bench.logs import OWN
 from bench.long_logs import Line, event, line, noise
 
 VARIANTS = 200
-SITE = "/home/airflow/.local/lib/python3.12/site-packages"
+SITE = "/usr/lib/python3.12/site-packages"
 MESSAGES = (
     'sqlalchemy.exc.OperationalError: connection to server at "10.0.{a}.{b}", port {port} failed at {when}: server closed '
     "the connection, PID: {pid}\n[SQL: SELECT * FROM orders WHERE day = '{day}']\n[parameters: ({n},)]",
