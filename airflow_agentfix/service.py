@@ -30,7 +30,7 @@ from airflow_agentfix.ports import ServerAirflow
 from airflow_agentfix.redaction import redact
 from airflow_agentfix.settings import Settings
 from airflow_agentfix.store.record import Draft, Stored
-from airflow_agentfix.store.wire import Taken
+from airflow_agentfix.store.wire import Audit, Taken
 from airflow_agentfix.worker_service import WorkerService
 
 if TYPE_CHECKING:
@@ -183,6 +183,14 @@ class SessionService:
     def events(self, session_id: str, user: Any, *, after: int) -> Sequence[Event]:
         self._desk.open(session_id, user, edit=False)
         return self._store.events(session_id, after=after)
+
+    def audit(self, session_id: str, user: Any, *, anchor: str | None = None) -> Audit:
+        """Whether the session's events are what was written. `anchor`: a hash of the chain that was kept elsewhere."""
+        session = self._desk.open(session_id, user, edit=False).session
+        events = self._store.events(session_id)
+        anchored = any(event.hash == anchor for event in events) if anchor else None
+        head = events[-1].hash if events else None
+        return Audit(session.id, len(events), head, self._store.broken_link(session_id), anchored)
 
     # --- taking part
 

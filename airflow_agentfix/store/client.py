@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_agentfix.core.session import Event, EventKind, Outcome, PinEnd, Session
 from airflow_agentfix.errors import AgentFixError, ConfigurationError
 from airflow_agentfix.ports import Answer, Approved, Claim, Json, Rerun, WaitRun
-from airflow_agentfix.store.wire import BASE, Taken, claim_from_json, error_from_json, result_from_json
+from airflow_agentfix.store.wire import BASE, Audit, Taken, claim_from_json, error_from_json, result_from_json
 
 if TYPE_CHECKING:
     from airflow_agentfix.airflow_http import AirflowHttp
@@ -138,6 +138,11 @@ class SessionsApi:
     def events(self, session_id: str, *, after: int = 0) -> Sequence[Event]:
         answer = _asked(self._http, "GET", f"/{session_id}/events", params={"after": after})
         return [Event.from_json(event) for event in answer["events"]]
+
+    def audit(self, session_id: str, *, anchor: str | None = None) -> Audit:
+        """Whether the session's events are what was written. `anchor`: a hash of the chain that was kept elsewhere."""
+        params = {"anchor": anchor} if anchor else None
+        return Audit.from_json(_asked(self._http, "GET", f"/{session_id}/audit", params=params)["audit"])
 
     def message(self, session_id: str, message: str) -> Taken:
         """Tell the session something; one that is done starts again with it."""

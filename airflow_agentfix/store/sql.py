@@ -97,11 +97,11 @@ class SqlStore:
             return [Approval(**{name: row[name] for name in row if name != "session_id"}) for row in rows]
 
     def broken_link(self, session_id: str) -> int | None:
-        """The number of the first event whose hash or data is not what was written; None for a whole chain."""
-        t = tables.event
-        previous, number = "", 0
+        """The number of the first event that is not what was written, or is missing; None for a whole chain."""
+        t, previous, number = tables.event, "", 0
         with reading(self.engine) as connection:
             rows = list(connection.execute(sa.select(t).where(t.c.session_id == session_id).order_by(t.c.number)).mappings())
+            last = connection.scalar(sa.select(tables.session.c.last_event).where(tables.session.c.id == session_id)) or 0
         erased = any(row["kind"] == EventKind.ERASED for row in rows)
         for row in rows:
             event, number = _event(row), number + 1
@@ -110,7 +110,7 @@ class SqlStore:
             if event.number != number or not told or link(self._key, previous, session_id, event, row["digest"]) != row["hash"]:
                 return number
             previous = row["hash"]
-        return None
+        return number + 1 if number < last else None
 
     # --- writing
 

@@ -16,6 +16,31 @@ Result = Answer | Approved | Rerun | WaitRun
 
 
 @dataclass(frozen=True)
+class Audit:
+    """What a look at a session's chain of events gave."""
+
+    session_id: str
+    events: int
+    head: str | None
+    """the newest event's hash"""
+    broken_at: int | None
+    """number of the first event that is not what was written, or is missing"""
+    anchored: bool | None = None
+    """whether the hash that was asked for is in the chain"""
+
+    @property
+    def ok(self) -> bool:
+        return self.broken_at is None and self.anchored is not False
+
+    def to_json(self) -> Json:
+        return {**vars(self), "ok": self.ok}
+
+    @classmethod
+    def from_json(cls, data: Json) -> Audit:
+        return cls(**{name: value for name, value in data.items() if name != "ok"})
+
+
+@dataclass(frozen=True)
 class Taken:
     """What became of a failure. `created`: a session was made for it; `warning`: why it will not be worked on yet."""
 

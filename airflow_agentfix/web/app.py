@@ -134,6 +134,13 @@ def events(
     return _unless_known(f'"{version}-{after}"', if_none_match, response, newer)
 
 
+@_people.get("/sessions/{session_id}/audit")
+def audit(
+    user: GetUserDep, session_id: str, service: Service, anchor: Annotated[str | None, Query(pattern=r"^[0-9a-f]{64}$")] = None
+) -> Json:
+    return {"audit": service.audit(session_id, user, anchor=anchor).to_json()}
+
+
 @_people.delete("/sessions/{session_id}")
 def erase(user: GetUserDep, session_id: str, service: Service) -> Json:
     return {"session": service.erase(session_id, user).to_json()}

@@ -88,6 +88,14 @@ def test_the_chain_tells_of_a_dropped_event_and_of_another_key(server: Server) -
     assert server.store.broken_link(claim.session.id) == 3
 
 
+def test_the_chain_tells_of_an_end_that_was_cut_off(server: Server) -> None:
+    claim = server.claimed()
+    server.append(claim, (EventKind.MODEL, model_data()), (EventKind.FIX, fix_data()))
+    with server.store.engine.begin() as connection:
+        connection.execute(sa.delete(tables.event).where(tables.event.c.number == 4))
+    assert server.store.broken_link(claim.session.id) == 4
+
+
 def test_text_with_nul_and_lone_surrogates_is_kept_without_them(server: Server) -> None:
     claim = server.claimed()
     data = {**model_data(), "content": [{"type": "text", "text": "a\0b\ud800c"}]}

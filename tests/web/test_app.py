@@ -40,7 +40,7 @@ BODIES: dict[str, Any] = {
         **LEASE, "outcome": "reported", "summary": "s", "verdict": None, "report": None, "error": None,
     },
 }  # fmt: skip
-READS = {"/sessions/{session_id}", "/sessions/{session_id}/events"}
+READS = {"/sessions/{session_id}", "/sessions/{session_id}/events", "/sessions/{session_id}/audit"}
 
 
 def every_route() -> list[tuple[str, str]]:
@@ -83,7 +83,7 @@ def on(api: ApiServer, method: str, route: str, session_id: str, user: str | Non
 
 
 def test_the_routes_are_all_that_the_design_names() -> None:
-    assert len(ROUTES) == 18
+    assert len(ROUTES) == 19
     assert {path for method, path in ROUTES if method == "POST"} == set(BODIES)
 
 
