@@ -16,6 +16,7 @@ from airflow_agentfix.core.tracebacks import (
     Link,
     TracebackText,
     from_detail,
+    is_vague,
     is_wrapper,
     names_exception,
     root_of,
@@ -332,6 +333,8 @@ def rank(candidate: Candidate, scan: Scan, end: int | None) -> float:
     last = end or (scan.tail[-1][0] if scan.tail else candidate.last)
     if candidate.wraps:
         weight -= 40
+    elif candidate.chain and is_vague(candidate.chain[root_of(candidate.chain)]):
+        weight -= signs.VAGUE_CHANGE
     if scan.command:
         weight += signs.OUTPUT_BONUS if scan.command.printed(candidate) else -signs.OUTPUT_BONUS
     elif scan.output and signs.OUTPUT_SOURCE.search(candidate.row.source):

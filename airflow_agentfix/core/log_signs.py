@@ -65,6 +65,7 @@ CRASHED = re.compile(r"^Command exited with return code (?:-6|-11|134|139)\b")
 
 STACK_FRAME = re.compile(r"^\s+at \S")
 JAVA_TRACE = re.compile(r"^\s+at |^\s*\.\.\. \d+ (?:more|common)|^\s*$|^\s*(?:Caused by|Suppressed): ")
+POD_EVENT = re.compile(r"\b\d+/\d+ nodes are available: |^(?:Pod Event: )?(?:Failed|FailedScheduling|FailedMount|BackOff) - ")
 JAVA_CAUSE = re.compile(r"^Caused by: ")
 OUTER_CHANGE = 10
 """less for what a deeper `Caused by:` of the same stack trace goes back to"""
@@ -81,6 +82,8 @@ _RULES: tuple[tuple[int, str], ...] = (
     (82, r"^Exception in thread \"[^\"]*\" [\w.$]+"),
     (80, r"^(?:psql|[\w./-]+\.sql)\b.*\b(?:ERROR|FATAL|error):"),
     (80, r"^ERROR \d+ \(\w{5}\)|^FAILED: \w+|^\*{3} (?:Failure|Error):? \d+"),
+    (80, r"^Can't locate \S+\.pm\b|^Error: there is no package called"),
+    (78, POD_EVENT.pattern),
     (79, r"^(?:Unrecognized (?:VM )?option|Invalid maximum heap size|Unable to access jarfile)\b"),
     (79, r"^(?:Error: |ERROR: )?[A-Z][A-Z0-9_]{2,} (?:is|must be) (?:not )?(?:set|defined)"),
     (78, r"^(?:/\S+|\S+\.sh|-?bash|sh): (?:line )?\d+: \S"),
@@ -92,7 +95,7 @@ _RULES: tuple[tuple[int, str], ...] = (
     (
         76,
         r"^(?:\[[\w ]+\] )?(?:[\w./-]+: )?(?:[Ff]atal(?: error)?|FATAL(?: ERROR)?|[Pp]anic|PANIC|Error|error"
-        r"|ERROR|E|FEHLER|ERREUR|ERRORE|ERRO|FOUT|ОШИБКА)(?:\[\w+\])?:\s+\S",
+        r"|ERROR|E|FEHLER|ERREUR|ERRORE|ERRO|FOUT|ОШИБКА)(?:\[\w+\])?[:,]\s+\S",
     ),
     (
         76,
@@ -135,13 +138,14 @@ NAMED_WEIGHT = 72
 LEVEL_WEIGHT = {"error": 60, "critical": 64, "fatal": 64}
 LEVEL_CHANGE = {"warning": -30, "warn": -30, "debug": -36}
 HANDLED_CHANGE = -60
+VAGUE_CHANGE = 6
 OUTPUT_BONUS = 20
 """for a line of the output of the very command whose failure ended the task"""
 
 NAMED_INSIDE = re.compile(r"\b[A-Z]\w*(?:Error|Exception): \S")
 NOISE = re.compile(
     r"\berrors?(?:_\w+)?[=:] ?(?:0|1|none|ignore)\b|\b0 (?:errors|failed|failures)|\bno errors?\b"
-    r"|error_limit|on_error|raise_on_error|fail_fast|errors_seen"
+    r"|ssh_hook is not provided|error_limit|on_error|raise_on_error|fail_fast|errors_seen"
     r"|(?:ERROR|FAIL|FAILED|failed|failcnt)=0\b|error[-_ ]rate|on_failure_callback|_error_events"
     r"|exceptions?/dt=|failed_payments|exceptions_audit|error_topic"
     r"|^(?:Running|Executing|Exporting|Running command)\b.{0,20}[:\[(<]|^Copied s3|^query: |^Done\. PASS"
@@ -177,7 +181,7 @@ _WORDS = (
     *("): ", "argument", "option", "not permitted", "connection ", "fehler", "erreur", "erro", "fout", "ошибка"),
 )
 """One of them is in every line that has a weight: what a lower-case look rules out costs no pattern."""
-_INLINE_LEVEL = re.compile(r"^\S+ \S+ (WARN|WARNING|INFO|DEBUG)\b")
+_INLINE_LEVEL = re.compile(r"^(?:\S+ \S+ )?\[?(WARN|WARNING|INFO|DEBUG|W|I|D)(?:[\]:,]|(?<=[A-Z]{4}) ) ?")
 
 
 def weigh(text: str, level: str) -> int:

@@ -74,7 +74,7 @@ def _decide(scan: Scan) -> tuple[Candidate | None, RootCause]:
             return printed, _cause_of(printed)
         cause = _cause_of(failure)
         killed = failure.killed or "SIGTERM" in cause.line
-        reason = _reason_of_kill(scan, failure) if killed else _told_before(scan, failure)
+        reason = _reason_of_kill(scan, failure) if killed else _told_before(scan, failure) or _told_by_cluster(scan, failure)
         return (reason, _cause_of(reason)) if reason else (failure, cause)
     inside = _inside_wrapper(failure) if failure else None
     best = _best(scan, failure)
@@ -131,6 +131,13 @@ def _told_before(scan: Scan, failure: Candidate) -> Candidate | None:
     near = [c for c in scan.candidates if 0 <= failure.number - c.last <= NEAR_ROWS and c.weight >= signs.LEVEL_WEIGHT["error"]]
     told = [c for c in near if not c.wraps and (c.chain or len(c.line) > len(link.message))]
     return told[-1] if told else None
+
+
+def _told_by_cluster(scan: Scan, failure: Candidate) -> Candidate | None:
+    """Why a pod did not start is in its events, which the operator logs."""
+    if not failure.chain or not failure.chain[root_of(failure.chain)].name.startswith("PodLaunch"):
+        return None
+    return next((c for c in reversed(scan.candidates) if signs.POD_EVENT.search(c.line)), None)
 
 
 def _inside_wrapper(failure: Candidate) -> RootCause | None:

@@ -35,7 +35,7 @@ _WRAPPER_TYPE = re.compile(
     r"^(?:CalledProcessError|RetryError|DockerContainerFailedException|DbtRuntimeError|CosmosDbtRunError|SystemExit)$"
 )
 _GENERIC_TYPE = re.compile(
-    r"^(?:TaskDeferralError|Airflow\w*Exception|RuntimeError|Exception|PodLaunchFailedException|\w*RetryError)$"
+    r"^(?:TaskDeferralError|Airflow\w*Exception|RuntimeError|Exception|PodLaunch\w+Exception|\w*RetryError)$"
 )
 
 
@@ -45,8 +45,16 @@ _VAGUE = re.compile(
     r"\b(?:fail(?:ed|ure|s)?|errors?|abort(?:ed|ing)?|unsuccessful|went wrong|see (?:the )?logs?)\b", re.IGNORECASE
 )
 VAGUE_CHARS = 80
-_ANNOUNCES = re.compile(r":$|^Tests? failed\.$|\b\w+ Error in \w+ \S+ \([^)]*\)$")
+_ANNOUNCES = re.compile(
+    r":$|^[\[({]+$|^\(\d{3}\)$|^Tests? failed\.$|\b\w+ Error in \w+ \S+ \([^)]*\)$|error code \d+$"
+    r"|error line \d+ at position \d+$"
+)
+_API_MESSAGE = re.compile(r'^\(\d{3}\)\s.*HTTP response body: .*?"message": ?"((?:[^"\\\n]|\\.)+)"', re.DOTALL)
+"""of the Kubernetes API: what matters is inside the body"""
+_ABORTED = re.compile(r"SparkException: (?:Job aborted|Task failed while writing rows)\.?\s*(?:\n|$)")
 _ANNOUNCED = 6
+_SENTENCE = 5
+"""words that say something"""
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,8 @@ class Link:
     @property
     def headline(self) -> str:
         """`Type: first line`, as a log states it; with the next line, where the first one only announces it."""
+        if inside := _API_MESSAGE.search(self.message):
+            return f"{self.type}: {self.message[:5]} {inside[1]}".replace('\\"', '"')
         said = ""
         for line in filter(None, (part.strip() for part in self.message.split("\n", _ANNOUNCED)[:_ANNOUNCED])):
             said = f"{said} {line}".strip()
@@ -95,6 +105,8 @@ def is_general(link: Link) -> bool:
 def is_vague(link: Link) -> bool:
     """Whether a general type says little more than that something failed."""
     message = link.message.strip()
+    if link.name == "Py4JJavaError" and "Caused by" not in message and _ABORTED.search(message):
+        return True
     return is_general(link) and len(message) < VAGUE_CHARS and _VAGUE.search(message) is not None
 
 
@@ -131,6 +143,10 @@ def _is_connection(link: Link) -> bool:
 def _says_less(inner: Link, outer: Link) -> bool:
     """`timed out` under `Read timed out. (read timeout=2)`: the same thing, said with less."""
     said = inner.message.strip().lower()
+    if _is_bare_lookup(inner) and not is_wrapper(outer) and not is_vague(outer) and len(outer.message.split()) >= _SENTENCE:
+        return any(frame.user for frame in outer.frames[-1:])
+    if inner.name == "HTTPError" and inner.message[:3].isdigit() and outer.message.startswith(inner.message[:3]):
+        return len(outer.message) > len(inner.message)
     if _TRANSPORT.match(inner.name) or (outer.name.startswith("ClientConnector") and _is_connection(inner)):
         return True
     return (
@@ -139,6 +155,11 @@ def _says_less(inner: Link, outer: Link) -> bool:
         and (said == "" or said in outer.message.lower())
         and len(outer.message) > len(said)
     )
+
+
+def _is_bare_lookup(link: Link) -> bool:
+    """`KeyError: 'x'`: what is missing, not what that means; whoever caught it may have said so."""
+    return link.name in ("KeyError", "IndexError", "StopIteration") and len(link.message.split()) < _SENTENCE + 1
 
 
 def frames_of(chain: Sequence[Link], root: int) -> tuple[Frame, ...]:
@@ -272,6 +293,8 @@ class TracebackText:
         self._headline: re.Match[str] | None = None
         self._more: list[str] = []
         self._member = False
+        self._flat = False
+        """whether indentation was lost, as in what Airflow's Spark hook repeats"""
 
     def take(self, line: str, *, loose: bool) -> bool:
         """Take the next line; False if it is not part of this. `loose`: unstamped, so any line after is the message's."""
@@ -299,16 +322,21 @@ class TracebackText:
         frame = _FRAME_LINE.match(text)
         if frame:
             self._frames.append(_frame(frame["file"], int(frame["line"]), frame["name"] or "<module>"))
+            self._flat = self._flat or text.startswith("File ")
             return True
         if not text.strip():
             return True
-        if text[0].isspace():
+        if text[0].isspace() or (self._flat and self._is_code(text)):
             self._add_code(text.strip())
             return True
         self._headline = names_exception(text, strict=False)
         if self._headline is None:
             self._headline = re.match(r"(?P<type>[^\s:(]+)[:( ]?\s*(?P<message>.*)", text)
         return self._headline is not None
+
+    def _is_code(self, text: str) -> bool:
+        """Of lines that all begin at the margin: the one below a frame, unless it names an exception."""
+        return _MARGIN.match(text) is not None or (self._frames[-1].code is None and names_exception(text) is None)
 
     def _add_code(self, text: str) -> None:
         if self._frames and self._frames[-1].code is None and not _MARGIN.match(text) and not text.startswith("[Previous line"):
@@ -319,8 +347,10 @@ class TracebackText:
         if not text.strip():
             self._more.append("")
             return len(self._more) < 400
+        announced = not (self._headline["message"] or self._more)  # type: ignore[index]  # only called once there is one
         if (
             loose
+            or announced
             or text[0].isspace()
             or re.match(
                 r"DETAIL|HINT|LINE \d|\[SQL|\[parameters|\(Background|Did you mean|Caused by|\tat |: \S|\.\.\. \d+ more", text

@@ -17,6 +17,20 @@ _COMPILED = tuple(
     (rule, re.compile(rule.types) if rule.types else None, re.compile(rule.text) if rule.text else None) for rule in RULES
 )
 _STATES_ERROR = re.compile(r"^(?:\S{1,80} )?\[?(?:fatal|error|panic)\b", re.IGNORECASE)
+SENTENCE = 4
+"""words from which a message says something"""
+_SETTING = re.compile(
+    r"\b(?:config\w*|settings?|unknown|unsupported|unexpected keyword|environments?|parameters?|arguments?|options?"
+    r"|ya?ml|toml|env|not (?:set|configured|implemented|supported|defined)|must be (?:set|one of|an? instance)|import|module|version|deprecated"
+    r"|contract)\b",
+    re.IGNORECASE,
+)
+_SERVICE = re.compile(
+    r"\b(?:credentials?|token|secret|vault|permission|unauthori[sz]ed|forbidden|unavailable|unreachable|timed? ?out|timeout|quota"
+    r"|throttl\w+|connection|gateway|HTTP ?(?:status )?(?:5\d\d|429)|status(?: code)? 5\d\d"
+    r"|(?:API|service|server|endpoint) (?:returned|answered|responded|is down|failed))\b",
+    re.IGNORECASE,
+)
 _LOCAL = re.compile(r"localhost|127\.0\.0\.1|\[::1\]")
 
 
@@ -47,6 +61,8 @@ def _first_match(cause: RootCause) -> Rule | None:
 
 
 def _without_rule(cause: RootCause) -> Judgement:
+    if cause.exception and cause.frames and cause.frames[-1].user and len(cause.message.split()) >= SENTENCE:
+        return _own_words(cause)
     if cause.user_frames:
         return Judgement(Verdict.CODE, 0.6, "raised in the DAG's own code, and no other rule speaks", _evidence(cause))
     if cause.exception:
@@ -54,6 +70,15 @@ def _without_rule(cause: RootCause) -> Judgement:
     if _STATES_ERROR.match(cause.line):
         return Judgement(Verdict.CODE, 0.35, "an error of the task's own command that no rule knows", _evidence(cause))
     return Judgement(Verdict.UNKNOWN, 0.2, "no rule knows this line", _evidence(cause))
+
+
+def _own_words(cause: RootCause) -> Judgement:
+    """The DAG's own code raised it and says why. What is no setting and no service is most often what it was given."""
+    if _SETTING.search(cause.message):
+        return Judgement(Verdict.CODE, 0.6, "the DAG's own code refused a setting or an argument", _evidence(cause))
+    if _SERVICE.search(cause.message):
+        return Judgement(Verdict.INFRA, 0.5, "the DAG's own code was refused by a service", _evidence(cause))
+    return Judgement(Verdict.DATA, 0.55, "the DAG's own code refused what it was given, in its own words", _evidence(cause))
 
 
 def _evidence(cause: RootCause) -> tuple[str, ...]:

@@ -44,7 +44,7 @@ RULES: tuple[Rule, ...] = (
         r"|near \"[^\"]{1,60}\": syntax error|NoSuchMethodError|UnsupportedClassVersionError",
         reason="a library was given what it does not take",
     ),
-    Rule("type error", _CODE, 0.82, types=r"TypeError$", reason="a value of the wrong type was passed"),
+    Rule("type error", _CODE, 0.82, types=r"(?<!Arrow)TypeError$", reason="a value of the wrong type was passed"),
     Rule(
         "missing package", _DEPENDENCY, 0.9,
         text=r"No module named|ModuleNotFoundError|there is no package called|Cannot find module|Can't locate \S+\.pm"
@@ -165,7 +165,7 @@ RULES: tuple[Rule, ...] = (
         r"|cannot (?:be )?resolved?"
         r"|Invalid (?:object|column) name|ORA-009\d\d|Binder Error|Catalog Error|Parser Error:"
         r"|must appear in the GROUP BY|ambiguous|No matching signature|Referenced column|[Tt]able .{0,120}not found"
-        r"|SemanticException|Not found: Table|improper (?:relation|qualified) name"
+        r"|SemanticException|Not found: Table|Missing columns: |improper (?:relation|qualified) name"
         r"|(?:relation|table|column|view|schema|index|constraint|type|database|object) .{1,160}already exists"
         r"|There is already an object named",
         reason="the statement names something that is not there, or does not parse",
@@ -187,7 +187,8 @@ RULES: tuple[Rule, ...] = (
         "wrong command line", _CODE, 0.85,
         text=r"line \d+: .{1,120}(?:unbound variable|not set|syntax error|bad substitution|unexpected|not a valid identifier"
         r"|too many arguments|operator expected)|not a git repository|(?:Not|Is) a directory|Invalid value for ['\"-]"
-        r"|\.(?:sh|py|pl|rb|R|jar): Permission denied|No rule to make target|missing script|unknown (?:flag|command"
+        r"|xlsx file; not supported|\.(?:sh|py|pl|rb|R|jar): Permission denied|No rule to make target|missing script"
+        r"|unknown (?:flag|command"
         r"|option|subcommand)|\b(?:awk|sed|jq|perl)\b"
         r".{0,40}(?:syntax error|unterminated|unknown)|No such option|no such option|[Uu]nrecognized (?:arguments"
         r"|(?:VM )?option)|invalid (?:choice|option)"
@@ -211,7 +212,8 @@ RULES: tuple[Rule, ...] = (
         r"|Incorrect username or password|ExpiredToken"
         r"|InvalidClientTokenId|InvalidAccessKeyId|SignatureDoesNotMatch|[Tt]oken (?:has |is )?(?:been )?(?:expired"
         r"|revoked|invalid)|invalid_grant|Invalid credentials|Bad credentials|\b401\b.{0,40}(?:Unauthorized|Client Error)"
-        r"|Unauthorized|[Uu]nauthenticated|invalid authentication credentials|logon denied"
+        r"|Unauthorized|[Uu]nauthenticated|AADSTS\d+|HTTP ?401|(?:keys?|secret|token|password|credentials?) .{0,80}(?:is"
+        r"|are|has|have) expired|invalid authentication credentials|logon denied"
         r"|ORA-01017|security token included in the request|AuthenticationError|could not refresh"
         r"|Permission denied \(publickey|JWT token is invalid",
         reason="the login was refused",
@@ -226,7 +228,8 @@ RULES: tuple[Rule, ...] = (
         "no right", _INFRA, 0.91,
         text=r"AccessDenied|Access ?Denied"
         r"|[Pp]ermission denied (?:for|on) (?:table|schema|relation|database|view|sequence|function)|not authorized to"
-        r"|[Ii]nsufficient (?:privileges|permissions?|access)|PERMISSION_DENIED|AuthorizationFailed|AuthorizationException"
+        r"|[Ii]nsufficient (?:privileges|permissions?|access)|PERMISSION_DENIED|AuthorizationFailed"
+        r"|AuthorizationException|HTTP ?403|refused credentials"
         r"|\b403\b.{0,40}(?:Forbidden|Client Error)|[Ff]orbidden|does not have .{1,80}(?:permission|privilege|access)"
         r"|must be owner of|InsufficientPrivilege|ORA-01031|UnauthorizedOperation",
         reason="the login lacks a right",
@@ -323,7 +326,8 @@ RULES: tuple[Rule, ...] = (
         r"|must be in (?:range )?1?\.\.|date/time field value|Invalid (?:date|timestamp|number|json|JSON|isoformat)"
         r"|Cannot cast|CAST_INVALID|cannot be cast|Error converting|Failed to cast|Bad (?:int|double|date)"
         r"|[Cc]ould not (?:be parsed?|parse)|cannot convert|Incorrect \w{1,20} value|invalid number|value too large|strconv\."
-        r"|[Ii]nvalid numeric literal|mapper_parsing_exception|ORA-0184\d|ORA-0186\d|ORA-0185\d|ORA-01438"
+        r"|Conversion failed for column|is not a valid value of|[Ii]nvalid numeric literal|mapper_parsing_exception"
+        r"|ORA-0184\d|ORA-0186\d|ORA-0185\d|ORA-01438"
         r"|ungültige Eingabesyntax|syntaxe en entrée invalide|sintaxis de entrada no|NumberFormatException|bad value"
         r"|[Uu]nexpected (?:null|value)|contains? (?:null"
         r"|NaN|invalid)|Cannot convert non-finite|NaN",
@@ -352,13 +356,15 @@ RULES: tuple[Rule, ...] = (
          reason="the statement or table definition is wrong"),
     Rule("malformed by type", _DATA, 0.8,
         types=r"(?:BadCopyFileFormat|CharacterNotInRepertoire|UntranslatableCharacter|ReadError|LZMAError|InvalidFileException"
-        r"|XLRDError|EOFException|JsonParseException|JSONDecodeError|ParserError|EmptyDataError|UnicodeDecodeError"
+        r"|XLRDError|BadRecordException|JsonEOFException|DocumentInvalid|EOFException|JsonParseException|JSONDecodeError"
+        r"|ParserError|EmptyDataError|UnicodeDecodeError"
         r"|BadZipFile|BadGzipFile|XMLSyntaxError"
         r"|ExpatError|ArrowInvalid|ValidationError|UnicodeError)$",
         reason="the input is malformed"),
     Rule("input missing", _DATA, 0.6,
         text=r"No such file or directory: ['\"][^'\"]{1,200}\.(?:csv|tsv|parquet|xlsx?|xml|avro|orc|jsonl|ndjson|gz|zip|dat)['\"]"
-        r"|NoSuchKey|The specified key does not exist|No such (?:object|key)|blob .{0,60}does not exist|No (?:files?|data"
+        r"|\b550\b.{0,120}(?:not found|No such file)|NoSuchKey|The specified key does not exist|No such (?:object|key)"
+        r"|blob .{0,60}does not exist|No (?:files?|data"
         r"|records|rows) (?:found|returned|available|for)|[Ee]mpty (?:file|dataset|data ?frame|result)|is empty"
         r"|BlobNotFound",
         reason="the input is missing or empty"),

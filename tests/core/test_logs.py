@@ -312,6 +312,50 @@ def test_what_the_container_printed_is_the_cause_and_not_an_error_that_was_handl
     assert read(text).cause.line == "ModuleNotFoundError: No module named 'loguru'"
 
 
+def test_a_traceback_whose_indentation_was_lost_is_read_to_its_exception():
+    rows = [
+        "Traceback (most recent call last):",
+        'File "/opt/jobs/sales.py", line 5, in <module>',
+        'spark.sql("select a: b FORM c")',
+    ]
+    rows += ["^^^^^^^^^", 'File "/x/site-packages/pyspark/sql/session.py", line 1, in sql', "pyspark.errors.ParseException:"]
+    text = said("spark_submit.py:521", *rows, "[PARSE_SYNTAX_ERROR] Syntax error at or near 'c'", "", "== SQL ==")
+    cause = read(text + wrapped("Cannot execute: spark-submit. Error code is: 1.")).cause
+    assert cause.line == "pyspark.errors.ParseException: [PARSE_SYNTAX_ERROR] Syntax error at or near 'c'"
+    assert [(frame.file, frame.line) for frame in cause.user_frames] == [("/opt/jobs/sales.py", 5)]
+
+
+def test_the_message_inside_a_kubernetes_answer_is_the_cause():
+    body = '{"kind":"Status","message":"pods \\"x\\" is forbidden: exceeded quota: compute","code":403}'
+    log = failed(stack("ApiException", f"(403)\nReason: Forbidden\nHTTP response headers: {{}}\nHTTP response body: {body}\n"))
+    assert read(log).cause.line == 'ApiException: (403) pods "x" is forbidden: exceeded quota: compute'
+
+
+def test_why_a_pod_did_not_start_is_in_its_events():
+    text = said("pod.py:948", "Pod Event: FailedScheduling - 0/14 nodes are available: 11 Insufficient memory.", level="ERROR")
+    text += wrapped("x").replace(
+        "airflow.exceptions.AirflowException: x", "PodLaunchFailedException: Pod took longer than 12 seconds"
+    )
+    assert "0/14 nodes are available" in read(text).cause.line
+
+
+def test_what_caught_a_missing_key_may_say_what_that_means():
+    own = "/opt/airflow/dags/rates.py"
+    log = failed(
+        stack("RateMissing", "the feed has no rates for 2023-11-14, the newest is of 2023-11-10", own),
+        stack("KeyError", "'2023-11-14'", own, is_cause=True),
+    )
+    assert read(log).cause.line.startswith("RateMissing: the feed has no rates")
+
+
+def test_of_a_java_stack_trace_the_deepest_cause_is_the_cause():
+    rows = ['Exception in thread "main" org.apache.spark.SparkException: Job aborted', "\tat a.B.c(B.java:1)"]
+    rows += ["Caused by: org.apache.spark.SparkException: Task failed", "\tat a.B.d(B.java:2)", "\t... 3 more"]
+    rows += ["Caused by: java.io.FileNotFoundException: /data/x.parquet", "\tat a.B.e(B.java:3)"]
+    text = said("spark_submit.py:521", *rows) + wrapped("Cannot execute: spark-submit. Error code is: 1.")
+    assert read(text).cause.exception == "java.io.FileNotFoundException"
+
+
 def test_an_empty_log_has_an_empty_cause():
     assert read("").cause.line == ""
 

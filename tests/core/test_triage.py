@@ -113,6 +113,30 @@ def test_an_unknown_exception_in_user_code_is_code_and_an_unknown_line_is_unknow
     assert judge(RootCause(line="orders out of balance", message="orders out of balance")).verdict is Verdict.UNKNOWN
 
 
+@pytest.mark.parametrize(
+    ("line", "verdict"),
+    [
+        ("AirflowFailException: 14 invoices carry no VAT rate, nothing posted", Verdict.DATA),
+        ("ControlTotalMismatch: trailer announces 18422 records but 18398 were read", Verdict.DATA),
+        ("ConfigurationError: unknown loader 'parquett' in pipelines/returns.yml", Verdict.CODE),
+        ("ValueError: HUBSPOT_REGION is not configured for this deployment", Verdict.CODE),
+        ("VaultError: vault refused the role etl_writer of this worker", Verdict.INFRA),
+        ("PartnerError: the rates API returned status 599 for today", Verdict.INFRA),
+    ],
+)
+def test_what_the_dags_own_code_raised_in_its_own_words_is_judged_by_what_they_are_about(line: str, verdict: Verdict) -> None:
+    frames = (Frame("/opt/airflow/dags/shop.py", 3, "load", user=True),)
+    judgement = judge(cause_of(line, frames=frames))
+    assert (judgement.verdict, judgement.decided) == (verdict, False)
+    assert judgement.confidence <= 0.6
+
+
+def test_what_a_library_raised_is_not_the_dags_own_words() -> None:
+    frames = (Frame("/opt/dags/shop.py", 3, "load", user=True), Frame("/x/site-packages/sklearn/base.py", 9, "fit", user=False))
+    line = "InvalidParameterError: The 'max_features' of RandomForestClassifier has no meaning here"
+    assert judge(cause_of(line, frames=frames)).verdict is Verdict.CODE
+
+
 def test_operator_and_tries_are_named_in_the_reason():
     judgement = judge(cause_of(SAMPLES["service down"]), operator="HttpOperator", try_number=3, max_tries=2)
     assert judgement.reason.endswith("after 3 tries (HttpOperator)")
