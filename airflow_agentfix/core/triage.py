@@ -21,8 +21,8 @@ SENTENCE = 4
 """words from which a message says something"""
 _SETTING = re.compile(
     r"\b(?:config\w*|settings?|unknown|unsupported|unexpected keyword|environments?|parameters?|arguments?|options?"
-    r"|ya?ml|toml|env|not (?:set|configured|implemented|supported|defined)|must be (?:set|one of|an? instance)|import|module|version|deprecated"
-    r"|contract)\b",
+    r"|ya?ml|toml|env|not (?:set|configured|implemented|supported|defined)|must be (?:set|one of|an? instance)"
+    r"|import|module|version|deprecated|contract)\b",
     re.IGNORECASE,
 )
 _SERVICE = re.compile(
