@@ -13,7 +13,7 @@ from typing import Any
 from airflow_agentfix.airflow_http import AirflowHttp, head_of, json_of, lines_of, path_of
 from airflow_agentfix.core.circumstances import AssetEvent, AssetFacts, XCom
 from airflow_agentfix.core.incident import DagFacts, RunFacts, TaskFacts, TaskRef
-from airflow_agentfix.errors import AirflowConflict, AirflowNotFound
+from airflow_agentfix.errors import AirflowConflict, AirflowNotFound, AirflowRefused
 from airflow_agentfix.ports import TaskSpec
 
 Json = dict[str, Any]
@@ -120,9 +120,8 @@ class RestAirflowApi:
                 text, whole = head_of(response, _XCOM_BYTES)
         except AirflowNotFound:
             return None
-        value = _returned(text) if whole else text.partition('"value":')[2]
-        left_out = len(value) - max_chars if whole else int(response.headers.get("Content-Length") or 0) - max_chars
-        return XCom(task_id, value[:max_chars], cut=max(0, left_out))
+        value = _returned(text) if whole else _beginning(text)
+        return XCom(task_id, value[:max_chars], max(0, len(value) - max_chars), map_index)
 
     def trigger(self, dag_id: str, *, run_id: str, conf: Mapping[str, Any]) -> RunFacts:
         body = {"dag_run_id": run_id, "conf": dict(conf), "logical_date": None}
@@ -202,7 +201,8 @@ def _task(data: Json) -> TaskFacts:
 
 def _spec(data: Json) -> TaskSpec:
     params = {name: _param(value) for name, value in (data.get("params") or {}).items()}
-    return TaskSpec(data["task_id"], tuple(sorted(data["downstream_task_ids"] or ())), params, bool(data.get("is_mapped")))
+    below = tuple(sorted(data["downstream_task_ids"] or ()))
+    return TaskSpec(data["task_id"], below, params, bool(data.get("is_mapped")), data.get("trigger_rule"))
 
 
 def _param(value: Any) -> Any:
@@ -228,9 +228,24 @@ def _event(data: Json) -> AssetEvent:
 
 
 def _returned(text: str) -> str:
-    """The value as a person writes it. Airflow keeps JSON and gives it as text within JSON."""
+    """The value as text: Airflow gives the value itself, or, where something else than a task wrote it, JSON within JSON."""
     try:
         value = json.loads(text)["value"]
         return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     except RecursionError:
-        return text.partition('"value":')[2]
+        return _beginning(text)
+    except (ValueError, TypeError, KeyError) as error:
+        raise AirflowRefused(f"The answer for an XCom is no XCom but {text[:80]!r}.") from error
+
+
+def _beginning(text: str) -> str:
+    """The value of an answer that is cut or too deep: `value` is its last field. Of JSON within JSON, what can be unquoted."""
+    value = text.partition('"value":')[2].lstrip()
+    if not value.startswith('"'):
+        return value
+    for left_out in range(min(8, len(value))):  # an escape has up to six characters
+        try:
+            return str(json.loads(f'{value[: len(value) - left_out]}"'))
+        except ValueError:
+            continue
+    return value

@@ -25,6 +25,7 @@ class TaskSpec:
     downstream: tuple[str, ...] = ()
     params: Mapping[str, Any] = field(default_factory=dict)
     is_mapped: bool = False
+    trigger_rule: str | None = None
 
 
 class AirflowApi(Protocol):

@@ -45,6 +45,8 @@ class EarlierRuns:
     mapped: int | None = None
     """how many mapped instances the task has in this run"""
     mapped_failed: int | None = None
+    told: bool = True
+    """false where Airflow did not say: then states, retries and durations are not known, and not none"""
 
 
 @dataclass(frozen=True)
@@ -136,11 +138,12 @@ class Lineage:
 
 @dataclass(frozen=True)
 class XCom:
-    """What a task directly upstream returned, as text; `cut` characters of it are left out."""
+    """What a task directly upstream returned, as text; at least `cut` characters of it are left out."""
 
     task_id: str
     value: str
     cut: int = 0
+    map_index: int = -1
 
 
 @dataclass(frozen=True)

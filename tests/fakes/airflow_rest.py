@@ -6,6 +6,7 @@ What it answers was compared with Airflow 3.3.2. What a test sets is a plain att
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import time
 from collections.abc import Iterable, Mapping
@@ -59,6 +60,7 @@ class FakeAirflow(HttpFake):
         self.params: dict[tuple[str, str], Json] = {}
         self.mapped: set[tuple[str, str]] = set()
         """(dag id, task id) of tasks that are mapped"""
+        self.trigger_rules: dict[tuple[str, str], str] = {}
         self._issued = 0
         self._register()
 
@@ -115,17 +117,30 @@ class FakeAirflow(HttpFake):
 
     def add_asset(
         self, name: str, *, producers: Iterable[tuple[str, str]] = (), consumers: Iterable[tuple[str, str]] = (),
-        scheduled: Iterable[str] = (), last: str | None = None,
+        scheduled: Iterable[str] = (), last: str | None = None, uri: str | None = None,
     ) -> None:  # fmt: skip
         """An asset with the tasks that update and read it, the DAGs that wait for it, and its last update."""
         at = {"created_at": NOON, "updated_at": NOON}
         self.assets.append({
-            "id": len(self.assets) + 1, "name": name, "uri": f"s3://lake/{name}", "group": "asset", "extra": {}, **at,
+            "id": len(self.assets) + 1, "name": name, "uri": uri or f"s3://lake/{name}", "group": "asset", "extra": {}, **at,
             "scheduled_dags": [{"dag_id": dag, **at} for dag in scheduled],
             "producing_tasks": [{"dag_id": dag, "task_id": task, **at} for dag, task in producers],
             "consuming_tasks": [{"dag_id": dag, "task_id": task, **at} for dag, task in consumers],
             "aliases": [], "last_asset_event": {"id": 1 if last else None, "timestamp": last},
             **({} if self.version.startswith("3.1.") else {"watchers": []}),
+        })  # fmt: skip
+
+    def add_upstream_event(
+        self, dag_id: str, run_id: str, asset: str, *, at: str = NOON, by: tuple[str, str, str] | None = None
+    ) -> None:
+        """An update of an asset that started the run; `by` is the dag id, run id and task id that made it, None for one from
+        outside."""
+        source = dict(zip(("source_dag_id", "source_run_id", "source_task_id"), by or (None,) * 3, strict=True))
+        events = self.upstream_events.setdefault((dag_id, run_id), [])
+        events.append({
+            "id": len(events) + 1, "asset_id": 1, "uri": f"s3://lake/{asset}", "name": asset, "group": "asset", "extra": {},
+            **source, "source_map_index": -1, "created_dagruns": [], "timestamp": at,
+            **({} if self.version.startswith("3.1.") else {"partition_key": None}),
         })  # fmt: skip
 
     def revoke_tokens(self) -> None:
@@ -209,6 +224,7 @@ class FakeAirflow(HttpFake):
                 "downstream_task_ids": below,
                 "params": self.params.get((dag_id, task), {}),
                 "is_mapped": (dag_id, task) in self.mapped,
+                "trigger_rule": self.trigger_rules.get((dag_id, task), "all_success"),
             }
             for task, below in self.tasks[dag_id].items()
         ]
@@ -259,6 +275,8 @@ class FakeAirflow(HttpFake):
 
     def _mapped(self, request: Request) -> Answer:
         mapped = [one for one in self.instances if _log_key(one)[:3] == request.parts and one["map_index"] >= 0]
+        if not mapped and (request.parts[0], request.parts[2]) not in self.mapped:
+            return refuse(404, f"Task id {request.parts[2]} is not mapped")
         return self._page(request, "task_instances", mapped)
 
     def _assets(self, request: Request) -> Answer:
@@ -279,7 +297,9 @@ class FakeAirflow(HttpFake):
         if key != "return_value" or where not in self.xcoms:
             return refuse(404, f"XCom entry with key: `{key}` not found")
         entry = {"key": key, "timestamp": NOON, "map_index": where[3], "task_id": task_id, "dag_id": dag_id, "run_id": run_id}
-        return Answer(body={**entry, "value": json.dumps(self.xcoms[where])})
+        body = json.dumps({**entry, "value": self.xcoms[where]}, separators=(",", ":")).encode()
+        headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+        return Answer(lines=[gzip.compress(body)], headers=headers)  # compressed and in chunks, so without its length
 
     def _found(self, request: Request) -> list[Json]:
         dag_id, run_id, task_id, *mapped = request.parts
