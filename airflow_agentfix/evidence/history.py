@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from statistics import median
 
 from airflow_agentfix.core.circumstances import EarlierRuns, Usual
@@ -12,6 +13,8 @@ from airflow_agentfix.ports import AirflowApi
 
 History = Sequence[tuple[str, TaskFacts]]
 
+_NOTICED = 1.0
+"""seconds; a start of a process differs by less from one time to the next"""
 _TIMES = "\N{MULTIPLICATION SIGN}"
 
 
@@ -42,13 +45,13 @@ def _usual(green: Iterable[TaskFacts]) -> Usual | None:
 
 
 def compared(took: float | None, usual: Usual | None) -> str:
-    """Slower or faster than usual, and how many times: where it is beyond what was seen, and by half or more."""
+    """Slower or faster than usual, and how many times: where it is beyond what was seen by a second, and by half or more."""
     if took is None or usual is None or not usual.median:
         return ""
     ratio = took / usual.median
-    if took > usual.slowest and ratio >= 1.5:
+    if took > usual.slowest + _NOTICED and ratio >= 1.5:
         return f"{ratio:.1f}{_TIMES} slower than usual"
-    if took < usual.fastest and ratio <= 2 / 3:
+    if took < usual.fastest - _NOTICED and ratio <= 2 / 3:
         return f"{1 / ratio:.1f}{_TIMES} faster than usual" if took else "faster than usual"
     return "as usual"
 
@@ -61,12 +64,17 @@ def last_green(failed: RunFacts, runs: Sequence[RunFacts], history: History) -> 
     states = {run_id: task.state for run_id, task in history}
     earlier = [run for run in runs if run.run_id != failed.run_id and _before(run, failed)]
     green = [run for run in earlier if states.get(run.run_id, run.state) == "success"]
-    return max(green, key=lambda run: run.start_date or "", default=None)
+    return max(green, key=lambda run: moment(run.start_date or ""), default=None)
 
 
 def _before(run: RunFacts, failed: RunFacts) -> bool:
     """By when they started: the code that ran is what counts, not the date it ran for. A run without one has not started."""
-    return bool(run.start_date) and (not failed.start_date or str(run.start_date) < failed.start_date)
+    return bool(run.start_date) and (not failed.start_date or moment(str(run.start_date)) < moment(failed.start_date))
+
+
+def moment(written: str) -> datetime:
+    """When it was. Airflow leaves the fraction out where it is zero, so the texts do not sort as the times do."""
+    return datetime.fromisoformat(written)
 
 
 def _line(run_id: str, task: TaskFacts, version: str | None, *, newest: bool) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from airflow_agentfix.core.incident import RunFacts, TaskFacts
 
@@ -25,11 +25,19 @@ def first_failed(tasks: Iterable[TaskFacts], graph: Graph) -> tuple[str, ...]:
     return tuple(sorted(roots, key=lambda task_id: (ended[task_id], task_id)))
 
 
-def victims(task_id: str, tasks: Iterable[TaskFacts], graph: Graph) -> tuple[str, ...]:
+def handlers(trigger_rules: Mapping[str, str | None]) -> frozenset[str]:
+    """The tasks that run because something failed: an alarm that did not go off suffers from no failure."""
+    return frozenset(task_id for task_id, rule in trigger_rules.items() if rule in ("all_failed", "one_failed"))
+
+
+def victims(
+    task_id: str, tasks: Iterable[TaskFacts], graph: Graph, *, handlers: Collection[str] = frozenset()
+) -> tuple[str, ...]:
     """Tasks below `task_id` that did not run, through an unbroken chain of such: a branch skipped elsewhere is none."""
     states: dict[str, set[str | None]] = {}
     for task in tasks:
-        states.setdefault(task.task_id, set()).add(task.state)
+        if task.task_id not in handlers:
+            states.setdefault(task.task_id, set()).add(task.state)
     found: dict[str, None] = {}
     waiting = list(graph.get(task_id, ()))
     while waiting:

@@ -6,14 +6,16 @@ from collections.abc import Iterable
 
 from airflow_agentfix.core.circumstances import Precedent
 from airflow_agentfix.core.incident import RootCause, TaskRef
-from airflow_agentfix.core.session import Session, State
+from airflow_agentfix.core.session import Outcome, Session, State
 
 MOST = 3
 
 
 def precedents(sessions: Iterable[Session], ref: TaskRef, cause: RootCause, fingerprint: str) -> tuple[Precedent, ...]:
-    """At most three, in the order given: the same cause first. Who works on this very failure is no precedent of it."""
-    others = [one for one in sessions if one.state is State.DONE or not _is_on(one, ref)]
+    """At most three, in the order given: the same cause first. Who works on this very failure is no precedent of it, nor a
+    duplicate, whose failure was another session's to solve."""
+    solving = [one for one in sessions if one.outcome is not Outcome.DUPLICATE]
+    others = [one for one in solving if one.state is State.DONE or not _is_on(one, ref)]
     same = [one for one in others if one.fingerprint == fingerprint]
     near = [one for one in others if one.fingerprint not in (None, fingerprint) and _is_alike(one, ref, cause)]
     found = [*(_precedent(one, same=True) for one in same), *(_precedent(one, same=False) for one in near)]

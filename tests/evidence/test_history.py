@@ -62,3 +62,21 @@ def test_where_the_tasks_own_state_is_not_known_the_runs_counts() -> None:
 
 def state(name: str) -> TaskFacts:
     return TaskFacts("transform", -1, 1, name)
+
+
+@pytest.mark.parametrize("took", [0.5, 1.2])
+def test_less_than_a_second_of_difference_is_as_usual_however_many_times_it_is(took: float) -> None:
+    assert compared(took, Usual(9, 0.3, 0.2, 0.4)) == "as usual"
+
+
+def test_without_a_usual_duration_nothing_is_compared() -> None:
+    assert compared(3.0, None) == ""
+    assert compared(3.0, Usual(2, 0.0, 0.0, 0.0)) == ""
+
+
+def test_runs_of_the_same_second_are_ordered_by_its_fraction() -> None:
+    failed, before, after = (
+        RunFacts("shop", name, "success", start_date=f"2026-11-22T12:00:00{fraction}Z")
+        for name, fraction in (("failed", ".5"), ("before", ""), ("after", ".75"))
+    )
+    assert last_green(failed, [after, failed, before], []) == before

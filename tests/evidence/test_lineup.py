@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_agentfix.core.incident import RunFacts, TaskFacts
-from airflow_agentfix.evidence.lineup import first_failed, settled, victims
+from airflow_agentfix.evidence.lineup import first_failed, handlers, settled, victims
 
 GRAPH = {
     "extract": ["transform"],
@@ -58,6 +58,19 @@ def test_victims_are_what_did_not_run_below_the_failure() -> None:
 def test_a_task_skipped_behind_one_that_ran_is_no_victim() -> None:
     tasks = [task("transform", "failed"), task("load", "success"), task("report", "success"), task("notify", "skipped")]
     assert victims("transform", tasks, GRAPH) == ()
+
+
+def test_an_alarm_that_did_not_go_off_is_no_victim() -> None:
+    tasks = [task("transform", "failed"), task("load", "skipped"), task("report", "upstream_failed")]
+    rules = {"load": "all_failed", "report": "all_success", "notify": None}
+    assert handlers(rules) == {"load"}
+    assert victims("transform", tasks, {"transform": ["load", "report"]}, handlers=handlers(rules)) == ("report",)
+
+
+def test_a_task_below_whose_rule_lets_it_run_and_that_fails_too_is_not_first() -> None:
+    tasks = [task("transform", "failed"), task("load", "upstream_failed"), task("report", "failed", ended="2026-11-22T01:00:00Z")]
+    assert first_failed(tasks, GRAPH) == ("transform",)
+    assert victims("transform", tasks, GRAPH) == ("load",)
 
 
 @pytest.mark.parametrize(
