@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from airflow_agentfix.core import logs
-from airflow_agentfix.core.circumstances import Changes, Circumstances, Excerpt, Precedent
+from airflow_agentfix.core.circumstances import Changes, Circumstances, Excerpt, Lineage, Precedent
 from airflow_agentfix.core.fingerprint import fingerprint
 from airflow_agentfix.core.incident import Incident, Judgement, RootCause, TaskFacts, TaskRef
 from airflow_agentfix.core.log_lines import rows
@@ -31,7 +31,7 @@ from airflow_agentfix.errors import (
 from airflow_agentfix.evidence.asking import Asked, Asking
 from airflow_agentfix.evidence.changes import CodeOf, changes, codebase, excerpts
 from airflow_agentfix.evidence.lineage import lineage
-from airflow_agentfix.evidence.lineup import first_failed, settled, victims
+from airflow_agentfix.evidence.lineup import FAILED, first_failed, settled, victims
 from airflow_agentfix.evidence.precedent import precedents
 from airflow_agentfix.evidence.redacted import redacted_cause, redacted_circumstances, redacted_values
 from airflow_agentfix.evidence.render import Extra, render
@@ -67,7 +67,7 @@ def collect(
     """
     asked = _ask(Asking(ref, api, lambda: _read_log(ref, api, budget_chars), task))
     cause = asked.log.cause if asked.log else RootCause(line=_no_log(asked.task), message="")
-    suffering = victims(ref.task_id, asked.tasks, asked.graph)
+    suffering = victims(ref.task_id, asked.tasks, asked.graph, handlers=asked.handlers)
     sought = _Sought(ref, asked, cause, around or Around())
     incident = Incident(
         ref=ref,
@@ -104,20 +104,25 @@ class _Sought:
     gaps: list[str] = field(default_factory=list)
 
     def circumstances(self, suffering: tuple[str, ...]) -> Circumstances:
-        asked, ref = self.asked, self.ref
+        asked = self.asked
         with ThreadPoolExecutor(max_workers=2, thread_name_prefix="agentfix-evidence") as pool:
             code, before = pool.submit(self._code), pool.submit(self._precedents)
         source, changed = code.result()
         return Circumstances(
             earlier=asked.earlier,
             changes=changed,
-            lineage=lineage(ref.dag_id, ref.task_id, assets=asked.assets, victims=suffering, fed_by=asked.fed_by),
+            lineage=self._lineage(suffering),
             params=asked.params,
             xcoms=asked.xcoms,
             source=source,
             precedents=before.result(),
             gaps=(*sorted(self.gaps), *asked.gaps),
         )
+
+    def _lineage(self, suffering: tuple[str, ...]) -> Lineage:
+        asked, ref = self.asked, self.ref
+        started = asked.run.start_date
+        return lineage(ref.dag_id, ref.task_id, assets=asked.assets, victims=suffering, fed_by=asked.fed_by, started=started)
 
     def _code(self) -> tuple[tuple[Excerpt, ...], Changes | None]:
         """Source and changes. A code host that is away must not keep a failure from being told."""
@@ -206,11 +211,15 @@ def _judged(cause: RootCause, task: TaskFacts) -> Judgement:
     return replace(judgement, reason=redact(judgement.reason), owner_action=redact(action) if action else action)
 
 
+def _failed(tasks: Iterable[TaskFacts]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(task.task_id for task in tasks if task.state == FAILED))
+
+
 def _text(incident: Incident, asked: Asked, budget_chars: int) -> str:
     distilled = asked.log
     return render(
         incident,
-        Extra(edges=asked.graph or None, log_gone=asked.log_gone),
+        Extra(edges=asked.graph or None, log_gone=asked.log_gone, failed=_failed(asked.tasks)),
         log=lambda chars: logs.render(distilled, redact=redact, max_chars=chars) if distilled else "",
         redact=redact,
         budget_chars=budget_chars,

@@ -9,17 +9,27 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from airflow_agentfix.core.circumstances import AssetEvent, AssetFacts, Lineage
+from airflow_agentfix.evidence.history import moment
 
 
 def lineage(
-    dag_id: str, task_id: str, *, assets: Sequence[AssetFacts], victims: Collection[str], fed_by: Sequence[AssetEvent] = ()
+    dag_id: str,
+    task_id: str,
+    *,
+    assets: Sequence[AssetFacts],
+    victims: Collection[str],
+    fed_by: Sequence[AssetEvent] = (),
+    started: str | None = None,
 ) -> Lineage:
-    """The lineage of a failed task; `victims` are the tasks that did not run because of it."""
+    """The lineage of a failed task; `victims` are the tasks that did not run because of it, `started` is when its run was.
+
+    An asset that was updated since then is not old: by another index of a mapped task, another task, a later run.
+    """
     failed = (dag_id, task_id)
     not_run = {(dag_id, victim) for victim in victims}
     outlets = tuple(asset for asset in assets if failed in asset.producers)
     missed = tuple(asset for asset in assets if asset not in outlets and not_run & set(asset.producers))
-    waiting = {other for asset in (*outlets, *missed) for other in asset.scheduled}
+    waiting = {other for asset in (*outlets, *missed) if not _is_updated(asset, started) for other in asset.scheduled}
     return Lineage(
         inlets=tuple(asset for asset in assets if failed in asset.consumers),
         outlets=outlets,
@@ -28,3 +38,7 @@ def lineage(
         fed_by=tuple(fed_by),
         stale=tuple(sorted(waiting - {dag_id})),
     )
+
+
+def _is_updated(asset: AssetFacts, since: str | None) -> bool:
+    return bool(asset.last_event and since) and moment(str(asset.last_event)) >= moment(str(since))

@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from airflow_agentfix.core.circumstances import AssetFacts, Changes, Circumstances, Excerpt, Lineage
+from airflow_agentfix.core.circumstances import AssetFacts, Changes, Circumstances, Excerpt, Lineage, XCom
 from airflow_agentfix.core.incident import Frame, RootCause
 
 Redact = Callable[[str], str]
 
 VALUE_CHARS = 4_000
+XCOM_CHARS = 800
 DEPTH = 20
 """of a value that is kept as it is: deeper ones become text, which every reader can take"""
 
@@ -37,7 +38,7 @@ def redacted_circumstances(found: Circumstances, redact: Redact) -> Circumstance
         changes=_changes(found.changes, redact) if found.changes else None,
         lineage=_lineage(found.lineage, redact),
         params=redacted_values(found.params, redact),
-        xcoms=tuple(replace(one, value=redact(one.value)) for one in found.xcoms),
+        xcoms=tuple(_xcom(one, redact) for one in found.xcoms),
         source=tuple(_excerpt(one, redact) for one in found.source),
         precedents=tuple(
             replace(one, cause=_text(one.cause, redact), summary=_text(one.summary, redact)) for one in found.precedents
@@ -72,6 +73,11 @@ def _redacted_frame(frame: Frame, redact: Redact) -> Frame:
 
 def _text(text: str | None, redact: Redact) -> str | None:
     return redact(text) if text else text
+
+
+def _xcom(found: XCom, redact: Redact) -> XCom:
+    value = redact(found.value)
+    return replace(found, value=value[:XCOM_CHARS], cut=found.cut + max(0, len(value) - XCOM_CHARS))
 
 
 def _changes(found: Changes, redact: Redact) -> Changes:

@@ -30,16 +30,19 @@ class Extra:
     """What the text tells beside the incident's own fields."""
 
     edges: Mapping[str, Sequence[str]] | None = None
+    failed: Sequence[str] = ()
+    """every task of the run that failed, the first ones too"""
     log_gone: str | None = None
     """why there is no log to read, None where there is one"""
 
 
 def render(incident: Incident, extra: Extra, *, log: LogText, redact: Redact, budget_chars: int) -> str:
     """At most `budget_chars`: the cause, its source, what stood around it, and of the log what the rest holds."""
-    cause = [_one_line(fact) for fact in _cause(incident, extra)]
-    around = [_one_line(fact) for fact in surroundings(incident, extra.edges)]
+    # the first two facts, and the mark, fit in the cause's share whatever the length of ids and cause
+    cause = [_one_line(fact, min(FACT_CHARS, budget_chars // 7)) for fact in _cause(incident, extra)]
+    around = [_one_line(fact) for fact in surroundings(incident, extra.edges, extra.failed)]
     sections = _redacted_together((_numbered(cause, 1), _source(incident), _numbered(around, len(cause) + 1)), redact)
-    told = _cut(sections[0], int(budget_chars * _CAUSE_SHARE) if budget_chars > 1_000 else budget_chars * 2 // 3, _FACTS_LEFT_OUT)
+    told = _cut(sections[0], int(budget_chars * _CAUSE_SHARE) if budget_chars > 2_000 else budget_chars * 2 // 3, _FACTS_LEFT_OUT)
     source = _cut(sections[1], int(budget_chars * _SOURCE_SHARE), _SOURCE_LEFT_OUT)
     kept_for_log = 0 if extra.log_gone else int(budget_chars * _LOG_SHARE)
     left = budget_chars - len(told) - len(source) - kept_for_log - 6
@@ -106,11 +109,11 @@ def _excerpt(number: int, excerpt: Excerpt) -> Iterator[str]:
     yield from (f"{line}\t{text}" for line, text in enumerate(excerpt.lines, excerpt.first))
 
 
-def _one_line(fact: str) -> str:
+def _one_line(fact: str, most: int = FACT_CHARS) -> str:
     text = " ⏎ ".join(part.rstrip() for part in fact.splitlines()) or fact
-    if len(text) <= FACT_CHARS:
+    if len(text) <= most:
         return text
-    return f"{text[:FACT_CHARS]} …{len(text) - FACT_CHARS} more characters; read_log, or the task in Airflow, shows more"
+    return f"{text[:most]} …{len(text) - most} more characters; read_log, or the task in Airflow, shows more"
 
 
 def _cut(text: str, budget: int, mark: str) -> str:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from airflow_agentfix.core.circumstances import AssetFacts, Changes, Commit, Lineage, Precedent
+from airflow_agentfix.core.circumstances import AssetFacts, Changes, Commit, Lineage, Precedent, XCom
 from airflow_agentfix.core.incident import Incident
 from airflow_agentfix.evidence.history import compared
 
@@ -19,13 +19,13 @@ _SUMMARY = 300
 _TOUCHES = {"traceback": "touches the traceback", "dag": "touches the DAG's file", "dependencies": "changes dependencies"}
 
 
-def surroundings(incident: Incident, edges: Mapping[str, Sequence[str]] | None) -> Iterator[str]:
-    """The facts; each is one line once newlines are folded."""
+def surroundings(incident: Incident, edges: Mapping[str, Sequence[str]] | None, failed: Sequence[str] = ()) -> Iterator[str]:
+    """The facts; each is one line once newlines are folded. `edges` is None where the DAG's tasks are not known."""
     around = incident.circumstances
     yield from _changes(incident)
     yield _times(incident)
     yield from _earlier(incident)
-    yield from _others(incident, edges)
+    yield from _others(incident, edges, failed)
     yield from _lineage(around.lineage)
     yield from (_precedent(one) for one in around.precedents)
     run, dag = incident.run, incident.dag
@@ -38,10 +38,8 @@ def surroundings(incident: Incident, edges: Mapping[str, Sequence[str]] | None) 
     if incident.task.rendered_fields:
         yield f"rendered fields: {_json(incident.task.rendered_fields)}"
     if around.params:
-        yield f"params: {_json(around.params)}"
-    for one in around.xcoms:
-        cut = f" …{one.cut} more characters in Airflow, under XCom of {one.task_id}" if one.cut else ""
-        yield f"{one.task_id} upstream returned: {one.value}{cut}"
+        yield f"params (as defined; the run's conf overrides them): {_json(around.params)}"
+    yield from (_returned(one) for one in around.xcoms)
     yield from (f"not known: {gap}" for gap in around.gaps)
 
 
@@ -79,8 +77,9 @@ def _times(incident: Incident) -> str:
     task, usual = incident.task, incident.circumstances.earlier.usual
     took = "-" if task.duration is None else f"{task.duration:.1f} s"
     if usual:
-        spread = f"median {usual.median:.1f} s, {usual.fastest:.1f} to {usual.slowest:.1f} s in {usual.runs} other successes"
-        took += f", {compared(task.duration, usual)} ({spread})" if task.duration is not None else f" ({spread})"
+        runs = f"{usual.runs} other success{'es' if usual.runs > 1 else ''}"
+        spread = f"median {usual.median:.1f} s, {usual.fastest:.1f} to {usual.slowest:.1f} s in {runs}"
+        took += f"{', ' if (how := compared(task.duration, usual)) else ''}{how} ({spread})"
     return (
         f"times: started {task.start_date}, ended {task.end_date}, took {took}; host {task.hostname or '-'}, "
         f"pool {task.pool}, queue {task.queue}"
@@ -94,24 +93,30 @@ def _earlier(incident: Incident) -> Iterator[str]:
         retried = f" ({earlier.retried} only after a retry)" if earlier.retried else ""
         green = f"; last green run {earlier.last_green}" if earlier.last_green else "; none of them green before this run"
         yield f"this task in the newest other runs: {counts}{retried}{green}"
-    else:
+    elif earlier.told:
         yield "this task has no other runs"
     if earlier.mapped is not None:
         yield f"mapped: {earlier.mapped_failed} of {earlier.mapped} instances failed in this run"
 
 
-def _others(incident: Incident, edges: Mapping[str, Sequence[str]] | None) -> Iterator[str]:
+def _others(incident: Incident, edges: Mapping[str, Sequence[str]] | None, failed: Sequence[str]) -> Iterator[str]:
     task_id = incident.ref.task_id
-    yield f"first failed in this run: {_some(incident.first_failed)}; victims of {task_id}: {_some(incident.victims)}"
-    if edges is not None:
-        above = [other for other, below in edges.items() if task_id in below]
-        yield f"upstream: {_some(above)}; downstream: {_some(edges.get(task_id, ()))}"
+    if edges is None:
+        yield f"failed in this run: {_some(incident.first_failed)}; what is upstream and who is only a victim is not known"
+        return
+    later = [other for other in failed if other not in incident.first_failed]
+    also = f"; failed too, below them: {_some(later)}" if later else ""
+    yield f"first failed in this run: {_some(incident.first_failed)}{also}; victims of {task_id}: {_some(incident.victims)}"
+    above = [other for other, below in edges.items() if task_id in below]
+    yield f"upstream: {_some(above)}; downstream: {_some(edges.get(task_id, ()))}"
 
 
 def _lineage(lineage: Lineage) -> Iterator[str]:
     for name, assets in (("reads", lineage.inlets), ("should have updated", lineage.outlets)):
         if assets:
             yield f"{name}: {_some(map(_asset, assets))}"
+    if scheduled := [asset for asset in lineage.dag_schedule if asset not in lineage.inlets]:
+        yield f"the DAG waits for: {_some(map(_asset, scheduled))}"
     if lineage.dag_outlets:
         yield f"not updated by the victims either: {_some(map(_asset, lineage.dag_outlets))}"
     if lineage.stale:
@@ -135,6 +140,12 @@ def _precedent(one: Precedent) -> str:
     return f"precedent ({kind}): session {one.session_id} of {one.created_at[:10]} on {one.run_id}: {one.outcome}{fix}: {said}"
 
 
+def _returned(one: XCom) -> str:
+    name = f"{one.task_id}[{one.map_index}]" if one.map_index >= 0 else one.task_id
+    cut = f" …at least {one.cut} more characters in Airflow, under XCom of {name}" if one.cut else ""
+    return f"{name} upstream returned: {one.value}{cut}"
+
+
 def _some(names: Iterable[str]) -> str:
     listed = list(names)
     more = f" and {len(listed) - _NAMED} more" if len(listed) > _NAMED else ""
@@ -142,4 +153,7 @@ def _some(names: Iterable[str]) -> str:
 
 
 def _json(values: Mapping[str, Any]) -> str:
+    """As JSON; what redaction could only keep as text, as that text."""
+    if len(values) == 1 and isinstance(text := values.get("cut", values.get("redacted")), str):
+        return text
     return json.dumps(values, default=str, ensure_ascii=False)

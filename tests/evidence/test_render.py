@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_agentfix.core.incident import Frame
+from airflow_agentfix.core.circumstances import Circumstances, Excerpt, Precedent, XCom
+from airflow_agentfix.core.incident import Frame, TaskRef
 from airflow_agentfix.evidence.redacted import VALUE_CHARS, redacted_cause, redacted_values
 from airflow_agentfix.evidence.render import Extra, render
 from airflow_agentfix.redaction import redact
@@ -80,3 +81,45 @@ def test_a_conf_nested_without_end_becomes_text(depth: int) -> None:
         conf = [conf]
     shown = redacted_values({"a": conf}, redact)
     assert all(isinstance(value, str) for value in shown.values())
+
+
+# --- many facts ------------------------------------------------------------------------------------------------------
+
+MANY = Circumstances(
+    params={"p": "y" * 3_000},
+    xcoms=tuple(XCom(f"up{number}", "z" * 700) for number in range(10)),
+    source=(Excerpt("dags/shop.py", "b" * 40, 1, tuple(f"line {number}" for number in range(300))),),
+    precedents=tuple(Precedent(f"s{number}", "2026-11-15", "sunday", "fixed", summary="w" * 300) for number in range(3)),
+    gaps=tuple(f"part {number}: 403" for number in range(50)),
+)
+
+
+@pytest.mark.parametrize("budget", [200, 400, 800, 1_200, 2_000, 4_000, 8_000, 16_000])
+def test_with_many_facts_the_text_stays_in_its_budget_and_says_what_it_leaves_out(budget: int) -> None:
+    text = text_of(budget, circumstances=MANY)
+    assert len(text) <= budget
+    if 2_000 <= budget <= 8_000:
+        assert "lines of source left out for want of room; read_file has them" in text
+        assert "facts left out for want of room; agentfix context with a larger --budget, or --json, has them" in text
+        assert "\nL1\t" in text
+
+
+@pytest.mark.parametrize("budget", [800, 1_200, 2_000, 4_000])
+def test_a_cause_of_any_length_is_begun_in_a_small_budget(budget: int) -> None:
+    cause = replace(an_incident().cause, line="ProgrammingError: " + "select x " * 300, message="m" * 5_000)
+    ref = TaskRef("d" * 250, "r" * 250, "t" * 250, 1)
+    assert "root cause: ProgrammingError: select x" in text_of(budget, ref=ref, cause=cause, circumstances=MANY)
+
+
+def test_ids_go_on_from_the_cause_to_what_stood_around_it_and_source_has_its_own() -> None:
+    ids = [line.split("\t")[0] for line in text_of(30_000, circumstances=MANY).splitlines()]
+    numbers = [int(one[1:]) for one in ids if one.startswith("E")]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert [one for one in ids if one.startswith("S")] == ["S1"]
+
+
+def test_source_that_is_not_known_to_be_what_ran_says_so() -> None:
+    guess = Circumstances(source=(Excerpt("dags/shop.py", "b" * 40, 7, ("x = 1",), exact=False),))
+    assert "S1\tdags/shop.py at bbbbbbbbbb, the base branch when the run started; what ran is not known\n7\tx = 1" in text_of(
+        circumstances=guess
+    )
