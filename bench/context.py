@@ -23,27 +23,65 @@ TIMES = 5
 DAG, RUN = "long_logs", "bench"
 INFO_LINES, MAPPED = 2_000, 115
 CAUSES = {"noisy": "KeyError: 'currency'", "rows": "ValueError: order 114 has no amount"}
-SOURCE = f'''"""A task that says much before it fails, and a mapped one of which the last index fails. airflow"""
+AROUND = {
+    "noisy": (
+        "reads: raw (s3://lake/raw), last updated never",
+        "should have updated: orders (s3://lake/orders), last updated never",
+        "stale downstream DAGs, which wait for these assets: reports",
+        "numbers upstream returned: [0, 1, 2, ",
+        'rates upstream returned: {"eur": 1.0}',
+    ),
+    "rows": (
+        "numbers upstream returned: [0, 1, 2, ",
+        f"mapped: 1 of {MAPPED} instances failed in this run",
+        "victims of rows: total",
+    ),
+}
+"""what must be told beside the cause"""
+SOURCE = f'''"""A task between assets that says much before it fails, and a mapped one of which the last index fails. airflow"""
 
 import logging
 
-from airflow.sdk import DAG, task
+from airflow.sdk import DAG, Asset, task
+
+RAW, ORDERS = Asset("raw", uri="s3://lake/raw"), Asset("orders", uri="s3://lake/orders")
 
 with DAG("{DAG}", schedule=None, is_paused_upon_creation=False):
 
     @task
-    def noisy() -> None:
-        for number in range({INFO_LINES}):
-            logging.getLogger("etl").info("batch %d of {INFO_LINES}: read %d rows, 0 errors", number, number * 17)
-        {{}}["currency"]
+    def numbers() -> list[int]:
+        return list(range({MAPPED}))
 
     @task
-    def rows(number: int) -> None:
+    def rates() -> dict[str, float]:
+        return {{"eur": 1.0}}
+
+    @task(inlets=[RAW], outlets=[ORDERS])
+    def noisy(numbers: list[int], rates: dict[str, float]) -> None:
+        for number in range({INFO_LINES}):
+            logging.getLogger("etl").info("batch %d of {INFO_LINES}: read %d rows, 0 errors", number, number * 17)
+        rates["currency"]
+
+    @task
+    def rows(number: int) -> int:
         if number == {MAPPED - 1}:
             raise ValueError(f"order {{number}} has no amount")
+        return number
 
-    noisy()
-    rows.expand(number=list(range({MAPPED})))
+    @task
+    def total(amounts: list[int]) -> int:
+        return sum(amounts)
+
+    read = numbers()
+    noisy(read, rates())
+    total(rows.expand(number=read))
+
+with DAG("reports", schedule=[ORDERS], is_paused_upon_creation=False):
+
+    @task
+    def report() -> None: ...
+
+    report()
 '''
 
 
@@ -79,6 +117,7 @@ def _is_there(deployment: Deployment) -> bool:
 
 def _figures(deployment: Deployment, ref: TaskRef) -> Iterator[Figure]:
     seconds, calls, chars, lost = [], [], 0, 0
+    missing: set[str] = set()
     for _ in range(TIMES):
         asked: list[str] = []
         bench = _workbench(deployment, asked)
@@ -87,10 +126,12 @@ def _figures(deployment: Deployment, ref: TaskRef) -> Iterator[Figure]:
         text = bench.collect(found, task=task).text
         seconds.append(time.perf_counter() - started)
         calls.append(len(asked))
+        missing |= {told for told in AROUND[ref.task_id] if told not in text}
         chars, lost = max(chars, len(text)), lost + (CAUSES[ref.task_id] not in text)
     of = f"context of {ref.task_id}" + (f"[{ref.map_index}] of {MAPPED}" if ref.map_index >= 0 else f" after {INFO_LINES} lines")
     how = "in a process that is up, login included; airflow standalone with SQLite, the code in a git repository beside it"
     yield Figure(f"{of}: cause missing", lost, "times", 0, TIMES, f"whether {CAUSES[ref.task_id]!r} is in the text")
+    yield Figure(f"{of}: facts missing", len(missing), "facts", 0, TIMES, f"of {', '.join(map(repr, AROUND[ref.task_id]))}")
     yield Figure(f"{of}: size", chars / CHARS_PER_TOKEN, "tokens", 2_500, TIMES, f"characters over {CHARS_PER_TOKEN}, the most")
     yield of_samples(f"{of}: REST calls", calls, by="max", unit="calls", aim=12, how="requests to Airflow, the login's too")
     yield of_samples(f"{of}: time", seconds, by="median", unit="s", aim=2, how=how)
