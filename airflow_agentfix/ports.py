@@ -285,6 +285,10 @@ class OpenedFix:
     reused: bool = False
 
 
+COMPARED_COMMITS = 250
+"""a comparison has at most so many, the newest"""
+
+
 @dataclass(frozen=True)
 class Comparison:
     """What changed between two commits, newest first."""

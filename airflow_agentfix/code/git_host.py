@@ -20,11 +20,10 @@ from airflow_agentfix.code.fate import fate_of
 from airflow_agentfix.code.git import Git, mask_credentials
 from airflow_agentfix.core.incident import Repository
 from airflow_agentfix.errors import BaseMoved, BranchExists, CodeHostRefused, CommitNotFound, NothingToCommit
-from airflow_agentfix.ports import Comparison, Fate, FileChange, FixRequest, OpenedFix
+from airflow_agentfix.ports import COMPARED_COMMITS, Comparison, Fate, FileChange, FixRequest, OpenedFix
 
 AUTHOR_NAME = "Agent Fix"
 AUTHOR_EMAIL = "agentfix@localhost"
-COMPARED_COMMITS = 250
 
 HookEnv = Callable[[], AbstractContextManager[Mapping[str, str] | None]]
 

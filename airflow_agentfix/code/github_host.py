@@ -29,11 +29,10 @@ from airflow_agentfix.code.github_errors import mapped_errors, said
 from airflow_agentfix.code.hosts import full_name
 from airflow_agentfix.core.incident import Repository
 from airflow_agentfix.errors import BaseMoved, BranchExists, CodeHostRefused, CommitNotFound, NothingToCommit
-from airflow_agentfix.ports import Comparison, Fate, FixRequest, OpenedFix
+from airflow_agentfix.ports import COMPARED_COMMITS, Comparison, Fate, FixRequest, OpenedFix
 
 ARCHIVE_BYTES = 300_000_000
 FILE_BYTES = 100_000_000
-COMPARED_COMMITS = 250
 
 log = logging.getLogger(__name__)
 

@@ -24,6 +24,9 @@ CodeOf = Callable[[DagFacts], "tuple[Repository, CodeHost]"]
 AROUND = 6
 AROUND_OUTER = 2
 FRAMES = 4
+FILES = 300
+"""of the changed files, as many as are kept: what GitHub gives at most"""
+_LINE = 500
 _TOUCHING = 100
 _TRACEBACK_FILES = 4
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -85,7 +88,7 @@ def changes(code: Codebase, *, green: RunFacts, frames: Iterable[Frame]) -> Chan
         found,
         undone=undone,
         commits=_commits(compared, told, base if undone else code.commit),
-        files=tuple(sorted(compared.files, key=lambda path: (_ORDER.index(told.kind(path)), path))),
+        files=tuple(sorted(compared.files, key=lambda path: (_ORDER.index(told.kind(path)), path)))[:FILES],
         dependencies=tuple(told.dependencies),
     )
 
@@ -160,4 +163,9 @@ def _of_file(code: Codebase, path: str, numbers: set[int]) -> Iterator[Excerpt]:
     inside = sorted(number for number in numbers if 1 <= number <= len(lines))
     for _, group in groupby(enumerate(inside), key=lambda pair: pair[1] - pair[0]):
         block = [number for _, number in group]
-        yield Excerpt(path, code.commit, block[0], tuple(lines[number - 1] for number in block), code.exact)
+        yield Excerpt(path, code.commit, block[0], tuple(_shown(lines[number - 1]) for number in block), code.exact)
+
+
+def _shown(line: str) -> str:
+    """A line of generated code or data may have megabytes."""
+    return line if len(line) <= _LINE else f"{line[:_LINE]} …{len(line) - _LINE} more characters"

@@ -11,7 +11,9 @@ from typing import Any
 
 from airflow_agentfix.core.circumstances import AssetFacts, Changes, Commit, Lineage, Precedent, XCom
 from airflow_agentfix.core.incident import Incident
+from airflow_agentfix.evidence.changes import FILES
 from airflow_agentfix.evidence.history import compared
+from airflow_agentfix.ports import COMPARED_COMMITS
 
 _NAMED = 20
 _COMMITS, _FILES = 8, 12
@@ -53,14 +55,20 @@ def _changes(incident: Incident) -> Iterator[str]:
         yield f"the code did not change since {span}: look at data, environment and services"
         return
     what = "this run was on older code, without" if found.undone else "changed since"
-    yield f"{what} {span}: {len(found.commits)} commits, {len(found.files)} files{_none_of_ours(found)}"
+    commits, files = _count(found.commits, "commit", COMPARED_COMMITS), _count(found.files, "file", FILES)
+    yield f"{what} {span}: {commits}, {files}{_none_of_ours(found)}"
     yield from (_commit(one) for one in found.commits[:_COMMITS])
     if len(found.commits) > _COMMITS:
-        yield f"{len(found.commits) - _COMMITS} further commits; get_history of=changes has them"
+        yield f"{len(found.commits) - _COMMITS} further of these commits; get_history of=changes has them"
     more = f" and {len(found.files) - _FILES} more; get_history of=changes has them" if len(found.files) > _FILES else ""
     yield f"changed files: {', '.join(found.files[:_FILES])}{more}"
     if found.dependencies:
         yield f"dependencies changed: {_some(found.dependencies)}; what is installed may differ"
+
+
+def _count(found: Sequence[object], what: str, most: int) -> str:
+    """How many; at the most that are asked for there may be more."""
+    return f"{len(found)}{' or more' if len(found) >= most else ''} {what}{'' if len(found) == 1 else 's'}"
 
 
 def _none_of_ours(found: Changes) -> str:

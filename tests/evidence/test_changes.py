@@ -9,7 +9,7 @@ import pytest
 
 from airflow_agentfix.code.git_host import GitHost
 from airflow_agentfix.core.incident import DagFacts, Frame, Repository, RunFacts
-from airflow_agentfix.evidence.changes import Codebase, changes, codebase, excerpts, says_what_is_installed
+from airflow_agentfix.evidence.changes import FILES, Codebase, changes, codebase, excerpts, says_what_is_installed
 from tests.code.repos import git
 
 DAG = DagFacts("shop", "shop.py", fileloc="/opt/bundles/shop/versions/f00/dags/shop.py", bundle_name="shop")
@@ -110,6 +110,19 @@ def test_the_source_around_the_frames_is_what_ran_the_innermost_first(work: Path
     assert (inner.path, inner.commit, inner.exact, inner.first) == (HELPER, history[2], True, 1)
     assert "seven = 7" in inner.lines
     assert outer.path == "dags/shop.py"
+
+
+def test_of_many_files_those_that_matter_are_kept(work: Path, history: list[str], commit: Commit) -> None:
+    many = commit("Vendor", "2026-11-24T08:00:00Z", {f"a/{number}.txt": "x" for number in range(FILES + 20)})
+    found = changes(code_at(work, run(many)), green=run(history[0]), frames=FRAMES)
+    assert (len(found.files), found.files[:2]) == (FILES, (HELPER, "requirements.txt"))
+
+
+def test_a_line_of_megabytes_is_cut_with_a_mark(work: Path, commit: Commit) -> None:
+    long = commit("Data", "2026-11-24T08:00:00Z", {HELPER: "\n" * 6 + "DATA = '" + "x" * 1_000_000 + "'\n"})
+    (excerpt,) = excerpts(code_at(work, run(long)), FRAMES)
+    assert excerpt.lines[-1].endswith(" more characters")
+    assert len(excerpt.lines[-1]) < 600
 
 
 @pytest.mark.parametrize("path", ["requirements.txt", "infra/requirements/prod.txt", "Dockerfile", "uv.lock", "pyproject.toml"])

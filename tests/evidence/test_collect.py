@@ -83,6 +83,17 @@ def test_only_index_114_of_115_failed_and_its_log_is_read(airflow: FakeAirflow, 
     assert "rows[114] try 1" in incident.text
 
 
+def test_an_alarm_that_did_not_go_off_is_no_victim_and_a_cleanup_that_failed_too_is_told(
+    airflow: FakeAirflow, api: RestAirflowApi
+) -> None:
+    airflow.tasks["shop"].update(transform=["load", "alarm"], load=["cleanup"], alarm=[], cleanup=[])
+    airflow.trigger_rules["shop", "alarm"] = "all_failed"
+    airflow.add_task_instance("shop", RUN, "alarm", state="skipped")
+    airflow.add_task_instance("shop", RUN, "cleanup")
+    text = collect(REF, api=api).text
+    assert "first failed in this run: transform; failed too, below them: cleanup; victims of transform: load\n" in text
+
+
 @pytest.mark.parametrize("budget", [800, 1_500, 4_000])
 def test_a_huge_log_stays_in_the_budget_with_marks_that_say_how_to_get_the_rest(
     airflow: FakeAirflow, api: RestAirflowApi, budget: int

@@ -9,8 +9,10 @@ import pytest
 
 from airflow_agentfix.core.circumstances import Changes, Circumstances, Commit, EarlierRuns, Usual, XCom
 from airflow_agentfix.core.incident import Incident, TaskFacts
+from airflow_agentfix.evidence.changes import FILES
 from airflow_agentfix.evidence.redacted import redacted_circumstances, redacted_values
 from airflow_agentfix.evidence.surroundings import surroundings
+from airflow_agentfix.ports import COMPARED_COMMITS
 from airflow_agentfix.redaction import redact
 from tests.fakes.incidents import an_incident
 
@@ -40,7 +42,7 @@ def test_commits_are_told_with_what_they_touch() -> None:
     )
     told = facts(changes=replace(CHANGES, commits=commits, dependencies=("uv.lock",)))
     assert told[:7] == [
-        "changed since sunday, the last green run (aaaaaaaaaa..bbbbbbbbbb): 4 commits, 1 files",
+        "changed since sunday, the last green run (aaaaaaaaaa..bbbbbbbbbb): 4 commits, 1 file",
         "commit 0000000000 2026-11-22T08:00 Ann: Rename [touches the traceback]",
         "commit 1111111111 2026-11-22T08:00 Ann: Rename [touches the DAG's file]",
         "commit 2222222222 2026-11-22T08:00 Ann: Rename [changes dependencies]",
@@ -51,15 +53,20 @@ def test_commits_are_told_with_what_they_touch() -> None:
 
 
 def test_commits_that_touch_nothing_of_ours_are_told_as_such() -> None:
-    assert facts(changes=CHANGES)[0].endswith("1 commits, 1 files; none touches the traceback's files or the DAG's")
+    assert facts(changes=CHANGES)[0].endswith("1 commit, 1 file; none touches the traceback's files or the DAG's")
 
 
 def test_of_many_commits_and_files_the_first_are_told_and_where_the_rest_is() -> None:
     many = replace(CHANGES, commits=CHANGES.commits * 11, files=tuple(f"f{number}" for number in range(15)))
     told = facts(changes=many)
     assert len([one for one in told if one.startswith("commit ")]) == 8
-    assert "3 further commits; get_history of=changes has them" in told
+    assert "3 further of these commits; get_history of=changes has them" in told
     assert fact("changed files", *told).endswith("f11 and 3 more; get_history of=changes has them")
+
+
+def test_counts_at_the_most_that_is_asked_for_may_be_more() -> None:
+    told = facts(changes=replace(CHANGES, commits=CHANGES.commits * COMPARED_COMMITS, files=("x.py",) * FILES))
+    assert f": {COMPARED_COMMITS} or more commits, {FILES} or more files" in told[0]
 
 
 def test_code_that_is_the_same_points_elsewhere() -> None:
