@@ -133,6 +133,10 @@ class AirflowInside:
                 f"The question of run {run_id!r} is not shown yet (the run is {state}). Try again soon."
             ) from None
 
+    def require_pinnable(self, dag_id: str, run_id: str) -> None:
+        """See `rerun.pin.require_pinnable`."""
+        pinning.require_pinnable(dag_id, run_id)
+
     def pin(self, request: PinRequest) -> Pinned:
         """See `rerun.pin.pin`."""
         return pinning.pin(request)

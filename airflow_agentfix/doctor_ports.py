@@ -19,8 +19,9 @@ from airflow_agentfix.store.client import SessionsApi
 class RestDeployment:
     """The Airflow this command line talks to; repositories as this machine's configuration names them."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, *, with_airflow: bool = True) -> None:
+        """Without Airflow on this machine only `[agentfix] repositories` tells where code lives."""
+        self._settings, self._with_airflow = settings, with_airflow
         self._http = connect(settings, timeout=10.0, retries=1)
         self._api = RestAirflowApi(self._http)
         self.address = self._http.base_url
@@ -67,6 +68,8 @@ class RestDeployment:
 
     @cached_property
     def _bundles(self) -> list[dict[str, Any]]:
+        if not self._with_airflow:
+            return []
         from airflow.configuration import conf  # seconds; a doctor may take them
 
         from airflow_agentfix.code.repositories import parse_bundle_config

@@ -118,7 +118,7 @@ class Driver:
         if isinstance(found, WaitRun):
             return journal.park(found)
         judgement = found.incident.judgement
-        if judgement.decided and transcript.last(journal.events, EventKind.NOTE) is None:
+        if judgement.decided and not transcript.said_by_people(journal.events):
             return self._reported(journal, found.incident)
         with tempfile.TemporaryDirectory(prefix="agentfix-tree-") as folder:
             case = self.bench.case(found, claim=claim, folder=Path(folder))

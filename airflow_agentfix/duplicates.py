@@ -1,4 +1,5 @@
-"""One cause, one session: a further failure with the repository, DAG and fingerprint of a session in work is attached to it.
+"""One cause, one session: a further failure with the repository, DAG and fingerprint of a session in work is attached to it,
+and one of the same run to a session that is done and left the cause as it is.
 
 Invariant: of sessions with the same cause that are in work, exactly one goes on. Each writes its incident before it looks for
 others, so of two that come at once the later one to look sees both.
@@ -11,6 +12,8 @@ from airflow_agentfix.core.session import SERVER, EventKind, Outcome, Session, S
 from airflow_agentfix.desk import Desk
 from airflow_agentfix.errors import SessionNotFound
 from airflow_agentfix.store.record import Draft, Stored
+
+_LEFT_AS_IT_IS = frozenset({Outcome.REPORTED, Outcome.GAVE_UP, Outcome.REJECTED, Outcome.PROPOSED})
 
 
 def occurrence(ref: TaskRef, *, session_id: str | None = None) -> Draft:
@@ -32,17 +35,25 @@ def settle(desk: Desk, session_id: str) -> Session:
 
 
 def _takes(desk: Desk, other: Stored, own: Stored) -> bool:
-    """Whether `other` still does for both: one that reran its part of this very run would leave our task failed."""
+    """Whether `other` does for both: one that reran its part of this very run would leave our task failed.
+
+    One that is done does where it left the cause as it is, unless a person asked, or the same task instance failed again.
+    """
     if desk.is_abandoned(other):
         return False
+    if other.session.state is State.DONE:
+        again = (other.session.task_id, other.session.map_index) == (own.session.task_id, own.session.map_index)
+        if own.session.requested_by or again or other.session.outcome not in _LEFT_AS_IT_IS:
+            return False
     if other.session.run_id != own.session.run_id:
         return True
     return all(event.kind is not EventKind.RERUN for event in desk.store.events(other.session.id))
 
 
-def _rank(stored: Stored) -> tuple[bool, str, str]:
-    """Who goes on: a session that has asked its model before one that has not, then the older one."""
-    return not stored.session.usage.turns, stored.session.created_at, stored.session.id
+def _rank(stored: Stored) -> tuple[bool, bool, str, str]:
+    """Who goes on: one that is done stays so; else one that has asked its model before one that has not, then the older one."""
+    session = stored.session
+    return session.state is not State.DONE, not session.usage.turns, session.created_at, session.id
 
 
 def _attach(desk: Desk, duplicate: Stored, *, to: Stored) -> None:

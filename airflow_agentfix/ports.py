@@ -141,6 +141,8 @@ class Rerun:
     run_id: str
     commit: str
     task_ids: tuple[str, ...]
+    map_index: int | None = None
+    """which instance of the failed task was cleared; -1: every one that had failed"""
 
 
 class SessionClient(Protocol):
@@ -426,6 +428,9 @@ class ServerAirflow(Protocol):
 
     def give_answer(self, run_id: str, *, option: str, message: str, user: Any) -> None:
         """Answer the question's run in the person's name (an Airflow user object), so that it ends."""
+
+    def require_pinnable(self, dag_id: str, run_id: str) -> None:
+        """Raises RerunImpossible where no pin of this run can work, whatever the commit: asked before a person is."""
 
     def pin(self, request: PinRequest) -> Pinned:
         """DESIGN §10 "Pin in detail". SessionConflict-free: a run already pinned to this commit gives the same answer.

@@ -25,6 +25,7 @@ from airflow_agentfix.errors import (
     InvalidTransition,
     NotAllowed,
     SessionNotFound,
+    StaleWrite,
 )
 from airflow_agentfix.ports import ServerAirflow
 from airflow_agentfix.redaction import redact
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 
 _KEPT_WHEN_ERASED = frozenset({EventKind.CLAIMED, EventKind.APPROVAL, EventKind.RERUN, EventKind.PIN_ENDED, EventKind.ERASED})
 """they hold no content, only who did what to which commit and run"""
+
+_GOES_ON = frozenset({Outcome.FIXED, Outcome.PROPOSED, Outcome.REPORTED, Outcome.GAVE_UP, Outcome.REJECTED})
+_WENT_WELL = frozenset({"success", "skipped"})
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ class SessionService:
     ) -> None:
         self._desk = Desk(store, airflow, settings, clock=clock, new_id=new_id)
         self._store, self._airflow, self._settings = store, airflow, settings
-        self.worker = WorkerService(self._desk)
+        self.worker = WorkerService(self._desk, on_done=self._go_on)
 
     # --- the way in
 
@@ -78,7 +82,9 @@ class SessionService:
         """Record a failure. The same failure gives the same session; another one of a task in work is its occurrence."""
         ref = self._resolved(failure, user)
         known = self._store.of_failure(ref)
-        return self._started(known) if known else self._joined_or_new(ref, failure, user, requested_by=None)
+        if known and (known.session.state is not State.DONE or self._was_looked_at(known.session, ref)):
+            return self._started(known)
+        return self._joined_or_new(ref, failure, user, requested_by=None)
 
     @again
     def create(self, failure: Failure, user: Any) -> Taken:
@@ -99,12 +105,16 @@ class SessionService:
             raise InvalidRequest(f"Task {failure.task_id!r} is {facts.state} and has not run; name the task that failed.")
         if wanted is not None and not 1 <= wanted <= newest:
             raise InvalidRequest(f"Try {wanted} of {failure.task_id!r} does not exist; expected 1 to {newest}, or none given.")
+        if facts.state in _WENT_WELL and (wanted or newest) == newest:
+            raise InvalidRequest(f"Try {newest} of {failure.task_id!r} is {facts.state}: it did not fail. Name a try that did.")
         return TaskRef(failure.dag_id, failure.run_id, failure.task_id, wanted or newest, failure.map_index)
 
     def _joined_or_new(self, ref: TaskRef, failure: Failure, user: Any, *, requested_by: str | None) -> Taken:
         working = self._store.open_on(ref.dag_id, ref.run_id, ref.task_id)
         if working is None:
             return self._started(self._made(ref, failure, user, requested_by), created=True)
+        if ref in self._store.failures(working.session.id):  # another report of it was first
+            return self._started(self._told(working, failure, user))
         return self._started(self._told(self._desk.save(working, occurrence(ref), failures=(ref,)), failure, user))
 
     def _made(self, ref: TaskRef, failure: Failure, user: Any, requested_by: str | None) -> Stored:
@@ -128,6 +138,41 @@ class SessionService:
         drafts = [Draft(EventKind.CREATED, requested_by or SERVER, how), *_notes(failure, user)]
         events, stored = self._desk.number(Stored(session), drafts)
         return self._store.create(stored, events, failure=ref)
+
+    def _was_looked_at(self, session: Session, ref: TaskRef) -> bool:
+        """Whether the failure is the session's own, or was found to be of its cause: not only put behind it while it worked."""
+        if (session.run_id, session.task_id, session.map_index) == (ref.run_id, ref.task_id, ref.map_index):
+            return True
+        attached = (event.data for event in self._store.events(session.id) if event.kind is EventKind.OCCURRENCE)
+        return any(data.get("ref") == str(ref) and data.get("session_id") for data in attached)
+
+    def _go_on(self, done: Session) -> None:
+        """Failures that were put behind a session and are failed still get one of their own, the others behind it."""
+        if done.outcome not in _GOES_ON:
+            return
+        behind = [
+            ref for ref in self._store.failures(done.id) if ref.run_id == done.run_id and not self._was_looked_at(done, ref)
+        ]
+        left = [ref for ref in behind if self._is_failed(ref)]
+        if not left:
+            return
+        first, *rest = left
+        failure = Failure(
+            first.dag_id, first.run_id, first.task_id, first.map_index, first.try_number, done.source, done.autonomy
+        )
+        try:
+            made = self._made(first, failure, None, None)
+            made = self._desk.save(made, *map(occurrence, rest), failures=rest) if rest else made
+        except StaleWrite:  # a report was first, and has its session
+            return
+        self._started(made, created=True)
+
+    def _is_failed(self, ref: TaskRef) -> bool:
+        try:
+            facts = self._airflow.resolve(ref.dag_id, ref.run_id, ref.task_id, ref.map_index)
+        except AirflowError:  # gone, or Airflow cannot tell: triage looks again
+            return False
+        return facts.state == "failed" and facts.try_number == ref.try_number
 
     def _told(self, stored: Stored, failure: Failure, user: Any) -> Stored:
         notes = _notes(failure, user)

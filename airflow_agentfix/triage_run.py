@@ -83,14 +83,14 @@ class Intake(Protocol):
 
 
 def triage(airflow: Failures, intake: Intake, *, now: datetime) -> Report:
-    """Hand over the first failed task of each run that failed since the watermark and that no session knows."""
+    """Hand over the failed tasks of runs that ended since the watermark and that no session knows."""
     since = watermark(airflow.triage_runs(), now=now)
-    firsts = first_of_each_run(task for task in airflow.failed_tasks(since=since) if not is_own(task.dag_id))
-    new = list(_unknown(firsts, intake))
+    failed = in_order(task for task in airflow.failed_tasks(since=since) if not is_own(task.dag_id))
+    new = list(_unknown(failed, intake))
     return Report(
         since=since,
         handed=tuple(_hand_over(task, intake) for task in new),
-        known=len(firsts) - len(new),
+        known=len(failed) - len(new),
         import_errors=tuple(airflow.import_errors()),
     )
 
@@ -103,14 +103,18 @@ def watermark(runs: Sequence[RunFacts], *, now: datetime) -> datetime:
     return now - (LONGEST_LOOK if any(run.state == "failed" for run in runs) else FIRST_LOOK)
 
 
-def first_of_each_run(tasks: Iterable[FailedTask]) -> list[FailedTask]:
-    """Of each run the task that failed first; the others may be its victims, and its session looks at them."""
-    ordered = sorted(tasks, key=lambda task: (task.dag_id, task.run_id, task.end_date or "9"))
-    return [next(of_run) for _, of_run in groupby(ordered, key=lambda task: (task.dag_id, task.run_id))]
+def in_order(tasks: Iterable[FailedTask]) -> list[FailedTask]:
+    """By DAG and run, what failed first of a run at its head: its session is there before those that may be its doing."""
+    return sorted(tasks, key=lambda task: (task.dag_id, task.run_id, task.end_date or "9", task.task_id, task.map_index))
 
 
 def knows(session: Session, task: FailedTask) -> bool:
-    """The session is about this try, or was still at work on the task when this try ended (its own rerun, say)."""
+    """The session is about this try, or was still at work on the task when this try ended (its own rerun, say).
+
+    One that is open has no worker yet: handing the failure over again gives it one.
+    """
+    if session.state is State.OPEN:
+        return False
     if (session.run_id, session.task_id, session.map_index) != (task.run_id, task.task_id, task.map_index):
         return False
     if session.state is not State.DONE or session.try_number is None or session.try_number >= task.try_number:
@@ -144,7 +148,7 @@ def render(report: Report) -> str:
 def _dag_lines(handed: Sequence[Handed]) -> Iterable[str]:
     for dag_id, group in groupby(handed, key=lambda one: one.task.dag_id):
         ones = list(group)
-        yield f"{dag_id}: {len(ones)} failed run{'s' if len(ones) > 1 else ''}"
+        yield f"{dag_id}: {len(ones)} failed task{'s' if len(ones) > 1 else ''}"
         for one in ones:
             yield f"  {one.task}: {f'session {one.session}' if one.session else f'not handed over: {one.refused}'}"
 

@@ -6,7 +6,7 @@ Invariants: one lease at a time; a repeated call gives the first one's result; a
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -63,8 +63,9 @@ class _Asking:
 class WorkerService:
     """Use cases of the worker. `user` is its login; it needs the right to edit runs of the session's DAG."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, desk: Desk, *, on_done: Callable[[Session], None]) -> None:
+        """`on_done` is told of each session that a worker finished."""
+        self._desk, self._on_done = desk, on_done
         self._store, self._airflow = desk.store, desk.airflow
 
     # --- the lease
@@ -181,6 +182,7 @@ class WorkerService:
             stored = self._held(session_id, user, lease)  # the answer was just written
             if approved := self._approved(stored):
                 return approved
+        self._airflow.require_pinnable(stored.session.dag_id, stored.session.run_id)  # nobody is asked for what cannot be
         _, question = self._put(stored, self._approval_asking(stored, call_id, commit))
         return self._wait_for(question, call_id)
 
@@ -330,11 +332,12 @@ class WorkerService:
             "run_id": pinned.run_id,
             "commit": commit,
             "task_ids": list(pinned.task_ids),
+            "map_index": own,
             "original_version": pinned.original_version,
         }
         event = Draft(EventKind.RERUN, SERVER, data)
         self._desk.save(stored, event, lease_until=self._lease_end())
-        return Rerun("pin", session.dag_id, pinned.run_id, commit, pinned.task_ids)
+        return Rerun("pin", session.dag_id, pinned.run_id, commit, pinned.task_ids, own)
 
     def _failed_of_cause(self, session: Session) -> dict[str, int]:
         """Map index by task of what failed of this cause in the session's run; -1 where several indexes of a task did."""
@@ -379,7 +382,9 @@ class WorkerService:
         open_questions = self._store.events(session_id)
         done = self._desk.save(stored, Draft(EventKind.FINISHED, WORKER, end), lease_until=None)
         self._desk.release_askers(done, open_questions, user, "The session has ended.")
-        return (self._desk.end_pin(done) if outcome in (Outcome.REJECTED, Outcome.STOPPED) else done).session
+        done = self._desk.end_pin(done) if outcome in (Outcome.REJECTED, Outcome.STOPPED) else done
+        self._on_done(done.session)
+        return done.session
 
     def _require_rerun_of_fixed(self, session: Session, outcome: Outcome) -> None:
         """`fixed` says that a rerun was green: there has to be one, of this commit."""
@@ -391,4 +396,4 @@ class WorkerService:
 
 def _rerun_of(event: Event) -> Rerun:
     data = event.data
-    return Rerun(data["way"], data["dag_id"], data["run_id"], data["commit"], tuple(data["task_ids"]))
+    return Rerun(data["way"], data["dag_id"], data["run_id"], data["commit"], tuple(data["task_ids"]), data.get("map_index"))

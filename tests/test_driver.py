@@ -118,6 +118,12 @@ def test_what_the_rules_are_sure_of_is_reported_without_a_model(desk: Desk) -> N
     assert report["causal_chain"][0]["cites"]
 
 
+def test_the_servers_own_note_that_nobody_works_on_it_is_no_persons_word(desk: Desk) -> None:
+    desk.airflow.set_log(desk.airflow.instances[0], [UNREACHABLE_DATABASE])
+    desk.client.server(EventKind.NOTE, {"message": "Session s1 is kept, but nobody works on it yet."})
+    assert desk.ended(no_model).outcome is Outcome.REPORTED
+
+
 def test_a_person_who_said_something_gets_the_loop_even_where_the_rules_are_sure(desk: Desk) -> None:
     desk.airflow.set_log(desk.airflow.instances[0], [UNREACHABLE_DATABASE])
     desk.client.note("The database is up. Look at the code.")

@@ -16,6 +16,7 @@ from airflow_agentfix.core.session import EventKind, Outcome, Session, State, fi
 from airflow_agentfix.desk import Desk
 from airflow_agentfix.errors import InvalidTransition
 from airflow_agentfix.ports import Claim
+from airflow_agentfix.service import Failure
 from airflow_agentfix.store.record import Draft
 from tests.fakes.databases import new_database
 from tests.fakes.incidents import an_incident
@@ -224,3 +225,68 @@ def test_of_sessions_that_learn_their_cause_at_once_the_oldest_goes_on(server: S
     assert [session(server, claim).state for claim in claims] == [State.RUNNING, State.DONE, State.DONE]
     runs = [event.data["run_id"] for event in server.store.events(claims[0].session.id) if event.kind is EventKind.OCCURRENCE]
     assert sorted(runs) == ["tuesday", "wednesday"]
+
+
+# --- other indexes of a mapped task ----------------------------------------------------------------------------------
+
+
+def mapped(server: Server, *indexes: int) -> list[str]:
+    """The sessions that the failed indexes were given to, in order."""
+    for index in indexes:
+        server.airflow.fail(DAG, RUN, TASK, map_index=index)
+    return [server.taken(map_index=index) for index in indexes]
+
+
+def report(server: Server, claim: Claim) -> None:
+    end = {"summary": "No code.", "verdict": "infra", "report": None, "error": None}
+    server.service.worker.finish(claim.session.id, WORKER, lease=claim.lease, outcome=Outcome.REPORTED, **end)
+
+
+def test_an_index_that_waited_behind_a_session_gets_one_of_its_own_when_that_ends(server: Server) -> None:
+    (first, same, too) = mapped(server, 0, 1, 2)
+    assert first == same == too
+    claim = server.claimed(first)
+    server.append(claim, incident())
+    report(server, claim)
+    second = server.taken(map_index=1)
+    assert second != first
+    assert server.service.get(second, ANNA).map_index == 1
+    assert server.taken(map_index=2) == second
+    assert server.airflow.run_state("agentfix_fix", fix_run_id(second, 1)) == "running"
+
+
+def test_an_index_that_is_green_by_then_gets_none(server: Server) -> None:
+    (first, _) = mapped(server, 0, 1)
+    claim = server.claimed(first)
+    server.append(claim, incident())
+    server.airflow.tasks[DAG, RUN, TASK, 1] = replace(server.airflow.tasks[DAG, RUN, TASK, 1], state="success")
+    report(server, claim)
+    assert [one.id for one in server.service.list(ANNA, dag_id=DAG, state=None, limit=9, offset=0)] == [first]
+
+
+def test_the_same_cause_in_the_same_run_is_not_worked_on_again_once_it_was_left_as_it_is(server: Server) -> None:
+    (first, *_) = mapped(server, 0, 1, 2)
+    claim = server.claimed(first)
+    server.append(claim, incident())
+    report(server, claim)
+    second = server.claimed(server.taken(map_index=1))
+    server.append(second, incident())
+    assert session(server, second).outcome is Outcome.DUPLICATE
+    assert {ref.map_index for ref in server.store.failures(first)} == {0, 1, 2}
+    assert server.taken(map_index=2) == first
+
+
+def test_a_person_who_asks_again_gets_a_session_though_the_cause_was_left_as_it_is(server: Server) -> None:
+    claim = claimed(server, RUN)
+    server.append(claim, incident())
+    report(server, claim)
+    asked = Failure(DAG, RUN, TASK)
+    again = server.claimed(server.service.create(asked, ANNA).id)
+    server.append(again, incident())
+    assert session(server, again).state is State.RUNNING
+
+
+def test_one_failure_reported_by_two_at_once_is_one_occurrence(server: Server) -> None:
+    (first, _) = mapped(server, 0, 1)
+    server.service.intake(Failure(DAG, RUN, TASK, 1), WORKER)
+    assert server.kinds(first).count("occurrence") == 1

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from airflow_agentfix.core.incident import TaskFacts
 from airflow_agentfix.core.policy import Autonomy, Policy
 from airflow_agentfix.core.session import EventKind, Outcome, State, WaitFor, fix_run_id
 from airflow_agentfix.errors import (
@@ -191,6 +192,21 @@ def test_what_airflow_does_not_know_is_not_taken(server: Server, what: dict[str,
 def test_a_try_that_has_not_been_made_is_refused(server: Server) -> None:
     with pytest.raises(InvalidRequest, match="expected 1 to 1"):
         server.service.intake(replace(FAILURE, try_number=2), WORKER)
+
+
+def test_a_task_that_went_well_is_no_failure(server: Server) -> None:
+    server.airflow.tasks[DAG, RUN, TASK, -1] = TaskFacts(TASK, -1, 2, "success")
+    with pytest.raises(InvalidRequest, match="Try 2 of 'load' is success: it did not fail"):
+        server.taken()
+    assert server.taken(try_number=1)
+
+
+def test_nobody_is_asked_to_approve_a_rerun_that_cannot_be(server: Server) -> None:
+    claim = server.with_fix()
+    server.airflow.unversioned.add((DAG, RUN))
+    with pytest.raises(RerunImpossible, match="has no versions"):
+        server.approval(claim)
+    assert server.airflow.questions == {}
 
 
 def test_a_victim_that_never_ran_is_refused_with_what_to_name(server: Server) -> None:
@@ -413,7 +429,7 @@ def test_an_approval_through_the_api_lets_that_commit_run(server: Server) -> Non
     assert "agentfix continue" in server.airflow.questions[wait.run_id].body
     server.service.reply(claim.session.id, ANNA, decision="approve")
     assert server.approval(claim) == Approved(COMMIT, "anna")
-    assert server.rerun(claim) == Rerun("pin", DAG, RUN, COMMIT, (TASK,))
+    assert server.rerun(claim) == Rerun("pin", DAG, RUN, COMMIT, (TASK,), -1)
     (row,) = server.store.approvals(claim.session.id)
     assert (row.person, row.commit, row.decision, row.via) == ("anna", COMMIT, "approve", "api")
 
@@ -582,7 +598,7 @@ def test_a_worker_killed_after_the_pin_and_before_its_record_reruns_nothing_twic
     server = make(WAIVED)
     claim = server.with_fix()
     server.airflow.pin(PinRequest(claim.session.id, DAG, RUN, TASK, -1, COMMIT))
-    assert server.rerun(claim) == Rerun("pin", DAG, RUN, COMMIT, (TASK,))
+    assert server.rerun(claim) == Rerun("pin", DAG, RUN, COMMIT, (TASK,), -1)
     assert len(server.airflow.pins) == 1
 
 

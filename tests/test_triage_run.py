@@ -17,7 +17,7 @@ from airflow_agentfix.triage_run import (
     LONGEST_LOOK,
     FailedTask,
     Report,
-    first_of_each_run,
+    in_order,
     knows,
     render,
     triage,
@@ -82,16 +82,6 @@ def test_failures_on_every_page_are_handed_over():
         intake = Sessions()
         look(airflow, intake)
     assert sorted(task.run_id for task in intake.taken) == [f"run{number}" for number in range(7)]
-
-
-def test_only_the_task_that_failed_first_is_handed_over():
-    with Deployment() as airflow:
-        airflow.add_run(
-            "orders", "monday", state="failed", end=at(1), failed=(("publish", at(2)), ("load", at(4)), ("mail", at(3)))
-        )
-        intake = Sessions()
-        look(airflow, intake)
-    assert [task.task_id for task in intake.taken] == ["load"]
 
 
 def test_a_failed_task_in_a_green_run_is_handed_over():
@@ -189,9 +179,20 @@ def test_the_watermark_is_the_start_of_the_last_triage_that_succeeded(runs: list
     assert watermark(runs, now=NOW) == expected
 
 
-def test_of_two_runs_each_gives_its_first_failure():
+def test_every_failed_task_of_a_run_is_handed_over_the_first_one_first():
     tasks = [failed("a", "late", ago=1), failed("b", "only"), failed("a", "early", ago=9)]
-    assert [task.task_id for task in first_of_each_run(tasks)] == ["early", "only"]
+    assert [task.task_id for task in in_order(tasks)] == ["early", "late", "only"]
+    with Deployment() as airflow:
+        airflow.add_run("orders", "monday", state="failed", end=at(1), failed=(("late", at(2)), ("early", at(4))))
+        intake = Sessions()
+        look(airflow, intake)
+    assert [task.task_id for task in intake.taken] == ["early", "late"]
+
+
+def test_a_session_that_no_worker_has_taken_is_handed_over_again_so_that_one_comes():
+    task = failed()
+    assert not knows(session(task, state=State.OPEN), task)
+    assert knows(session(task, state=State.RUNNING), task)
 
 
 def test_one_refused_failure_does_not_keep_the_others_back():
@@ -218,6 +219,6 @@ def test_the_report_groups_by_dag_and_lists_files_that_do_not_import_without_the
         stack = "Traceback\n  File x\nValueError: postgresql://app:hunter2@db/shop\n"
         airflow.import_errors = [{"filename": f"{name}.py", "bundle_name": "shop", "stack_trace": stack} for name in "ab"]
         text = render(look(airflow, Sessions()))
-    assert "orders: 2 failed runs\n  monday · load try 1: session session-1\n" in text
+    assert "orders: 2 failed tasks\n  monday · load try 1: session session-1\n" in text
     assert "DAG files that do not import: 2\n  a.py (bundle shop): ValueError: " in text
     assert "hunter2" not in text

@@ -46,7 +46,15 @@ def rerun(use: Use) -> Given:
     if isinstance(approved, Answer):
         return _rejected(approved, fix, str(use.case.incident.judgement.verdict))
     refused, unverified = _checked(use.case, use.case.tree())
-    return refused or _start(use, fix, unverified)
+    return refused or _gone(use.case.tree(), fix) or _start(use, fix, unverified)
+
+
+def _gone(code: Code, fix: Event) -> Done | None:
+    """A worker fetches branch heads: a commit that is on none of them may be found on one worker and not on the next."""
+    branch, commit = fix.data["branch"], fix.data["commit"]
+    if code.host.head(branch) == commit:
+        return None
+    return _check_failed(f"branch {branch} is gone or is not at {commit[:10]} any more, so not every worker could run it.")
 
 
 def _fix_to_run(use: Use) -> Event:
@@ -110,7 +118,7 @@ def _start(use: Use, fix: Event, unverified: str | None) -> Given:
     started = use.case.client.rerun(use.case.session_id, lease=use.case.lease, call_id=use.call.id)
     if isinstance(started, WaitRun):
         return started
-    facts = {"dag_id": started.dag_id, "run_id": started.run_id, "task_ids": started.task_ids, "way": started.way}
+    facts = {name: getattr(started, name) for name in ("dag_id", "run_id", "task_ids", "map_index", "way")}
     given = _watch(use, facts, fix)
     if isinstance(given, WaitRun) and unverified:
         note = {"call_id": use.call.id, "tool": use.call.name, "input": use.input, "note": unverified}
@@ -134,18 +142,27 @@ def _watch(use: Use, started: Mapping[str, Any], fix: Event) -> Given:
     tasks = _rerun_tasks(use.case, started)
     described = "; ".join(_described(task) for task in tasks)
     where = f"{started['dag_id']}/{started['run_id']} on {fix.data['branch']} ({fix.data['commit'][:10]}), {started['way']}"
-    if tasks and all(task.state in _FINE for task in tasks) and any(task.state == "success" for task in tasks):
-        return Done(f"{RERUN_GREEN}: {described}. Run {where}, now {run.state}.{_unverified(use)}")
+    own = [task for task in tasks if task.task_id == use.case.incident.ref.task_id]
+    if own and all(task.state in _FINE for task in own) and not any(task.state == "failed" for task in tasks):
+        return Done(f"{RERUN_GREEN}: {described}. Run {where}, now {run.state}.{_blocked(tasks)}{_unverified(use)}")
     return _failed(use, started, tasks, f"{described or 'no task instance was found'}. Run {where}, now {run.state}.")
 
 
+def _blocked(tasks: Sequence[TaskFacts]) -> str:
+    """Of the cleared tasks those that a failure of another cause keeps from running."""
+    names = sorted({task.task_id for task in tasks if task.state == "upstream_failed"})
+    return f" Still waiting for a task that failed of another cause: {', '.join(names)}." if names else ""
+
+
 def _rerun_tasks(case: Case, started: Mapping[str, Any]) -> list[TaskFacts]:
-    """The task instances that were cleared; of the failed task only the map index that failed."""
+    """The instances of the tasks that were cleared; of the failed task the index that was, or all where all that failed were."""
     ref = case.incident.ref
+    index = started.get("map_index")
+    cleared = ref.map_index if index is None else index
     return [
         task
         for task in case.airflow.task_instances(started["dag_id"], started["run_id"])
-        if task.task_id in started["task_ids"] and (task.task_id != ref.task_id or task.map_index == ref.map_index)
+        if task.task_id in started["task_ids"] and (task.task_id != ref.task_id or cleared in (-1, task.map_index))
     ]
 
 

@@ -32,7 +32,8 @@ def doctor(
     from airflow_agentfix.doctor_ports import RestDeployment
 
     settings = here.settings()
-    checks = list(diagnose(RestDeployment(settings), settings, os.environ, dag_id=dag))
+    deployment = RestDeployment(settings, with_airflow=not here.is_outside())
+    checks = list(diagnose(deployment, settings, os.environ, dag_id=dag))
     if as_json:
         print_json(checks)
     else:

@@ -35,6 +35,8 @@ def is_outside() -> bool:
 def settings() -> Settings:
     """[agentfix]. With AGENTFIX_AIRFLOW_URL set, Airflow need not be here: only the environment is read, and fast."""
     if not is_outside():
+        # As `airflow connections get` does: else Airflow looks for connections in the environment only, as in a task.
+        os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
         return Settings.load()
     names = {name: f"AIRFLOW__{SECTION.upper()}__{name.upper()}" for name in OPTIONS}
     return Settings.from_mapping({name: os.environ[variable] for name, variable in names.items() if variable in os.environ})

@@ -69,8 +69,10 @@ def repository_of(
         return _of_bundle(bundle, dag, rule, get_connection or (lambda _: None))
     if rule is not None:
         return _of_rule(dag, rule)
+    is_known = any(entry.get("name") == dag.bundle_name for entry in bundle_config)
+    why = "which is no git bundle" if is_known else "which the Airflow configuration here does not name"
     raise NoRepository(
-        f"DAG {dag.dag_id!r} ({dag.fileloc or dag.file}) comes from bundle {dag.bundle_name!r}, which is no git bundle, and no "
+        f"DAG {dag.dag_id!r} ({dag.fileloc or dag.file}) comes from bundle {dag.bundle_name!r}, {why}, and no "
         f"[agentfix] repositories entry covers it. Add one: {_example(dag)}"
     )
 

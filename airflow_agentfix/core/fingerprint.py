@@ -1,8 +1,9 @@
 """The fingerprint of a failure: the same cause gives the same one, whatever the run. Computed from the root cause only.
 
-Contract `fp1`: sixteen hex digits of a SHA-256 over the exception's bare type name, its normalised message and the user's own
-frames as (file name, function), in order. Dates, ids, addresses, ports, sizes, counts, temporary paths, map index, run and try
-do not enter; names, quoted words, error codes and exit codes do. Nor do DAG and task: what two tasks fail of alike is one cause.
+Contract `fp1`: sixteen hex digits of a SHA-256 over the exception's bare type name, its normalised message and the innermost
+of the user's own frames as (file name, function). Dates, ids, addresses, ports, sizes, counts, temporary paths, map index, run
+and try do not enter; names, quoted words, error codes and exit codes do. Nor do DAG, task and the frames further out: what two
+tasks fail of alike is one cause.
 """
 
 from __future__ import annotations
@@ -84,5 +85,5 @@ def normalised(message: str) -> str:
 
 def _hash(name: str, message: str, frames: tuple[Frame, ...]) -> str:
     own = [[frame.file.replace("\\", "/").rsplit("/", 1)[-1], frame.function] for frame in frames if is_user_file(frame.file)]
-    parts = json.dumps([name, normalised(message), own], ensure_ascii=False)
+    parts = json.dumps([name, normalised(message), own[-1:]], ensure_ascii=False)
     return f"fp1:{hashlib.sha256(parts.encode('utf-8', 'replace')).hexdigest()[:16]}"

@@ -117,7 +117,11 @@ _RULES: tuple[tuple[int, str], ...] = (
         r"^[a-z][\w.+-]{0,30}: \S.{0,200}?\b(?:unterminated|unknown|missing|invalid|unexpected|unrecognized|not a valid)\b",
     ),
     (68, r"\blevel=(?:error|fatal|panic)\b"),
-    (66, r"^(?:\d\d/\d\d/\d\d \d\d:\d\d:\d\d |\[?\d{4}-\d\d-\d\d\S* ?\S*\]? )?\[?(?:ERROR|FATAL|SEVERE)\]? \S"),
+    (
+        66,
+        r"^(?:\d\d/\d\d/\d\d \d\d:\d\d:\d\d |\[?\d{4}-\d\d-\d\d\S* ?\S*\]? )?\[?(?:ERROR|FATAL|SEVERE)\]?\s+(?:\|\s*)?\S"
+        r"|\[FAILED\]\s*$",
+    ),
     (55, r"^\W{0,4}(?:FAIL|FAILED)\b(?!: 0| 0)"),
     (50, r"^(?:\d+ of \d+ )(?:ERROR|FAIL \d+)\b"),
     (44, r"(?:ERROR|Error|error)\b[: ]|Exception: "),
@@ -138,14 +142,14 @@ NAMED_WEIGHT = 72
 LEVEL_WEIGHT = {"error": 60, "critical": 64, "fatal": 64}
 LEVEL_CHANGE = {"warning": -30, "warn": -30, "debug": -36}
 HANDLED_CHANGE = -60
-VAGUE_CHANGE = 6
+VAGUE_CHANGE = 16
 OUTPUT_BONUS = 20
 """for a line of the output of the very command whose failure ended the task"""
 
 NAMED_INSIDE = re.compile(r"\b[A-Z]\w*(?:Error|Exception): \S")
 NOISE = re.compile(
     r"\berrors?(?:_\w+)?[=:] ?(?:0|1|none|ignore)\b|\b0 (?:errors|failed|failures)|\bno errors?\b"
-    r"|ssh_hook is not provided|error_limit|on_error|raise_on_error|fail_fast|errors_seen"
+    r"|^\s*warnings\.warn\(|ssh_hook is not provided|error_limit|on_error|raise_on_error|fail_fast|errors_seen"
     r"|(?:ERROR|FAIL|FAILED|failed|failcnt)=0\b|error[-_ ]rate|on_failure_callback|_error_events"
     r"|exceptions?/dt=|failed_payments|exceptions_audit|error_topic"
     r"|^(?:Running|Executing|Exporting|Running command)\b.{0,20}[:\[(<]|^Copied s3|^query: |^Done\. PASS"

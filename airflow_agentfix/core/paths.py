@@ -24,6 +24,7 @@ _CI_FOLDERS = frozenset(
         ".drone",
         ".tekton",
         ".forgejo",
+        ".semaphore",
         ".gitea",
     }
 )
@@ -39,6 +40,8 @@ _CI_FILES = frozenset(
         "azure-pipelines.yml",
         "azure-pipelines.yaml",
         "bitbucket-pipelines.yml",
+        "buildspec.yml",
+        "buildspec.yaml",
         "cloudbuild.yaml",
         "jenkinsfile",
     }

@@ -111,7 +111,7 @@ class Event:
       approvers: user ids it is assigned to}
     - answer: {question_id, decision, message, via: required_actions | api}
     - approval: {question_id or null, commit, decision: approve | reject, via: required_actions | api | waived}
-    - rerun: {way, dag_id, run_id, commit, task_ids, original_version}
+    - rerun: {way, dag_id, run_id, commit, task_ids, map_index: of the failed task, -1 for all that failed, original_version}
     - parked: {waiting_for, dag_id, run_id, call_id or null}
     - pin_ended: {run_id, version: what the run is on since, null where it is gone, reason: a PinEnd}
     - occurrence: {ref, run_id, map_index, session_id: the session that ended as a duplicate of this one, or null}
@@ -220,7 +220,7 @@ ALLOWED: Mapping[EventKind, frozenset[State]] = {
     EventKind.ANSWER: _ASKED,
     EventKind.APPROVAL: _ASKED,
     EventKind.NOTE: _ALWAYS,
-    EventKind.OCCURRENCE: _UNTIL_DONE,
+    EventKind.OCCURRENCE: _ALWAYS,
     EventKind.STOP: _UNTIL_DONE,
     EventKind.FINISHED: _UNTIL_DONE,
     EventKind.PIN_ENDED: _ALWAYS,
@@ -241,7 +241,8 @@ def fold(session: Session, event: Event) -> Session:
 
 def _claimed(_: Session, event: Event) -> dict[str, Any]:
     worker = _worker(event.data["worker"])
-    return {"state": State.RUNNING, "waiting_for": None, "worker_run_id": worker.run_id if worker else event.data["worker"]}
+    run_id = worker.run_id if worker else event.data["worker"]
+    return {"state": State.RUNNING, "waiting_for": None, "summary": None, "worker_run_id": run_id}
 
 
 def _incident(session: Session, event: Event) -> dict[str, Any]:

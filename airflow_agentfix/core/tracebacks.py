@@ -45,6 +45,8 @@ _VAGUE = re.compile(
     r"\b(?:fail(?:ed|ure|s)?|errors?|abort(?:ed|ing)?|unsuccessful|went wrong|see (?:the )?logs?)\b", re.IGNORECASE
 )
 VAGUE_CHARS = 80
+_TELLS_ERRORS = re.compile(r"completed with errors: \S+: \S")
+"""of dbt's runner: which node failed, and of what"""
 _ANNOUNCES = re.compile(
     r":$|^[\[({]+$|^\(\d{3}\)$|^Tests? failed\.$|\b\w+ Error in \w+ \S+ \([^)]*\)$|error code \d+$"
     r"|error line \d+ at position \d+$"
@@ -93,7 +95,7 @@ def is_user_file(path: str) -> bool:
 def is_wrapper(link: Link) -> bool:
     """Whether it only says that something else, a command, pod or job, failed."""
     if _WRAPPER_TYPE.match(link.name):
-        return True
+        return _TELLS_ERRORS.search(link.message) is None
     return bool(is_general(link) and (not link.message.strip() or _WRAPPER_MESSAGE.search(link.message[:2000])))
 
 
@@ -107,7 +109,7 @@ def is_vague(link: Link) -> bool:
     message = link.message.strip()
     if link.name == "Py4JJavaError" and "Caused by" not in message and _ABORTED.search(message):
         return True
-    return is_general(link) and len(message) < VAGUE_CHARS and _VAGUE.search(message) is not None
+    return (is_general(link) or link.name == "ValueError") and len(message) < VAGUE_CHARS and _VAGUE.search(message) is not None
 
 
 # --- which link is the cause -----------------------------------------------------------------------------------------
@@ -347,13 +349,17 @@ class TracebackText:
         if not text.strip():
             self._more.append("")
             return len(self._more) < 400
+        if loose and self._more and not self._more[-1] and names_exception(text):
+            return False  # after an empty line: another exception, told by its last line only
         announced = not (self._headline["message"] or self._more)  # type: ignore[index]  # only called once there is one
         if (
             loose
             or announced
             or text[0].isspace()
             or re.match(
-                r"DETAIL|HINT|LINE \d|\[SQL|\[parameters|\(Background|Did you mean|Caused by|\tat |: \S|\.\.\. \d+ more", text
+                r"Reason: |HTTP response (?:headers|body): |DETAIL|HINT|LINE \d|\[SQL|\[parameters|\(Background|Did you mean"
+                r"|Caused by|\tat |: \S|\.\.\. \d+ more",
+                text,
             )
         ):
             if len(self._more) < 400:

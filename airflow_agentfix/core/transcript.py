@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_agentfix.core.incident import Incident
-from airflow_agentfix.core.session import Event, EventKind
+from airflow_agentfix.core.session import SERVER, Event, EventKind
 
 Json = dict[str, Any]
 Events = Sequence[Event]
@@ -120,9 +120,14 @@ def _notes(events: Events, *, after: int, upto: int) -> list[Json]:
     """Notes the model first saw in this message; a note that came while it was thinking belongs to the next one."""
     return [
         _text(f"Note from {event.actor}: {event.data['message']}")
-        for event in of_kind(events, EventKind.NOTE)
+        for event in said_by_people(events)
         if after < event.number <= upto
     ]
+
+
+def said_by_people(events: Events) -> list[Event]:
+    """Notes of persons; the server's own tell persons why nobody works on the session."""
+    return [event for event in of_kind(events, EventKind.NOTE) if event.actor != SERVER]
 
 
 def _next_model(events: Events, number: int) -> Event | None:

@@ -17,6 +17,8 @@ _COMPILED = tuple(
     (rule, re.compile(rule.types) if rule.types else None, re.compile(rule.text) if rule.text else None) for rule in RULES
 )
 _STATES_ERROR = re.compile(r"^(?:\S{1,80} )?\[?(?:fatal|error|panic)\b", re.IGNORECASE)
+NOT_SURE = 0.85
+_ANY_REQUEST = re.compile(r"\b(?:HTTPError|HTTPStatusError|ClientResponseError)$")
 SENTENCE = 4
 """words from which a message says something"""
 _SETTING = re.compile(
@@ -42,13 +44,20 @@ def judge(
     if rule is None:
         return _without_rule(cause)
     confidence = rule.confidence
-    if rule.verdict is Verdict.INFRA and _LOCAL.search(cause.line) and rule.name in ("not reached", "not resolved"):
-        confidence = min(confidence, 0.85)  # nothing listens on the worker itself: as often a wrong host as a dead service
+    if rule.verdict is Verdict.INFRA and _is_local(cause) and rule.name in ("not reached", "not resolved"):
+        confidence = min(confidence, NOT_SURE)  # nothing listens on the worker itself: as often a wrong host as a dead service
+    if rule.name in ("login refused", "no right") and _ANY_REQUEST.search(cause.exception or ""):
+        confidence = min(confidence, NOT_SURE)  # as often a request without its key as a login that was taken away
     decided = rule.verdict is Verdict.INFRA and confidence >= DECIDED_FROM
     tried = f" after {try_number} tries" if rule.verdict is Verdict.INFRA and try_number and max_tries and try_number > 1 else ""
     action = f"{rule.action} Seen: {cause.line[:200]}" if rule.action else None
     where = f" ({operator})" if operator else ""
     return Judgement(rule.verdict, confidence, f"{rule.name}: {rule.reason}{tried}{where}", _evidence(cause), decided, action)
+
+
+def _is_local(cause: RootCause) -> bool:
+    """Whether the host that did not answer is the worker itself; the innermost exception often leaves out which it was."""
+    return any(_LOCAL.search(text) for text in (cause.line, cause.message, *(text for _, text in cause.context)))
 
 
 def _first_match(cause: RootCause) -> Rule | None:

@@ -52,7 +52,8 @@ RULES: tuple[Rule, ...] = (
         r"|Could not find or load"
         r"|needs to be in PATH|is not installed|pip install"
         r"|No matching distribution found|Could not find a version that"
-        r"|cannot open shared object file|version `?GLIBC|requires a different Python|DistributionNotFound|VersionConflict"
+        r"|cannot open shared object file|version `?GLIBC|is not compatible with Python|requires a different Python"
+        r"|DistributionNotFound|VersionConflict"
         r"|ResolutionImpossible"
         r"|ClassNotFoundException|NoClassDefFoundError|command not found|executable file not found",
         reason="a package or program is missing from the environment",
@@ -129,6 +130,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "database locked", _INFRA, 0.92,
         text=r"database is locked|[Dd]eadlock (?:detected|found)|deadlocked|state lock|being accessed by other users"
+        r"|OperationAborted|[Cc]onflicting (?:conditional )?operation"
         r"|Lock wait timeout|could not obtain lock"
         r"|could not serialize access|LockNotAvailable"
         r"|canceling statement due to lock timeout|ORA-00060|ORA-00054|ConcurrentAppendException|ConcurrentModification",
@@ -187,7 +189,8 @@ RULES: tuple[Rule, ...] = (
         "wrong command line", _CODE, 0.85,
         text=r"line \d+: .{1,120}(?:unbound variable|not set|syntax error|bad substitution|unexpected|not a valid identifier"
         r"|too many arguments|operator expected)|not a git repository|(?:Not|Is) a directory|Invalid value for ['\"-]"
-        r"|xlsx file; not supported|\.(?:sh|py|pl|rb|R|jar): Permission denied|No rule to make target|missing script"
+        r"|\bmkdir: .{1,120}File exists|xlsx file; not supported|\.(?:sh|py|pl|rb|R|jar): Permission denied"
+        r"|No rule to make target|missing script"
         r"|unknown (?:flag|command"
         r"|option|subcommand)|\b(?:awk|sed|jq|perl)\b"
         r".{0,40}(?:syntax error|unterminated|unknown)|No such option|no such option|[Uu]nrecognized (?:arguments"
@@ -260,7 +263,8 @@ RULES: tuple[Rule, ...] = (
         reason="a service could not be reached", action=_RETRY.format(what="the service answers"),
     ),
     Rule("TLS", _INFRA, 0.91,
-        text=r"CERTIFICATE_VERIFY_FAILED|certificate (?:verify failed|has expired)|SSLError|SSL: [A-Z_]+|tlsv1"
+        text=r"CERTIFICATE_VERIFY_FAILED|certificate (?:verify failed|has expired)|TLS/SSL connection has been closed"
+        r"|SSLZeroReturnError|SSLEOFError|SSLError|SSL: [A-Z_]+|tlsv1"
         r"|unable to get local issuer|SSLHandshakeException|PKIX path",
         reason="a TLS certificate was not trusted",
         action="Renew or trust the service's certificate; then clear the failed task."),

@@ -50,6 +50,13 @@ class _Record:
         return asked == (self.session_id, self.task_id, self.map_index, self.commit)
 
 
+def require_pinnable(dag_id: str, run_id: str) -> None:
+    """Raises RerunImpossible where the run cannot be pinned to any commit, now or once it has ended."""
+    _require_versioned_bundle(dag_id)
+    with _locked_run(dag_id, run_id) as (session, run):
+        _require_versions(session, run)
+
+
 def pin(request: PinRequest) -> Pinned:
     """Put the run on the fix commit and clear the failed instances of its cause with downstream; done already is done."""
     _require_versioned_bundle(request.dag_id)
@@ -139,6 +146,11 @@ def _require_terminal(run: DagRun) -> None:
 def _require_pinnable(session: Session, run: DagRun) -> Any:
     """The DAG the run was created with."""
     _require_terminal(run)
+    return _require_versions(session, run)
+
+
+def _require_versions(session: Session, run: DagRun) -> Any:
+    """The DAG the run was created with, where run and DAG have versions that a pin can set."""
     if run.created_dag_version_id is None:
         raise RerunImpossible(
             f"Run {run.run_id!r} of DAG {run.dag_id!r} has no DAG version (it is from Airflow 2, or `airflow db clean` removed "

@@ -49,10 +49,11 @@ class SqlStore:
         return self._one(tables.session.c.open_key == _open_key(dag_id, run_id, task_id))
 
     def same_cause(self, session: Session) -> list[Stored]:
-        """The other sessions with its repository, DAG and fingerprint that are not done."""
+        """The other sessions with its repository, DAG and fingerprint that are not done, or that looked at its very run."""
         t = tables.session
         of_cause = [t.c[name].is_not_distinct_from(getattr(session, name)) for name in ("repository", "dag_id", "fingerprint")]
-        query = sa.select(t).where(*of_cause, t.c.state != State.DONE.value, t.c.id != session.id)
+        at_work, same_run = t.c.state != State.DONE.value, t.c.run_id == session.run_id
+        query = sa.select(t).where(*of_cause, sa.or_(at_work, same_run), t.c.id != session.id)
         with reading(self.engine) as connection:
             return [_stored(row) for row in connection.execute(query).mappings()]
 

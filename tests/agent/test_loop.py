@@ -356,6 +356,29 @@ def test_a_lost_lease_is_raised_and_not_shown_to_the_model(world: World) -> None
         world.work(ScriptedModel(taken_over))
 
 
+def test_a_rerun_is_green_though_what_is_below_waits_for_a_failure_of_another_cause(world: World) -> None:
+    model = ScriptedModel(*story())
+    world.work(model)
+    world.airflow.end_rerun(green=True)
+    world.airflow.run_state = "failed"
+    world.airflow.tasks[-1] = replace(world.airflow.tasks[-1], state="upstream_failed")
+    world.work(model)
+    (told,) = world.results("rerun")
+    assert told["text"].startswith("rerun green: sum_revenue success")
+    assert "Still waiting for a task that failed of another cause: publish_report." in told["text"]
+
+
+def test_a_fix_whose_branch_was_deleted_before_the_approval_is_not_rerun(make_world: Callable[..., World]) -> None:
+    world = make_world(approve=None)
+    model = ScriptedModel(*story()[:4], turn(report(outcome="gave_up")))
+    assert isinstance(world.work(model), WaitRun)
+    world.host.delete_branch(world.host.fixes[0])
+    world.client.approve = "approve"
+    world.work(model)
+    assert "is gone or is not at" in world.results("rerun")[0]["text"]
+    assert world.client.reruns == []
+
+
 def test_one_amendment_follows_a_rerun_that_failed_again(world: World) -> None:
     again = turn(call("change_files", edits=[{**EDIT, "old": "to_euros(row)", "new": "to_euros(row or 0)"}]))
     second = turn(call("open_fix", title="Read missing rows as 0", summary="Rows may be missing."))

@@ -113,7 +113,7 @@ def test_a_folder_with_a_longer_name_is_another_folder() -> None:
 
 
 def test_nothing_configured_says_what_to_configure_with_this_dags_folder() -> None:
-    with pytest.raises(NoRepository, match=r"'dags-folder', which is no git bundle.*\"path\": \"/opt/airflow/dags\""):
+    with pytest.raises(NoRepository, match=r"'dags-folder', which the Airflow.*\"path\": \"/opt/airflow/dags\""):
         found(plain("a/x.py", "/opt/airflow/dags/a/x.py"))
 
 

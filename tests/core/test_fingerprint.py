@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import traceback
+from dataclasses import replace
 
 import pytest
 
@@ -61,6 +62,12 @@ def test_its_form_and_its_first_value_are_a_contract():
 
 def test_line_numbers_and_the_folder_of_the_code_do_not_enter():
     assert fingerprint(cause("x")) == fingerprint(cause("x", file="/other/bundle/1f2e/shop.py", line=99))
+
+
+def test_who_called_the_helper_that_fails_does_not_enter():
+    helper, one, other = (Frame(f"/opt/dags/{name}.py", 3, name, user=True) for name in ("money", "orders", "refunds"))
+    prints = {fingerprint(replace(cause("x"), frames=(outer, helper))) for outer in (one, other)}
+    assert len(prints) == 1
 
 
 def test_shell_tasks_with_the_same_exit_code_differ_by_their_output():

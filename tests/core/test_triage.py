@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from airflow_agentfix.core.incident import Frame, RootCause, Verdict
@@ -105,6 +107,18 @@ def test_a_refused_connection_to_the_worker_itself_is_not_decided():
     judgement = judge(cause_of("ConnectionRefusedError: [Errno 111] Connection refused: 127.0.0.1:5432"))
     assert judgement.verdict is Verdict.INFRA
     assert not judgement.decided
+
+
+def test_a_worker_s_own_address_is_seen_around_the_exception_that_leaves_it_out():
+    line = "ConnectionRefusedError: [Errno 111] Connection refused"
+    around = ((11, "HTTPConnectionPool(host='127.0.0.1', port=1): Max retries exceeded"), (12, line))
+    assert not judge(replace(cause_of(line), context=around)).decided
+    assert judge(cause_of(line)).decided
+
+
+def test_a_request_without_its_key_is_no_login_that_was_taken_away():
+    judgement = judge(cause_of("requests.exceptions.HTTPError: 401 Client Error: Unauthorized for url: https://x"))
+    assert (judgement.verdict, judgement.decided) == (Verdict.INFRA, False)
 
 
 def test_an_unknown_exception_in_user_code_is_code_and_an_unknown_line_is_unknown():

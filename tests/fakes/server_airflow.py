@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_agentfix.core.incident import TaskFacts
-from airflow_agentfix.errors import AirflowConflict, AirflowForbidden, AirflowNotFound, ConfigurationError
+from airflow_agentfix.errors import AirflowConflict, AirflowForbidden, AirflowNotFound, ConfigurationError, RerunImpossible
 from airflow_agentfix.ports import HumanAnswer, Json, Pinned, PinRequest, Question, UnpinRequest
 
 ASK_DAG = "agentfix_ask"
@@ -44,6 +44,8 @@ class FakeServerAirflow:
     versions: dict[tuple[str, str], str | None] = field(default_factory=dict)
     served: dict[str, str] = field(default_factory=dict)
     """dag_id to the version new runs are created on"""
+    unversioned: set[tuple[str, str]] = field(default_factory=set)
+    """(dag_id, run_id) that no commit can be set for"""
     nothing_failed: bool = False
     all_admins: bool = False
     """everybody is the same user"""
@@ -94,6 +96,10 @@ class FakeServerAirflow:
 
     def give_answer(self, run_id: str, *, option: str, message: str, user: Any) -> None:
         self.required_action(run_id, option, user=user.get_id(), message=message)
+
+    def require_pinnable(self, dag_id: str, run_id: str) -> None:
+        if (dag_id, run_id) in self.unversioned:
+            raise RerunImpossible(f"DAG {dag_id!r} comes from a bundle which has no versions.")
 
     def pin(self, request: PinRequest) -> Pinned:
         run = (request.dag_id, request.run_id)

@@ -81,7 +81,7 @@ def test_the_whole_way_from_failure_to_rerun_with_an_approval(
 
     lease = worker.claim(taken.id, worker=worker_of(taken.id)).lease
     assert worker.approval(taken.id, lease=lease, call_id="c1", commit=COMMIT) == Approved(COMMIT, "anna")
-    assert worker.rerun(taken.id, lease=lease, call_id="c1") == Rerun("pin", DAG, RUN, COMMIT, (TASK,))
+    assert worker.rerun(taken.id, lease=lease, call_id="c1") == Rerun("pin", DAG, RUN, COMMIT, (TASK,), -1)
     done = worker.finish(
         taken.id, lease=lease, outcome=Outcome.FIXED, summary="Green.", verdict="code", report={"a": 1}, error=None
     )
