@@ -14,7 +14,7 @@ from airflow_agentfix.core import redact as structural
 PASSES = 5
 """One mask may uncover the edge of the next secret; passes end as soon as one changes nothing."""
 
-# Not here: npm (its pattern is quadratic on long lines; the core knows the token's prefix), basic auth, private keys, JWT
+# Not here: npm and OpenAI (quadratic on long lines; the core knows their prefixes), basic auth, private keys, JWT
 # (the core's rules keep lines and hosts), IBM's (they read any `key=` as theirs).
 _DETECTORS = {
     "artifactory": "ArtifactoryDetector",
@@ -24,7 +24,6 @@ _DETECTORS = {
     "github_token": "GitHubTokenDetector",
     "gitlab_token": "GitLabTokenDetector",
     "mailchimp": "MailchimpDetector",
-    "openai": "OpenAIDetector",
     "pypi_token": "PypiTokenDetector",
     "sendgrid": "SendGridDetector",
     "slack": "SlackDetector",

@@ -142,11 +142,9 @@ _LINES: tuple[str | Callable[[_Words], str], ...] = (
     lambda w: (
         f"dbt: 1 of {w.number(99)} START test not_null_{w.one(_TABLES)}_{w.one(_COLUMNS)} [RUN]; unique_key='id' node {w.hex(32)}"
     ),
-    (f"Marking task as FAILED. dag_id=etl, task_id=rotate_secrets, run_id=scheduled__2026-10-03T00:00:00+00:00"),
+    "Marking task as FAILED. dag_id=etl, task_id=rotate_secrets, run_id=scheduled__2026-10-03T00:00:00+00:00",
     lambda w: f"Task instance is in running state; ti_id={w.uuid()} hostname=worker-{w.hex(10)}-{w.hex(5)}",
-    (
-        f"pod etl-load-{w.of('bcdfghjklmnpqrstvwxz2456789', 8)} namespace=airflow uid={w.uuid()} containerID: containerd://{w.hex(64)}"
-    ),
+    lambda w: f"pod etl-load-{w.of('bcdfghjklmnpqrstvwxz2456789', 8)} uid={w.uuid()} containerID: containerd://{w.hex(64)}",
     lambda w: f"Reading secret from path: secret/data/etl/prod (version {w.number(20)}); lease_id: '' renewable: false",
     lambda w: f"arn:aws:secretsmanager:eu-west-1:{w.number(10**12):012d}:secret:prod/dwh-{w.of(_ALNUM, 6)} resolved",
     lambda w: f"arn:aws:kms:eu-west-1:{w.number(10**12):012d}:key/{w.uuid()} used to decrypt",
