@@ -6,6 +6,8 @@ The table in `OPTIONS` is the provider's config section (`provider_info.py`), th
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -56,6 +58,8 @@ class Settings:
     settle_seconds: int = 30
     lease_seconds: int = 900
     callback_timeout: float = 2.0
+    redact_patterns: tuple[str, ...] = ()
+    """beside the built-in rules; `redaction.redact` reads it by `redact_patterns()`, in every process"""
     sql_alchemy_conn: str = ""
     auto_migrate: bool = True
     audit_key: str = ""
@@ -116,6 +120,29 @@ def _repositories(text: str) -> tuple[RepositoryRule, ...]:
     return tuple(RepositoryRule(**entry) for entry in json.loads(text))
 
 
+def _patterns(text: str) -> tuple[str, ...]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = [line.strip() for line in text.split("\n") if line.strip()]
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise ValueError("not a list of texts")
+    return tuple(_checked_pattern(one) for one in found)
+
+
+def _checked_pattern(pattern: str) -> str:
+    import regex  # 30 ms that only who sets patterns pays
+
+    try:
+        compiled = regex.compile(pattern, regex.MULTILINE)
+    except (regex.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
+    for harmless in ("", "***"):
+        if compiled.search(harmless, timeout=1) is not None:
+            raise ValueError(f"{pattern!r} matches {harmless!r}; it would mask everything")
+    return pattern
+
+
 OPTIONS: dict[str, Option] = {
     "airflow_conn_id": Option("Connection with which workers reach Airflow's REST API.", "string", str),
     "anthropic_conn_id": Option("Connection of the Anthropic provider; without it the environment's key is used.", "string", str),
@@ -158,7 +185,24 @@ OPTIONS: dict[str, Option] = {
     ),
     "lease_seconds": Option("After this silence another worker may take a session over.", "integer", int),
     "callback_timeout": Option("Seconds the on-failure callback may take for its one request.", "float", float),
+    "redact_patterns": Option(
+        "Regular expressions of further secrets to mask, as a JSON list or one a line: their first group, else the whole match.",
+        "string",
+        _patterns,
+        r'["ACME-[0-9A-F]{16}", "pin: (\\d{6})"]',
+    ),
     "sql_alchemy_conn": Option("Database of AgentFix's tables; empty uses Airflow's.", "string", str, sensitive=True),
     "auto_migrate": Option("Create and upgrade AgentFix's tables at the API server's first use.", "boolean", _boolean),
     "audit_key": Option("Key of the audit chain; empty derives it from [core] fernet_key.", "string", str, sensitive=True),
 }
+
+
+def redact_patterns() -> tuple[str, ...]:
+    """`redact_patterns` alone: from Airflow's configuration where Airflow is loaded, else from the environment, and fast."""
+    if "airflow.configuration" in sys.modules:
+        from airflow.configuration import conf
+
+        text = conf.get(SECTION, "redact_patterns", fallback="")
+    else:
+        text = os.environ.get(f"AIRFLOW__{SECTION.upper()}__REDACT_PATTERNS", "")
+    return Settings.from_mapping({"redact_patterns": text}).redact_patterns

@@ -119,6 +119,7 @@ class Workbench:
             task_history=lambda task_id: task_history(self.airflow, _of_task(incident.ref, task_id)),
             diagnose=self.collect,
             redact=self.redact,
+            redact_code=redaction.redact_code,
             skills=self._skills(code, folder / "base"),
             code=code,
             no_code=no_code,

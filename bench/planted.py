@@ -495,6 +495,11 @@ OUTER: dict[str, Callable[[str], str]] = {
     "dict": lambda text: repr({"n": 1, "command": text}),
     "code": lambda text: f'    text = """{text}"""',
     "diff": lambda text: "\n".join(f"+{line}" for line in text.split("\n")),
+    "every line stamped": lambda text: "\n".join(
+        f"[2026-10-03T04:11:09.001+0000] {{subprocess.py:93}} INFO - {line}" for line in text.split("\n")
+    ),
+    "every line numbered": lambda text: "\n".join(f"L{number}\t{line}" for number, line in enumerate(text.split("\n"), 7)),
+    "stdout": lambda text: "\n".join(f"2026-10-03T04:11:09.001Z INFO - {line}" for line in text.split("\n")),
     "indented": lambda text: "\n".join(f"    {line}" for line in text.split("\n")),
 }
 

@@ -83,6 +83,9 @@ class Case:
     diagnose: Callable[[TaskRef], Incident]
     """collect the evidence of another failed try"""
     redact: Callable[[str], str]
+    """others' words: secrets, invisible characters and HTML comments are taken out"""
+    redact_code: Callable[[str], str]
+    """the same for code, which is edited as it is shown: HTML comments stay"""
     skills: Skills
     code: Code | None = None
     no_code: str = "the DAG's repository is not known"

@@ -66,7 +66,7 @@ def _gate_line(finding: Finding) -> str:
 
 
 def _diff_shown(case: Case, code: Code, findings: Iterable[Finding]) -> str:
-    diff = case.redact(code.copy.diff())
+    diff = case.redact_code(code.copy.diff())
     if len(diff) > CAP:
         paths = ", ".join(change.path for change in code.copy.changes())
         diff = f"(changed; the diff has {len(diff)} characters and is not shown: read_file shows {paths})\n"
@@ -166,7 +166,7 @@ def _fix(use: Use, code: Code, opened: OpenedFix, findings: Sequence[Finding]) -
         "base_commit": code.base_commit,
         "title": title,
         "summary": summary,
-        "diff": use.case.redact(code.copy.diff()),
+        "diff": use.case.redact_code(code.copy.diff()),
         "pull_request": opened.pull_request,
         "findings": [asdict(finding) for finding in findings],
         "checks": checks,

@@ -42,7 +42,9 @@ def read_log(use: Use) -> Done:
         chosen = [line for line in takewhile(lambda line: line[0] <= last, lines) if line[0] >= first]
     else:
         header, chosen = _tail(lines)
-    text = "\n".join(f"L{number}\t{_bounded(use, line)}" for number, line in chosen)
+    # before they are numbered: what stands first in a line tells as much as what stands on the line before
+    texts = use.case.redact("\n".join(_bounded(use, line).replace("\n", " ") for _, line in chosen)).split("\n")
+    text = "\n".join(f"L{number}\t{line}" for (number, _), line in zip(chosen, texts, strict=True)) if chosen else ""
     return _shown(use, header + text, "Use grep, or a smaller range with start and end.")
 
 
@@ -116,6 +118,10 @@ def _bounded(use: Use, line: str) -> str:
     """The line's beginning; redacted before it is cut, because half a secret no longer looks like one."""
     if len(line) > LINE_CHARS:
         line = use.case.redact(line[:READ_CHARS]) + line[READ_CHARS:]
+    return _cut(line)
+
+
+def _cut(line: str) -> str:
     return line if len(line) <= LINE_CHARS else f"{line[:LINE_CHARS]}… [{len(line) - LINE_CHARS} more characters in this line]"
 
 
@@ -129,24 +135,24 @@ def read_file(use: Use) -> Done:
     """The file, or the lines from `start` to `end`, each with its number."""
     path, start = use.input["path"], max(1, _number(use, "start", 1))
     # redacted whole: a secret can span lines, and redaction keeps their number
-    lines = use.case.redact(use.case.tree().copy.read(path)).splitlines()
+    lines = use.case.redact_code(use.case.tree().copy.read(path)).splitlines()
     chosen = lines[start - 1 : max(0, _number(use, "end", len(lines)))]
     if lines and not chosen:
         raise ToolRefused(f"{path!r} has {len(lines)} lines; expected start and end within them.")
     text = "\n".join(f"{number}\t{line}" for number, line in enumerate(chosen, start))
-    return _shown(use, text, f"{path!r} has {len(lines)} lines. Read a part with start and end.")
+    return _shown_code(use, text, f"{path!r} has {len(lines)} lines. Read a part with start and end.")
 
 
 def search_code(use: Use) -> Done:
     """One line per hit: path, line number, text."""
     copy, pattern = use.case.tree().copy, compiled(use.input["regex"])
     hits = copy.search(use.input["regex"], use.input.get("glob"))
-    files = {path: use.case.redact(copy.read(path)).split("\n") for path in {path for path, _, _ in hits}}
+    files = {path: use.case.redact_code(copy.read(path)).split("\n") for path in {path for path, _, _ in hits}}
     # what is shown has to match as well: what matches in a secret only is no match, guessing must not pay
     hits = [(path, number, files[path][number - 1].rstrip("\r")) for path, number, _ in hits]
     hits = [hit for hit in hits if pattern.search(hit[2][:MATCHED_CHARS])]
-    text = "\n".join(f"{path}:{number}:{_bounded(use, line)}" for path, number, line in hits)
-    return _shown(use, text, f"{len(hits)} hits. Use a narrower regex or a glob.")
+    text = "\n".join(f"{path}:{number}:{_cut(line)}" for path, number, line in hits)
+    return _shown_code(use, text, f"{len(hits)} hits. Use a narrower regex or a glob.")
 
 
 def get_history(use: Use) -> Done:
@@ -178,7 +184,14 @@ def load_skill(use: Use) -> Done:
 
 
 def _shown(use: Use, text: str, narrow: str) -> Done:
-    text = use.case.redact(text)
+    return _not_over_cap(use.case.redact(text), narrow)
+
+
+def _shown_code(use: Use, text: str, narrow: str) -> Done:
+    return _not_over_cap(use.case.redact_code(text), narrow)
+
+
+def _not_over_cap(text: str, narrow: str) -> Done:
     if len(text) > CAP:
         raise ToolRefused(f"The result has {len(text)} characters; at most {CAP} are shown. {narrow}")
     return Done(text)

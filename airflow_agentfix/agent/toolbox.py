@@ -71,7 +71,8 @@ def use_tool(call: Call, case: Case, events: Sequence[Event]) -> Given:
         _refuse_repeat(call, events)
         return {**READING, **ACTING}[call.name](Use(call, case, events))
     except FOR_THE_MODEL as error:
-        return Done(case.redact(str(error)), is_error=True)
+        redact = case.redact_code if isinstance(error, EditRefused) else case.redact  # one quotes the code it did not match
+        return Done(redact(str(error)), is_error=True)
 
 
 def _refuse_bad_input(call: Call) -> None:

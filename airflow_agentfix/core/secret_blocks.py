@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-from airflow_agentfix.core.secret_names import KEY, MASK, is_strong
+from airflow_agentfix.core.secret_names import KEY, MASK, STAMP, is_strong
 
 # --- private keys ----------------------------------------------------------------------------------------------------
 
@@ -168,6 +168,7 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str], str | Callable[[re.Match[str]], str
     ("Private-Lines", _PUTTY, _mask_block),
     ("password", _NETRC, rf"\1{MASK}"),
 )
+_STAMP = re.compile(STAMP)
 _LINE_END = re.compile(r"(\n|(?<!\\)\\{1,8}[rn])")
 
 
@@ -177,10 +178,12 @@ def redact_blocks(text: str) -> str:
         if marker in text:
             text = pattern.sub(mask, text)
     parts = _LINE_END.split(text)
-    lines = parts[::2]
+    stamps = [_STAMP.match(line) for line in parts[::2]]
+    heads = [stamp.group() if stamp else "" for stamp in stamps]
+    lines = [line[len(head) :] for line, head in zip(parts[::2], heads, strict=True)]
     if "AKIA" in text or "ASIA" in text:
         lines = _aws_pairs(lines)
     if "Secret" in text:
         lines = _kubernetes(lines)
-    parts[::2] = _after_names(lines)
+    parts[::2] = map("".join, zip(heads, _after_names(lines), strict=True))
     return "".join(parts)

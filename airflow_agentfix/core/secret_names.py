@@ -20,19 +20,24 @@ KEY = (
     r"(?:pass(?:word|wd|phrase|code)|pwd|storepass|keypass|secret(?:[_\-.]?(?:key|access[_\-.]?key|id))?"
     r"|(?:api|access|account|private|signing|encryption|fernet|auth|master|shared|shared[_\-]?access|service|storage|subscription"
     r"|license|webhook|app|application|client|consumer|hmac|jwt|session|routing|integration)[_\-.]?key"
-    r"|token|credentials?|authkey|_auth|[_\-]pat(?![a-z])|client-key-data"
+    r"|token|credentials?|authkey|(?<![a-z])_auth|(?:basic|http|proxy)_auth|[_\-]pat(?![a-z])|client-key-data"
     r")(?:[_\-.]?(?:content|data|value|b64|base64|plain|raw|text|str|prod|production|dev|test|staging|new|old|primary|secondary"
     r"|v?\d{1,2})(?![a-z0-9]))?"
 )
 """what a secret is called, at the end of a longer name"""
 
 _NAME = r"([\w.\-]{0,32}?" + KEY
+STAMP = (
+    r"(?:L?\d{1,9}\t)?(?:\[\d{4}-[^\]\n]{1,60}\]\s?(?:\{[^}\n]{1,200}\}\s)?(?:[A-Z]{4,8}\s-\s)?"
+    r"|\d{4}-\d\d-\d\d[T ][\d:.,+Z]{5,30}\s(?:\[?[A-Z]{4,8}\]?:?\s)?(?:-\s)?)?"
+)
+"""what a log, or we, put before each line of another text"""
 _ASSIGNED = r"""(?:\\*["'])?\]?\s{0,4}(?::=|=>|==?|:)\s{0,4}[rbuf]{0,2})"""
 _QUOTED = re.compile(_NAME + _ASSIGNED + r"""(\"{3}|'{3}|["'])((?:\\.|(?!\2)[^\n\\])++)(?=\2|$)""", re.IGNORECASE)
 _ESCAPED = re.compile(_NAME + _ASSIGNED + r"""(\\+["'])((?:(?!\2)[^\n])++)(?=\2|$)""", re.IGNORECASE)
 _TYPED = re.compile(_NAME + r"""\s{0,2}:\s{0,2}[\w.\[\], |]{1,60}=\s{0,2}[rbuf]{0,2})(["'])([^\n"']++)(?=\2|$)""", re.IGNORECASE)
 _BARE = re.compile(
-    r"(?<![\d:]:)" + _NAME + r""")((?:\\*["'])?)(=|\s=\s|:\s{0,2}|%3D)([^\s"'`,;&|<>(){}\[\]\\]{3,4000})(?![\w(\[{])""",
+    r"(?<![\d:]:)" + _NAME + r""")((?:\\*["'])?)(=|\s=\s|:\s{0,2}|%3D)([^\s"'`,;&|<>(){}\[\]\\]{3,4000})(?![\w(\[{.])""",
     re.IGNORECASE,
 )
 _BESIDE = re.compile(
@@ -41,9 +46,12 @@ _BESIDE = re.compile(
     re.IGNORECASE,
 )
 _WHOLE_LINE = re.compile(
-    r"^(\s*(?:export\s+|\+\s|-\s|ENV\s+)?[\w.\-]{0,60}?" + KEY + r"\s{0,3}[:=]\s{0,3})([^\s\"'{\[(][^\s]{2,})$", re.IGNORECASE
+    r"^(" + STAMP + r"\s*(?:export\s+|\+\s|-\s|ENV\s+)?[\w.\-]{0,60}?" + KEY + r"\s{0,3}[:=]\s{0,3})([^\s\"'{\[(][^\s]{2,})$",
+    re.IGNORECASE,
 )
-_PASSWORD_LINE = re.compile(r"^(\s*[\w.\-]{0,60}?(?:password|passwd|pwd|secret)\s{0,3}:\s{1,3})([a-z]{3,})$", re.IGNORECASE)
+_PASSWORD_LINE = re.compile(
+    r"^(" + STAMP + r"\s*[\w.\-]{0,60}?(?:password|passwd|pwd|secret)\s{0,3}:\s{1,3})([a-z]{3,})$", re.IGNORECASE
+)
 _FLAG = re.compile(
     r"(?<![\w-])(--?[\w\-]{0,40}?" + KEY + r"|--pass|--pw)(\s+|=)(\\*[\"']?)([^\s\"'-][^\s\"']{2,}|(?<=[\"'])[^\"'\n]{3,})",
     re.IGNORECASE,
@@ -84,15 +92,23 @@ _NAME_OF_SECRET = re.compile(
     r"|settings|getenv|variable|vault|value)(?:$|[_.])",
     re.IGNORECASE,
 )
-_PROSE = re.compile(r"^[A-Z][a-z]+(?: [A-Za-z.,:]+){2,}$")
+_CLASS_OF_SECRET = re.compile(r"[a-zA-Z](?:Token|Password|Secret|Key|Auth|Credentials?)(?:$|[A-Z_.])")
+_PROSE = re.compile(r"^[A-Z][A-Za-z]+(?: [A-Za-z.,:()]+){2,}$")
 _PLACEHOLDER = re.compile(
     r"\*{3}.*|\*+|(?i:x{3,})|\.{3,}|…|%\(\w*\)[sd]?|%s|\$[A-Z_][A-Z0-9_]*|\$[a-z_]+|\$\d|\$[{(].*|\{\{.*|\{[\w.\[\]()!:]*\}?"
     r"|\[[A-Z_]*\]|<[^<>]*>|:[a-z_]+|@[a-z_]+|\?|#|#\s.*|(?i:your)[_\- ].*|[\"']\s*[+,)%.].*"
 )
 _DOTTED_NAME = re.compile(r"^[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+$")
-_WORDLIKE = re.compile(r"(?:(?:[A-Z]{2,5}|[A-Z]?[a-z]{3,}|[a-z]{1,2}(?![a-z]))[_\-./:@ ]{0,2})+v?\d{0,4}")
+_WORDLIKE = re.compile(
+    r"(?:(?:[A-Z]{2,5}|[A-Z]?[a-z]{3,}|[a-z]{1,2}(?![a-z]))[_\-./:@ ]{0,2})+v?\d{0,4}|(?:[a-z0-9]{1,9}_){1,8}[a-z0-9]{1,9}"
+)
 _SIGN = re.compile(r"[!#$%^&*+~]")
 _CODE = re.compile(r"^[A-Za-z_][\w.]*[(\[{]")
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether what has this name is a secret."""
+    return re.search(KEY, name, re.IGNORECASE) is not None
 
 
 def is_strong(value: str) -> bool:
@@ -137,7 +153,11 @@ def _bare_is_secret(key: str, separator: str, value: str) -> bool:
     plain = value.isidentifier() or _DOTTED_NAME.match(value) is not None
     if key.lower().endswith("key") and _WORDLIKE.fullmatch(value) and "." in value:  # a topic, a path of names
         return False
-    if plain and (_NAME_OF_SECRET.search(value) or (not any(c.isdigit() for c in value) and separator != "=")):
+    if plain and (
+        _NAME_OF_SECRET.search(value)
+        or _CLASS_OF_SECRET.search(value)
+        or (not any(c.isdigit() for c in value) and separator != "=")
+    ):
         return False
     if separator.startswith((":", " ")) and (value.isalpha() or len(value) < 6):
         return False

@@ -41,7 +41,7 @@ _DSN = re.compile(r"(https://)([0-9a-f]{32}(?::[0-9a-f]{32})?)(?=@[\w.\-]{1,255}
 _AUTHORIZATION = re.compile(
     r"(authorization\\*[\"']?\s{0,2}[:=,]\s{0,2}\\*[\"']?)"
     r"((?:bearer|basic|token|digest|negotiate|aws4-hmac-sha256|apikey|splunk|snowflake\stoken=\\*\"?|key|ssws|genie\w{0,10})\s{0,3})?"
-    r"(?!(?:bearer|basic|token|digest)\b|[{$%<*])([^\s\"'\\,]{4,}(?:[^\n\"'\\]{0,500}(?=\bSignature=)Signature=\w+)?)",
+    r"(?!(?:bearer|basic|token|digest)\b|[{$%<*]|[A-Za-z_][\w.]{0,100}\()([^\s\"'\\,]{4,}(?:[^\n\"'\\]{0,500}(?=\bSignature=)Signature=\w+)?)",
     re.IGNORECASE,
 )
 _SCHEME_TOKEN = re.compile(
@@ -112,6 +112,11 @@ def _mask_strong(match: re.Match[str]) -> str:
     return match.group(1) + MASK if is_strong(match.group(2)) else match.group(0)
 
 
+def _mask_braced(match: re.Match[str]) -> str:
+    """ODBC's braces; an f-string's hold a name."""
+    return match.group(0) if re.fullmatch(r"[a-z_.]+", match.group(2)) else match.group(1) + MASK
+
+
 def _mask_members(match: re.Match[str]) -> str:
     return match.group(1) + _MEMBER.sub(rf"\1{MASK}", match.group(2))
 
@@ -151,7 +156,7 @@ PLACE_RULES: tuple[Rule, ...] = (
     (("cookie",), _COOKIES, _mask_members),
     (('auth\\"', 'auth"'), _AUTH_MEMBER, _KEPT),
     (("auth ",), _SMTP_AUTH, _KEPT),
-    (("pwd", "password"), _BRACED, _KEPT),
+    (("pwd", "password"), _BRACED, _mask_braced),
     (("@",), _ORACLE, _KEPT),
     (("@",), _LOGIN_AT, _mask_strong),
     ((":",), _PGPASS, _KEPT),

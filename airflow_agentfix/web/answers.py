@@ -18,7 +18,7 @@ from airflow_agentfix import errors
 from airflow_agentfix.core.session import Event, EventKind
 from airflow_agentfix.errors import AgentFixError
 from airflow_agentfix.ports import Json
-from airflow_agentfix.redaction import redact
+from airflow_agentfix.redaction import redact_code
 from airflow_agentfix.store.wire import error_to_json
 
 log = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ def readable(event: Event) -> Json:
 
 
 def _redacted_file(file: Mapping[str, Any]) -> Json:
-    return {name: redact(text) if isinstance(text, str) and name != "path" else text for name, text in file.items()}
+    return {name: redact_code(text) if isinstance(text, str) and name != "path" else text for name, text in file.items()}
 
 
 Scope = dict[str, Any]

@@ -20,7 +20,7 @@ from airflow_agentfix.core.policy import Policy
 from airflow_agentfix.core.session import EventKind, Session, State
 from airflow_agentfix.errors import AirflowNotFound, BranchExists, NothingToCommit
 from airflow_agentfix.ports import Claim, Comparison, FixRequest, Model, OpenedFix, WaitRun
-from airflow_agentfix.redaction import redact
+from airflow_agentfix.redaction import redact, redact_code
 from tests.fakes.incidents import REF, an_incident
 from tests.fakes.models import ScriptedModel, call, turn
 from tests.fakes.session_client import AT, MemorySessionClient
@@ -170,6 +170,7 @@ class World:
             task_history=lambda task_id: f"{task_id}: 3 runs, 3 green",
             diagnose=self._diagnose,
             redact=redact,
+            redact_code=redact_code,
             skills=self.skills,
             code=code if self.has_code else None,
         )
