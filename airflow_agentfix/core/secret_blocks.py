@@ -88,7 +88,7 @@ _LOOKED_AT = 200
 """characters at a line's end in which a name is looked for"""
 _OPENS = re.compile(
     r"(?P<block>" + KEY + r"[\"']?:\s*[|>][-+\d]*\s*$)"
-    r"|(?P<next>" + KEY + r"[\"']?\s?[:=]\s*\\?\s*$|\b(?:bearer|basic)\s*\\*\s*$)"
+    r"|(?P<next>" + KEY + r"[\"']?\s?(?:[:=]\s*[(\[]?\s*\\?|\\)\s*$|\b(?:bearer|basic)\s*\\*\s*$)"
     r"|(?P<value>(?:name|key)[\"']?:\s*[\"']?[\w.\-]{0,60}?" + KEY + r"[\"']?,?\s*$)"
     r"|(?P<property><name>[\w.\-]{0,120}?" + KEY + r"</name>\s*$)",
     re.IGNORECASE,
@@ -123,7 +123,7 @@ def _after_names(lines: list[str]) -> list[str]:
 def _may_open(low: str) -> bool:
     """What a line must have before its end is looked at closely."""
     low = low.rstrip()
-    opens = low[-1:] in (":", "=", "\\") or "|" in low[-3:] or ">" in low[-3:] or low.endswith(("bearer", "basic"))
+    opens = low[-1:] in (":", "=", "\\", "(", "[") or "|" in low[-3:] or ">" in low[-3:] or low.endswith(("bearer", "basic"))
     return (opens or ("name" in low and ":" in low)) and any(name in low for name in _NAMES)
 
 

@@ -17,11 +17,12 @@ Rule = tuple[tuple[str, ...], re.Pattern[str], Mask]
 """(words one of which a line must have, lower case; pattern; replacement): a word is found faster than a pattern"""
 
 KEY = (
-    r"(?:pass(?:word|wd|phrase|code)|pwd|storepass|keypass|secret(?:[_\-.]?(?:key|access[_\-.]?key|id))?"
+    r"(?:pass(?:word|wd|phrase|code)|pwd|(?<![a-z])(?:pass|pw|creds?|jwt|bearer)(?![a-z])|storepass|keypass|[jp](?:hp)?sess(?:ion)?id"
+    r"|secret(?:[_\-.]?(?:key|access[_\-.]?key|id))?|(?:api|access|secret|account|private) key|ssh[_\-]?key"
     r"|(?:api|access|account|private|signing|encryption|fernet|auth|master|shared|shared[_\-]?access|service|storage|subscription"
     r"|license|webhook|app|application|client|consumer|hmac|jwt|session|routing|integration)[_\-.]?key"
-    r"|token|credentials?|authkey|(?<![a-z])_auth|(?:basic|http|proxy)_auth|[_\-]pat(?![a-z])|client-key-data"
-    r")(?:[_\-.]?(?:content|data|value|b64|base64|plain|raw|text|str|prod|production|dev|test|staging|new|old|primary|secondary"
+    r"|token|credentials?|authkey|(?<![a-z])_auth|(?:basic|http|proxy)_auth|[_\-]pats?(?![a-z])|client-key-data"
+    r")s?(?:[_\-.]?(?:content|data|value|b64|base64|plain|raw|text|str|prod|production|dev|test|staging|new|old|primary|secondary"
     r"|v?\d{1,2})(?![a-z0-9]))?"
 )
 """what a secret is called, at the end of a longer name"""
@@ -32,7 +33,7 @@ STAMP = (
     r"|\d{4}-\d\d-\d\d[T ][\d:.,+Z]{5,30}\s(?:\[?[A-Z]{4,8}\]?:?\s)?(?:-\s)?)?"
 )
 """what a log, or we, put before each line of another text"""
-_ASSIGNED = r"""(?:\\*["'])?\]?\s{0,4}(?::=|=>|==?|:)\s{0,4}[rbuf]{0,2})"""
+_ASSIGNED = r"""(?:\\*["'])?\]?\s{0,4}(?::=|=>|==?|:)\s{0,4}(?:\w{0,20}SecretStr\()?[rbuf]{0,2})"""
 _QUOTED = re.compile(_NAME + _ASSIGNED + r"""(\"{3}|'{3}|["'])((?:\\.|(?!\2)[^\n\\])++)(?=\2|$)""", re.IGNORECASE)
 _ESCAPED = re.compile(_NAME + _ASSIGNED + r"""(\\+["'])((?:(?!\2)[^\n])++)(?=\2|$)""", re.IGNORECASE)
 _TYPED = re.compile(_NAME + r"""\s{0,2}:\s{0,2}[\w.\[\], |]{1,60}=\s{0,2}[rbuf]{0,2})(["'])([^\n"']++)(?=\2|$)""", re.IGNORECASE)
@@ -41,8 +42,10 @@ _BARE = re.compile(
     re.IGNORECASE,
 )
 _BESIDE = re.compile(
-    _NAME
-    + r"""\\*["']?(?:\s?,\s?|\s?\|\s?|\t{1,4}|\s{2,40}|\s(?:is|was)[:\s]\s?|\s(?=\\*["']))\\*["']?)([^\s"'`,;|<>\\]{8,400})""",
+    r"(?<![\d:]:)"
+    + _NAME
+    + r"""(?:\s?[,;|]\s?|\t{1,4}|\s{2,40}|(?:[\s=:,>!<({\[\-\\"'|]|SecretStr){1,9}(?:(?:is|was|provided|value)[\s:=]{1,3})?)"""
+    r"""(?:\[[\s"'\\]{0,4}(?:\*{3}[\s"'\\]{0,4},[\s"'\\]{0,4}){1,50})?\\*["']?)([^\s"'`,;|<>\\\])}]{8,400})""",
     re.IGNORECASE,
 )
 _WHOLE_LINE = re.compile(
@@ -102,6 +105,11 @@ _DOTTED_NAME = re.compile(r"^[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+$")
 _WORDLIKE = re.compile(
     r"(?:(?:[A-Z]{2,5}|[A-Z]?[a-z]{3,}|[a-z]{1,2}(?![a-z]))[_\-./:@ ]{0,2})+v?\d{0,4}|(?:[a-z0-9]{1,9}_){1,8}[a-z0-9]{1,9}"
 )
+_OF_A_THING = re.compile(
+    r"[a-z]+(?:[-.][a-z0-9]{1,15}){1,12}|(?:[a-z0-9_.\-]+/)+[\w.\-]*|&?[\w.\-]{1,60}=(?!=*$).*"
+    r"|[\w.\-]*\.(?:py|sql|yaml|yml|json|txt|csv|pem|com|io|net)"
+)
+"""a Kubernetes name, a path, an assignment of its own, a file, a host"""
 _SIGN = re.compile(r"[!#$%^&*+~]")
 _CODE = re.compile(r"^[A-Za-z_][\w.]*[(\[{]")
 
@@ -162,6 +170,8 @@ def _bare_is_secret(key: str, separator: str, value: str) -> bool:
     if separator.startswith((":", " ")) and (value.isalpha() or len(value) < 6):
         return False
     numeric = value.replace(".", "").isdigit()
+    if numeric and key.lower().endswith(("pass", "s")):  # counts
+        return False
     return not (numeric and (len(value) < 6 or "token" in key.lower()) and "pass" not in key.lower())
 
 
@@ -192,6 +202,14 @@ def _mask_strong(match: re.Match[str]) -> str:
     return match.group(1) + MASK if is_strong(value.rstrip(".")) else match.group(0)
 
 
+def _mask_beside(match: re.Match[str]) -> str:
+    """Beside a name as a column, a member or a word of prose: only what no name of a thing looks like."""
+    value = match.group(2).rstrip(".:!?")
+    if not is_strong(value) or _OF_A_THING.fullmatch(value):
+        return match.group(0)
+    return match.group(1) + MASK + match.group(2)[len(value) :]
+
+
 def _mask_said(match: re.Match[str]) -> str:
     return match.group(0) if _is_text(match.group(3)) else f"{match.group(1)}{match.group(2)}{MASK}"
 
@@ -203,11 +221,13 @@ _VALUE_RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...]
     (_ESCAPED, _mask_quoted),
     (_TYPED, _mask_quoted),
     (_BARE, _mask_bare),
-    (_BESIDE, _mask_strong),
+    (_BESIDE, _mask_beside),
 )
-_SEPARATED = re.compile(_NAME + r""")(?:(?:\\*["'])?\]?\s{0,4}(?:[:=,|%]|\\*["'])|[ ]{2}|\t|\s(?:is|was)\b)""", re.IGNORECASE)
-"""a name that is followed by what may stand between it and a value: most are not, and one look is cheaper than five"""
-_HIT = re.compile("pass|pwd|secret|key|token|cred|auth|[-_]pat")
+_NAMED = re.compile(_NAME + r""")(?=(?P<assigned>(?:\\*["'])?\]?\s{0,4}(?:[:=]|%3D))|\W)""", re.IGNORECASE)
+_HIT = re.compile("pass|pw|secret|key|token|cred|auth|[-_]pat|jwt|bearer|sessid|sessionid")
+_HIT_IN_ANY_CASE = re.compile(_HIT.pattern, re.IGNORECASE)
+_TWO_WORDS = ("api ", "access ", "secret ", "account ", "private ")
+"""before `key`"""
 _LONGEST_HEAD = 16
 """of a name before the word that makes it one: shared_access_ and the like"""
 
@@ -218,12 +238,12 @@ def redact_values(line: str) -> str:
     Names are found first, in lower case and by the few words each has one of; a pattern that tried every position would take
     ten times as long.
     """
-    low = line.lower()
+    low, word = line.lower(), _HIT
     if len(low) != len(line):  # a sign whose lower case is longer: positions would not fit
-        low = line
+        low, word = line, _HIT_IN_ANY_CASE
     shown: list[str] = []
     done = at = 0
-    while (hit := _HIT.search(low, at)) is not None:
+    while (hit := word.search(low, at)) is not None:
         begin = _begin(low, max(at, hit.start() - _LONGEST_HEAD), hit.start())
         at = hit.end()
         found = _masked_at(line, begin)
@@ -238,14 +258,15 @@ def _begin(line: str, first: int, at: int) -> int:
     """Where the name that holds the word at `at` begins, not before `first`."""
     while at > first and (line[at - 1].isalnum() or line[at - 1] in "_-."):
         at -= 1
-    return at
+    return next((at - len(word) for word in _TWO_WORDS if line.endswith(word, first, at)), at)
 
 
 def _masked_at(line: str, begin: int) -> tuple[str, int] | None:
     """What the text from `begin` becomes and where it ended, for the first rule that masks there."""
-    if _SEPARATED.match(line, begin) is None:
+    named = _NAMED.match(line, begin)
+    if named is None:
         return None
-    for pattern, mask in _VALUE_RULES:
+    for pattern, mask in _VALUE_RULES if named["assigned"] else _VALUE_RULES[-1:]:
         match = pattern.match(line, begin)
         if match is not None and (masked := mask(match)) != match.group():
             return masked, match.end()

@@ -40,9 +40,13 @@ _DSN = re.compile(r"(https://)([0-9a-f]{32}(?::[0-9a-f]{32})?)(?=@[\w.\-]{1,255}
 
 _AUTHORIZATION = re.compile(
     r"(authorization\\*[\"']?\s{0,2}[:=,]\s{0,2}\\*[\"']?)"
-    r"((?:bearer|basic|token|digest|negotiate|aws4-hmac-sha256|apikey|splunk|snowflake\stoken=\\*\"?|key|ssws|genie\w{0,10})\s{0,3})?"
+    r"((?:bearer|basic|token|digest|negotiate|aws4-hmac-sha256|apikey|splunk|snowflake\stoken=\\*\"?|key|ssws|genie\w{0,10})(?:\s|%20|\+){0,3})?"
     r"(?!(?:bearer|basic|token|digest)\b|[{$%<*]|[A-Za-z_][\w.]{0,100}\()([^\s\"'\\,]{4,}(?:[^\n\"'\\]{0,500}(?=\bSignature=)Signature=\w+)?)",
     re.IGNORECASE,
+)
+_DIGEST = re.compile(r"(authorization\W{1,6}digest\s)([^\n]{4,})", re.IGNORECASE)
+_HOOK = re.compile(
+    r"(https?://[\w.\-:]{1,255}/(?:[\w\-]{1,60}/){0,4}(?:web)?(?:hooks?|services)/(?:[\w\-]{1,60}/){0,3})([\w\-]{12,400})"
 )
 _SCHEME_TOKEN = re.compile(
     r"(\b(?:bearer|basic|ssws|splunk)\s+)(?=[^\s\"']{0,400}[0-9A-Z=])([A-Za-z0-9_\-.~+/]{16,}=*)(?![\w.])", re.IGNORECASE
@@ -151,6 +155,8 @@ PLACE_RULES: tuple[Rule, ...] = (
     (("://",), _WEBHOOK, _KEPT),
     (("=",), _URL_QUERY, _KEPT),
     (("authorization",), _AUTHORIZATION, lambda m: f"{m.group(1)}{m.group(2) or ''}{MASK}"),
+    (("digest",), _DIGEST, _KEPT),
+    (("hook", "/services/"), _HOOK, _mask_strong),
     (("bearer", "basic", "ssws", "splunk"), _SCHEME_TOKEN, _KEPT),
     (("x-", "cookie", "private-token", "dd-api-key"), _HEADER, _KEPT),
     (("cookie",), _COOKIES, _mask_members),
