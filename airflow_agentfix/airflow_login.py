@@ -30,6 +30,7 @@ from airflow_agentfix.airflow_http import (
     retrying_session,
 )
 from airflow_agentfix.errors import AirflowLoginRefused, AirflowRefused, ConfigurationError
+from airflow_agentfix.redaction import learn, learn_connection, learn_login
 
 _LEEWAY = 60.0
 _COMMAND_SECONDS = 30.0
@@ -88,6 +89,8 @@ def connect(
 
 def connect_with(login: Login, *, how: str = "Check the login.", timeout: float = 30.0, retries: int = 3) -> AirflowHttp:
     """Airflow by a login that is known already. `how` ends the message of a refused login: what to do."""
+    learn_login(login.username, login.password)
+    learn(login.token)
     base_url = checked_base_url(login.url or "")
     session = retrying_session(retries)
     fetch = _fetcher(login, base_url=base_url, session=session, timeout=timeout, how=how)
@@ -145,7 +148,7 @@ def airflow_connection(conn_id: str) -> Any:
     from airflow.sdk import Connection  # Airflow takes seconds; a command line that has a URL does not need it
 
     try:
-        return Connection.get(conn_id)
+        return learn_connection(Connection.get(conn_id))
     except AirflowNotFoundException:
         return None
     except PermissionError as error:
@@ -182,7 +185,7 @@ class Tokens:
     def current(self) -> str:
         with self._lock:
             if self._token is None or (not self._fixed and self._expires_soon(self._token)):
-                self._token = self._fetch()
+                self._token = self._new()
             return self._token
 
     def renew(self, refused: str) -> str:
@@ -192,9 +195,14 @@ class Tokens:
                 why = " (it has expired)" if ended is not None and ended <= self._now() else ""
                 raise AirflowLoginRefused(f"Airflow refused the configured token{why}. {self._how}")
             if self._token == refused:  # else another thread was here first
-                self._token = self._fetch()
+                self._token = self._new()
             assert self._token is not None
             return self._token
+
+    def _new(self) -> str:
+        token = self._fetch()
+        learn(token)
+        return token
 
     def _expires_soon(self, token: str) -> bool:
         ends = expiry(token)

@@ -19,6 +19,7 @@ import regex
 from airflow_agentfix.core import redact as structural
 from airflow_agentfix.core.known_values import KnownValues
 from airflow_agentfix.core.secret_names import is_secret_name
+from airflow_agentfix.errors import ConfigurationError
 from airflow_agentfix.settings import redact_patterns
 
 PASSES = 5
@@ -99,6 +100,14 @@ def redact_code(text: str) -> str:
     return _of_this_process().redact_code(text)
 
 
+def told(error: Exception) -> str:
+    """An error's words, redacted. Patterns that cannot be read do not keep what is wrong with them from being told."""
+    try:
+        return redact(str(error))
+    except ConfigurationError as broken:
+        return str(broken)
+
+
 _KNOWN = KnownValues()
 
 
@@ -114,6 +123,13 @@ def _configured(_: bool) -> Redactor:
 
 
 # --- values of our own connections -----------------------------------------------------------------------------------
+
+
+OWN_VARIABLES = (
+    *("AGENTFIX_AIRFLOW_PASSWORD", "AGENTFIX_AIRFLOW_TOKEN", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"),
+    *("GITHUB_TOKEN", "GITHUB_API_TOKEN"),
+)
+"""where the environment holds a login of ours"""
 
 
 def learn(*values: str | None) -> None:
@@ -136,8 +152,8 @@ def learn_login(user: str | None, password: str | None) -> None:
 def learn_connection(connection: Any) -> Any:
     """Mask what an Airflow connection keeps secret: its password, and the extras whose names say so. Gives it back."""
     if connection is not None:
-        learn_login(connection.login, connection.password)
-        learn(*_secret_parts(connection.extra_dejson or {}))
+        learn_login(getattr(connection, "login", None), getattr(connection, "password", None))
+        learn(*_secret_parts(getattr(connection, "extra_dejson", None) or {}))
     return connection
 
 

@@ -33,12 +33,16 @@ def build_server_service(settings: Settings) -> SessionService:
 def build_store(settings: Settings) -> SqlStore:
     """AgentFix's tables: in their own database, else in Airflow's. Never called in task code, which may not open it."""
     from airflow.configuration import conf
+    from sqlalchemy import make_url
 
+    from airflow_agentfix.redaction import learn
     from airflow_agentfix.store.engine import open_engine
     from airflow_agentfix.store.sql import SqlStore
 
     url = settings.sql_alchemy_conn or conf.get_mandatory_value("database", "sql_alchemy_conn")
-    return SqlStore(open_engine(url), key=_audit_key(settings, conf.get("core", "fernet_key", fallback="")))
+    fernet_key = conf.get("core", "fernet_key", fallback="")
+    learn(settings.audit_key, *(fernet_key or "").split(","), make_url(url).password)
+    return SqlStore(open_engine(url), key=_audit_key(settings, fernet_key))
 
 
 def _audit_key(settings: Settings, fernet_key: str | None) -> bytes:

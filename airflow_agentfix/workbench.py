@@ -59,9 +59,10 @@ class Workbench:
         self._http = http
         self.client: SessionClient = HttpSessionClient(http)
         self.airflow = RestAirflowApi(http)
-        self._get_connection = get_connection
+        self._get_connection: Callable[[str], Any] = lambda conn_id: redaction.learn_connection(get_connection(conn_id))
         self._get_bundles = get_bundles
         self._environ = environ
+        redaction.learn(*(environ.get(name) for name in redaction.OWN_VARIABLES))
 
     @staticmethod
     def redact(text: str) -> str:

@@ -21,6 +21,7 @@ from airflow_agentfix.code.git import Git, mask_credentials
 from airflow_agentfix.core.incident import Repository
 from airflow_agentfix.errors import BaseMoved, BranchExists, CodeHostRefused, CommitNotFound, NothingToCommit
 from airflow_agentfix.ports import COMPARED_COMMITS, Comparison, Fate, FileChange, FixRequest, OpenedFix
+from airflow_agentfix.redaction import learn, learn_login
 
 AUTHOR_NAME = "Agent Fix"
 AUTHOR_EMAIL = "agentfix@localhost"
@@ -227,7 +228,9 @@ def connection_env(connection: str, url: str) -> HookEnv:
         from airflow.providers.git.hooks.git import GitHook  # loads Airflow; only where a connection is named
 
         hook = GitHook(git_conn_id=connection, repo_url=url)
-        with hook.configure_hook_env():
+        with hook.configure_hook_env():  # may fetch a token or read a key file
+            learn_login(hook.user_name, hook.auth_token)
+            learn(hook.private_key, hook.private_key_passphrase)
             yield hook.env
 
     return environment

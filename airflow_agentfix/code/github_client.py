@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from github import Auth, Github, GithubRetry  # noqa: TID253 - an adapter; only wiring.py imports it
 
 from airflow_agentfix.errors import ConfigurationError, MissingConnection
+from airflow_agentfix.redaction import learn
 from airflow_agentfix.settings import Settings
 
 TOKEN_VARIABLES = ("GITHUB_TOKEN", "GITHUB_API_TOKEN")
@@ -75,5 +76,6 @@ def _app_auth(connection: GithubConnection) -> Auth.Auth:
             f"GitHub connection {connection.conn_id!r} has no password and its extra lacks {', '.join(missing)}; "
             "expected a token as password, or a GitHub App's fields."
         )
+    learn(key)  # of key_path too
     app = Auth.AppAuth(extra["app_id"], key)
     return app.get_installation_auth(extra["installation_id"], extra.get("token_permissions"))
