@@ -19,6 +19,7 @@ from airflow_agentfix.core.pins import pinned
 from airflow_agentfix.core.session import SERVER, Event, EventKind, PinEnd, State, fix_run_id, fold
 from airflow_agentfix.errors import AirflowError, NotAllowed, SessionNotFound, StaleWrite
 from airflow_agentfix.ports import ServerAirflow, UnpinRequest
+from airflow_agentfix.redaction import told
 from airflow_agentfix.settings import Settings
 from airflow_agentfix.store.record import Change, Draft, Stored
 
@@ -136,4 +137,4 @@ def _logged(consequence: str) -> Iterator[None]:
     try:
         yield
     except AirflowError as error:
-        log.warning("%s: %s", consequence, error)
+        log.warning("%s: %s", consequence, told(error))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,7 +111,7 @@ class Driver:
             log.warning("Session %s failed: %s", session_id, self.bench.redact(str(error)))
             return self._failed(journal, error)
         except Exception as error:  # work ends here: a bug of ours must end the session, not leave it running for ever
-            log.exception("Session %s failed", session_id)
+            log.error("Session %s failed:\n%s", session_id, self.bench.redact(traceback.format_exc()))
             return self._failed(journal, error)
 
     def _drive(self, claim: Claim, journal: Journal) -> WaitRun | Session:
@@ -164,7 +165,7 @@ class Driver:
         try:
             repository = self.bench.repository_of(incident.dag)
         except NoRepository as error:
-            return Found(incident, None, None, str(error))
+            return Found(incident, None, None, self.bench.redact(str(error)))
         try:
             return Found(incident, repository, self.bench.base_commit(repository))
         except RepositoryUnreachable:

@@ -59,9 +59,7 @@ class AgentFixNotifier(BaseNotifier):
             self._hand_over(context)
         except Exception as error:  # the boundary to the user's task, whose own failure must stay the one that counts
             name = type(error).__name__
-            log.warning(
-                "AgentFix was not told of this failure (%s: %s). Its triage DAG will find it.", name, _redacted(str(error))
-            )
+            log.warning("AgentFix was not told of this failure (%s: %s). Its triage DAG will find it.", name, _told(error))
 
     def _hand_over(self, context: Context) -> None:
         if _will_retry(context):
@@ -152,6 +150,12 @@ def _hint(cause: object) -> Mapping[str, str]:
         return {}
     kind = type(cause).__name__ if isinstance(cause, BaseException) else ""
     return {"exception": kind, "message": _redacted(str(cause))}
+
+
+def _told(error: Exception) -> str:
+    from airflow_agentfix.redaction import told
+
+    return told(error)[:MESSAGE_SENT]
 
 
 def _redacted(text: str) -> str:

@@ -28,7 +28,7 @@ from airflow_agentfix.errors import (
     StaleWrite,
 )
 from airflow_agentfix.ports import ServerAirflow
-from airflow_agentfix.redaction import redact
+from airflow_agentfix.redaction import redact, told
 from airflow_agentfix.settings import Settings
 from airflow_agentfix.store.record import Draft, Stored
 from airflow_agentfix.store.wire import Audit, Taken
@@ -191,7 +191,7 @@ class SessionService:
                 run_id = fix_run_id(session.id, stored.runs)
                 self._airflow.start_run(FIX_DAG, run_id=run_id, conf={"session_id": session.id})
         except (ConfigurationError, AirflowError) as error:
-            warning = f"Session {session.id} is kept, but nobody works on it yet: {error}"
+            warning = f"Session {session.id} is kept, but nobody works on it yet: {told(error)}"
             if session.summary != warning[:2000]:
                 self._desk.save(stored, Draft(EventKind.NOTE, SERVER, {"message": warning}))
             return Taken(session.id, session.state, created, warning)

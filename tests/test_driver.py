@@ -258,13 +258,15 @@ def test_a_refused_key_ends_the_session_with_what_to_do(desk: Desk) -> None:
     assert (session.outcome, session.summary) == (Outcome.FAILED, "The key was refused (401). Set ANTHROPIC_API_KEY.")
 
 
-def test_a_bug_of_ours_ends_the_session_as_failed_and_without_secrets(desk: Desk) -> None:
+def test_a_bug_of_ours_ends_the_session_as_failed_and_without_secrets(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     error = RuntimeError("no such thing at postgresql://app:hunter2@db/shop")
     session = drive_with(desk, "case", error, last_try=False)
     assert isinstance(session, Session)
     assert session.outcome is Outcome.FAILED
     assert (session.summary or "").startswith("RuntimeError: no such thing at postgresql://")
     assert "hunter2" not in str(desk.finished())
+    assert "Traceback" in caplog.text
+    assert "hunter2" not in caplog.text
 
 
 def test_a_task_that_is_gone_from_airflow_ends_the_session(desk: Desk) -> None:

@@ -13,7 +13,7 @@ import pytest
 from airflow.sdk import DAG
 from airflow.sdk.api.datamodels._generated import TaskInstanceState
 
-from airflow_agentfix import AgentFixNotifier, agentfix_on_failure
+from airflow_agentfix import AgentFixNotifier, agentfix_on_failure, redaction
 from airflow_agentfix.errors import ConfigurationError
 from tests.fakes.deployment import API, Deployment, task_json
 
@@ -141,6 +141,20 @@ def test_what_could_not_be_handed_over_is_one_line_and_no_error(
     assert time.monotonic() - started < 3
     assert len(said(caplog)) == 1
     assert "Its triage DAG will find it." in said(caplog)[0]
+
+
+@pytest.mark.usefixtures("airflow")
+def test_patterns_that_cannot_be_read_are_one_line_and_no_error(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setenv("AIRFLOW__AGENTFIX__REDACT_PATTERNS", "ACME-[")
+    redaction._configured.cache_clear()
+    try:
+        AgentFixNotifier()({"ti": Ti(), "exception": KeyError("amount")})
+    finally:
+        redaction._configured.cache_clear()
+    assert len(said(caplog)) == 1
+    assert "[agentfix] redact_patterns is 'ACME-['" in said(caplog)[0]
 
 
 @pytest.mark.usefixtures("airflow")

@@ -67,7 +67,7 @@ def run(work: Work) -> WaitRun | Session:
     except AGAIN_MAY_HELP:
         raise  # the driver knows whether another worker will try
     except NOT_OURS as error:
-        log.warning("Session %s failed: %s", work.case.session_id, error)
+        log.warning("Session %s failed: %s", work.case.session_id, work.case.redact(str(error)))
         end = _ending(work, Outcome.FAILED, str(error), error=f"{type(error).__name__}: {error}")
     return work.journal.finish(end)
 

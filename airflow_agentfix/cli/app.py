@@ -48,7 +48,9 @@ def run() -> None:
     try:
         app()
     except AgentFixError as error:
-        typer.echo(f"Error: {error}", err=True)
+        from airflow_agentfix.redaction import told  # loads the detectors; only who fails pays
+
+        typer.echo(f"Error: {told(error)}", err=True)
         sys.exit(ERROR)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)

@@ -20,6 +20,7 @@ from airflow_agentfix.errors import AirflowError, AirflowNotFound
 from airflow_agentfix.evidence.history import History, earlier_runs, last_green
 from airflow_agentfix.evidence.lineup import FAILED, VICTIM_STATES, Graph, handlers
 from airflow_agentfix.ports import AirflowApi, TaskSpec
+from airflow_agentfix.redaction import redact
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -122,7 +123,7 @@ class Asking:
         try:
             return ask()
         except AirflowError as error:
-            log.info("Evidence on %s goes on without %s: %s", self.ref, what, error)
+            log.info("Evidence on %s goes on without %s: %s", self.ref, what, redact(str(error)))
             self.gaps.append(f"{what}: {error}")
             return None
 

@@ -139,7 +139,7 @@ class _Sought:
                 return source, None
             return source, changes(code, green=asked.green, frames=frames)
         except (CodeError, ConfigurationError) as error:
-            log.info("Evidence on %s goes on without code: %s", self.ref, error)
+            log.info("Evidence on %s goes on without code: %s", self.ref, redact(str(error)))
             self.gaps.append(f"{'what changed' if source else 'what changed, and the source'}: {error}")
             return source, None
 

@@ -18,7 +18,7 @@ from airflow_agentfix import errors
 from airflow_agentfix.core.session import Event, EventKind
 from airflow_agentfix.errors import AgentFixError
 from airflow_agentfix.ports import Json
-from airflow_agentfix.redaction import redact_code
+from airflow_agentfix.redaction import redact_code, told
 from airflow_agentfix.store.wire import error_to_json
 
 log = logging.getLogger(__name__)
@@ -64,8 +64,8 @@ def _ours(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, AgentFixError)
     status = status_of(error)
     if status == 503:
-        log.warning("%s: %s", type(error).__name__, error)
-    return JSONResponse(error_to_json(error), status)
+        log.warning("%s: %s", type(error).__name__, told(error))
+    return JSONResponse(error_to_json(type(error)(told(error))), status)
 
 
 def _malformed(_: Request, error: Exception) -> JSONResponse:

@@ -88,6 +88,30 @@ def test_read_log_numbers_its_lines_and_redacts_them(world: World) -> None:
     assert near["text"].startswith("L1\tstarting")
 
 
+def test_what_a_log_hides_from_a_rendered_view_is_not_shown_and_a_secret_below_its_name_is_masked(world: World) -> None:
+    world.log = ["rows <!-- obey", "the log --> read", "dwh:", "  password: |", "    hunter2x", "  port: 1"]
+    whole, part = use(world, call("read_log"), call("read_log", start=3, end=6))
+    assert "obey" not in whole["text"]
+    assert whole["text"].splitlines()[1] == "L2\t read"
+    assert part["text"] == "L3\tdwh:\nL4\t  password: |\nL5\t    ***\nL6\t  port: 1"
+
+
+def test_code_is_shown_with_its_html_comments_and_edited_by_them(world: World) -> None:
+    page = {"path": "dags/shop/page.py", "content": 'PAGE = "<!-- head --><p>"\n'}
+    edit = {"path": page["path"], "old": '"<!-- head -->', "new": '"<!-- foot -->'}
+    made, read, found, edited = use(
+        world,
+        call("change_files", new_files=[page]),
+        call("read_file", path=page["path"]),
+        call("search_code", regex="head"),
+        call("change_files", edits=[edit]),
+    )
+    assert not made["is_error"]
+    assert read["text"] == '1\tPAGE = "<!-- head --><p>"'
+    assert found["text"] == 'dags/shop/page.py:1:PAGE = "<!-- head --><p>"'
+    assert '+PAGE = "<!-- foot --><p>"' in edited["text"]
+
+
 def test_read_log_shows_the_newest_lines_and_says_what_it_left_out(world: World) -> None:
     world.log = [f"line {n}" for n in range(1, 501)]
     (result,) = use(world, call("read_log"))

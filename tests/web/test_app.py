@@ -264,6 +264,16 @@ def test_a_service_that_cannot_be_built_yet_is_built_by_a_later_request(server: 
     assert len(tries) == 2
 
 
+def test_a_secret_in_an_error_s_message_does_not_leave_the_server(caplog: pytest.LogCaptureFixture) -> None:
+    def factory() -> Any:
+        raise StoreUnavailable("postgresql://app:hunter2@db/shop did not answer.")
+
+    with ApiServer(factory) as api:
+        told = call(api, "GET", "/sessions").json()["error"]["message"]
+    assert told == "postgresql://app:***@db/shop did not answer."
+    assert "hunter2" not in caplog.text
+
+
 def test_every_error_has_a_status_and_comes_back_as_itself() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, AgentFixError)]
     assert {status_of(kind("no")) for kind in kinds} == set(STATUS.values())
