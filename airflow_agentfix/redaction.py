@@ -141,10 +141,11 @@ def learn(*values: str | None) -> None:
 
 
 def learn_login(user: str | None, password: str | None) -> None:
-    """Mask a password, and its pair with the user as basic authentication encodes it."""
+    """Mask a password, and its pair with the user as basic authentication encodes it. One that is the user's name is none."""
     from base64 import b64encode
 
-    learn(password)
+    if password != user:
+        learn(password)
     if user and password:
         _KNOWN.add(b64encode(f"{user}:{password}".encode()).decode())
 

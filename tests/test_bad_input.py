@@ -73,7 +73,7 @@ class Command:
         self.environ = {**kept, "AIRFLOW_HOME": str(home), "COLUMNS": "300"}
 
     def __call__(self, url: str, *arguments: str, user: str = "", **environ: str) -> Said:
-        login = {"AGENTFIX_AIRFLOW_URL": url, **({"AGENTFIX_AIRFLOW_TOKEN": user} if user else {})}
+        login = {"AGENTFIX_AIRFLOW_URL": url, **({"AGENTFIX_AIRFLOW_TOKEN": f"token-of-{user}"} if user else {})}
         done = subprocess.run(
             [sys.executable, "-m", "airflow_agentfix", *arguments],
             env={**self.environ, **login, **environ}, capture_output=True, text=True, timeout=60, check=False,

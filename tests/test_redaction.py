@@ -167,6 +167,14 @@ def test_a_connection_s_password_and_secret_extras_are_masked_and_the_rest_of_it
 
 
 @pytest.mark.usefixtures("fresh")
+def test_a_password_that_is_the_user_s_name_does_not_take_the_name_out_of_every_text() -> None:
+    redaction.learn_login("reader", "reader")
+    assert redact("'reader' may not edit; Authorization: Basic cmVhZGVyOnJlYWRlcg==; cmVhZGVyOnJlYWRlcg==") == (
+        "'reader' may not edit; Authorization: Basic ***; ***"
+    )
+
+
+@pytest.mark.usefixtures("fresh")
 def test_what_we_log_in_with_is_masked_wherever_it_turns_up() -> None:
     from airflow_agentfix.airflow_login import Login, connect_with
     from airflow_agentfix.workbench import Workbench

@@ -1,4 +1,4 @@
-"""The session API as Airflow mounts it, in a real web server; who asks is named by the bearer token."""
+"""The session API as Airflow mounts it, in a real web server; the bearer token is who asks, with or without `token-of-`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.fakes.server_airflow import Person
 
 def user_of_token(request: Request) -> Person:
     """Stands in for Airflow's own check of the token."""
-    name = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    name = request.headers.get("Authorization", "").removeprefix("Bearer ").removeprefix("token-of-")
     if not name:
         raise HTTPException(401, "Not authenticated")
     if name == "forged":
