@@ -7,6 +7,7 @@ answer yet: that call is its turn. So it keeps no state, and goes on wherever a 
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -157,6 +158,10 @@ def _next_call(steps: Steps[None], answers: Answers) -> Call | None:
     return call
 
 
+_TO_A_MODEL = re.compile(r" *\b(?:End with submit_report|(?:One|No) amendment is left)\b[^.]*\.")
+"""what a tool tells a model to do next is nothing for the person who reads the rules' report"""
+
+
 def _answers(messages: Sequence[Json]) -> Answers:
     """Results in the conversation by the call they answer, whoever made it, in order.
 
@@ -165,7 +170,7 @@ def _answers(messages: Sequence[Json]) -> Answers:
     calls = {block["id"]: _key(block["name"], block["input"]) for block in _blocks(messages, "tool_use")}
     answers: Answers = defaultdict(deque)
     for block in _blocks(messages, "tool_result"):
-        result = Result(_plain(block.get("content")), bool(block.get("is_error")))
+        result = Result(_TO_A_MODEL.sub("", _plain(block.get("content"))), bool(block.get("is_error")))
         if result.text != ENDED:
             answers[calls[block["tool_use_id"]]].append(result)
     return answers
