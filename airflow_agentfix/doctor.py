@@ -161,7 +161,7 @@ def check_repository(
     dag: DagFacts, repository_of: Callable[[DagFacts], Repository | None], head: Callable[[Repository], str | None]
 ) -> Check:
     """Where the DAG's code lives is known, reachable, and has its base branch."""
-    name = f"repository: {dag.dag_id}"
+    name, repository = f"repository: {dag.dag_id}", None
     try:
         repository = repository_of(dag)
         if repository is None:
@@ -172,7 +172,9 @@ def check_repository(
     except CodeHostForbidden as error:
         return Check(name, False, str(error), "Give the git connection, or GITHUB_TOKEN, a login that may read and push branches")
     except AgentFixError as error:
-        return Check(name, False, str(error), "git ls-remote URL   on a worker shows whether it can be reached from there")
+        url = repository.url if repository else "URL"
+        fix = f"git ls-remote {url}   on a worker says whether it is there; mend the URL or connection of the bundle or rule"
+        return Check(name, False, str(error), fix)
     if commit is None:
         found = f"{repository.url} has no branch {repository.base_branch!r}"
         return Check(
