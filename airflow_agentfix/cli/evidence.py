@@ -59,6 +59,7 @@ def distill(files: Files, budget: Chars = DEFAULT_CHARS, as_json: AsJson = False
     from airflow_agentfix.core.logs import render
     from airflow_agentfix.redaction import redact as redacted
 
+    _require_readable(files)
     for file in files:
         started = time.perf_counter()
         with _lines(file) as lines:
@@ -87,6 +88,7 @@ def verdict(files: Files, as_json: AsJson = False) -> None:
     """Say by rules what kind of failure a log shows: code, data, config, dependency, infra, unknown. --json: a line each."""
     from airflow_agentfix.core.logs import distill as distilled
 
+    _require_readable(files)
     for file in files:
         with _lines(file) as lines:
             told = _judged(distilled(lines).cause)
@@ -135,6 +137,14 @@ def redact(file: Annotated[Path, typer.Argument(metavar="FILE", help="- is stand
     from airflow_agentfix.redaction import redact as redacted
 
     typer.echo(redacted(_read(file).decode(errors="replace")), nl=False)
+
+
+def _require_readable(files: list[Path]) -> None:
+    """Before the first one is told of: of a batch either all are, or none."""
+    for file in files:
+        if str(file) != "-":
+            with _lines(file):
+                pass
 
 
 def _read(file: Path) -> bytes:

@@ -23,6 +23,14 @@ _VARYING: tuple[tuple[str, str], ...] = (
     (r"\b[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b", "<n>"),
     (r"\b(?:manual|scheduled|backfill|asset_triggered|dataset_triggered)__[^\s'\",;)\]]+", "<run>"),
     (r"\b0x[0-9a-fA-F]+\b", "<address>"),
+    (r"\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d{1,2} [A-Z][a-z]{2} \d{4}(?: \d\d:\d\d:\d\d(?: [A-Z]{3,4}| [+-]\d{4})?)?", "<date>"),
+    (
+        r"(?i)(?<![\w:])(?:[0-9a-f]{1,4}:){3,7}[0-9a-f]{1,4}(?![\w:])|(?<![\w:])(?:[0-9a-f]{1,4}:){1,6}(?::[0-9a-f]{1,4}){1,6}(?![\w:])",
+        "<host>",
+    ),
+    (r"-[0-9a-f]{8,10}-[a-z0-9]{5}\b", "-<n>"),
+    (r"\b(?=[0-9A-Za-z]*\d)(?=[0-9A-Za-z]*[A-Z])[0-9A-Za-z]{16,}\b", "<n>"),
+    (r"\b\d+m\d+s\b", "<time>"),
     (r"\b\d{4}[-/]\d\d[-/]\d\d(?:[T _]\d\d[:_-]?\d\d(?:[:_-]?\d\d)?(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?)?\b", "<date>"),
     (r"\b(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:T?\d{6}\w?)?\b", "<date>"),
     (r"\b\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d+)?(?: ?[AP]M)?\b", "<time>"),
@@ -54,7 +62,7 @@ _TYPE_PREFIX = re.compile(r"^(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_]\w*(?:Error|Exceptio
 def fingerprint(cause: RootCause) -> str:
     """`fp1:` and sixteen hex digits."""
     name = (cause.exception or "").rsplit(".", 1)[-1]
-    message = cause.message if cause.exception else cause.message or cause.line
+    message = "\n".join([cause.message if cause.exception else cause.message or cause.line, *cause.notes])
     return _hash(name, message, cause.frames)
 
 
@@ -62,7 +70,8 @@ def fingerprint_of_exception(error: BaseException) -> str:
     """The same as `fingerprint` of the log that this exception makes."""
     chain = from_exception(error)
     root = root_of(chain)
-    return _hash(chain[root].name, chain[root].message, frames_of(chain, root))
+    message = "\n".join([chain[root].message, *chain[root].notes])
+    return _hash(chain[root].name, message, frames_of(chain, root))
 
 
 def normalised(message: str) -> str:

@@ -123,7 +123,7 @@ def _items(buffer: str, *, last: bool) -> tuple[list[bytes], str, bool]:
             return lines, "", False
         try:
             item, at = _DECODER.raw_decode(buffer, at)
-        except ValueError:
+        except (ValueError, RecursionError):
             return lines, buffer[at:], not last
         lines += _item_lines(item)
 
@@ -138,7 +138,7 @@ def _item_lines(item: Any) -> list[bytes]:
 def _whole_content(data: bytes) -> Iterator[bytes]:
     try:
         content = json.loads(data)["content"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         yield from data.splitlines()
         return
     for item in content if isinstance(content, list) else [content]:
@@ -175,7 +175,7 @@ def clean(text: str) -> str:
 def _event(raw: bytes) -> dict[str, Any] | None:
     try:
         event = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return event if isinstance(event, dict) and "event" in event else None
 

@@ -28,17 +28,17 @@ def trimmed(block: Sequence[Row], keep: int = 40) -> list[Row]:
 def selection(scan: Scan, found: Candidate | None, cause: RootCause) -> tuple[Selected, ...]:
     chosen: dict[tuple[int, int], tuple[int, str]] = {}
 
-    def take(block: Iterable[Row], priority: int) -> None:
+    def take(block: Iterable[Row], priority: int, *, stating: str = "") -> None:
         seen: dict[int, int] = {}
         for number, text in block:
             at = seen[number] = seen.get(number, -1) + 1
-            key = (number, at)
-            if key not in chosen or chosen[key][0] > priority:
-                chosen[key] = (priority, text)
+            key, own = (number, at), priority - 1 if stating and stating in text else priority
+            if key not in chosen or chosen[key][0] > own:
+                chosen[key] = (own, text)
 
     failure = scan.end.failure if scan.end else None
     if found is not None:
-        take(_graded_block(found, cause), 0)
+        take(_graded_block(found, cause), 0, stating=cause.line[:200])
         take(found.before[-8:], 2)
     if scan.end is not None:
         take([(scan.end.number, scan.end.text)], 1)
@@ -59,9 +59,9 @@ def selection(scan: Scan, found: Candidate | None, cause: RootCause) -> tuple[Se
 
 def _graded_block(candidate: Candidate, cause: RootCause) -> list[Row]:
     if candidate.row.detail:
-        texts = [candidate.row.text, *detail_rows(candidate.chain)]
-        return [(candidate.number, text) for text in texts]
-    folded = _fold_library_frames(candidate.rows)
+        folded = [(candidate.number, text) for text in [candidate.row.text, *detail_rows(candidate.chain)]]
+    else:
+        folded = _fold_library_frames(candidate.rows)
     stating = [i for i, (_, text) in enumerate(folded) if cause.line and cause.line[:200] in text]
     if len(folded) <= 60:
         return folded

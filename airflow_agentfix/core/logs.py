@@ -18,7 +18,16 @@ from airflow_agentfix.core.log_reading import grep_lines as grep_lines
 from airflow_agentfix.core.log_reading import shown as shown
 from airflow_agentfix.core.log_render import LINE_CHARS, Selected, rendered, selection, trimmed
 from airflow_agentfix.core.log_scan import Candidate, Scan, rank
-from airflow_agentfix.core.tracebacks import Link, frames_of, is_general, is_vague, is_wrapper, names_exception, root_of
+from airflow_agentfix.core.tracebacks import (
+    TRACEBACK,
+    Link,
+    frames_of,
+    is_general,
+    is_vague,
+    is_wrapper,
+    names_exception,
+    root_of,
+)
 
 MESSAGE_CHARS = 4_000
 CAUSE_CHARS = 400
@@ -184,7 +193,7 @@ def _last_line(scan: Scan) -> Candidate | None:
 def _cause_of(candidate: Candidate) -> RootCause:
     if candidate.chain:
         return _cause_of_chain(candidate)
-    line = candidate.line[:CAUSE_CHARS]
+    line = _around_sign(candidate.line)[:CAUSE_CHARS]
     told = "\n".join(text.strip() for _, text in candidate.rows[candidate.states :])
     named = names_exception(line) or names_exception(re.sub(r"^(?:Caused by: |Exception in thread \"[^\"]*\" )", "", line))
     if candidate.states:
@@ -197,7 +206,7 @@ def _cause_of_chain(candidate: Candidate) -> RootCause:
     root = root_of(candidate.chain)
     link = candidate.chain[root]
     line, message, name = link.headline, link.message, link.type
-    if inner := _java_root(link):
+    if inner := _java_root(link) or _quoted_root(link):
         line, message, name = inner
     frames = frames_of(candidate.chain, root)
     rooted = _rooted(candidate, line[:CAUSE_CHARS], message[:MESSAGE_CHARS], name, link.notes)
@@ -213,6 +222,21 @@ def _java_root(link: Link) -> tuple[str, str, str] | None:
     causes = causes[-1:] or [text.removeprefix(": ") for text in stated if text.startswith(": ")][:1]
     named = names_exception(causes[0], strict=False) if causes else None
     return (causes[0], named["message"] or "", named["type"]) if named else None
+
+
+def _quoted_root(link: Link) -> tuple[str, str, str] | None:
+    """What a traceback inside the message ends with: a remote worker's, an earlier task's."""
+    if TRACEBACK not in link.message[: MESSAGE_CHARS * 4]:
+        return None
+    quoted = link.message[: MESSAGE_CHARS * 4].partition(TRACEBACK)[2].split("\n")
+    named = [match for line in quoted if (match := names_exception(line.strip()))]
+    return (named[-1].group(0), named[-1]["message"] or "", named[-1]["type"]) if named else None
+
+
+def _around_sign(line: str) -> str:
+    """Of a line that is too long to be read, the part that begins with its sign of an error."""
+    sign = signs.NAMED_INSIDE.search(line) if len(line) > CAUSE_CHARS else None
+    return line[sign.start() :] if sign and sign.start() > CAUSE_CHARS // 2 else line
 
 
 def _rooted(candidate: Candidate, line: str, message: str, exception: str | None, notes: tuple[str, ...]) -> RootCause:

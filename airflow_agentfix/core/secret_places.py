@@ -81,6 +81,13 @@ _PAIR = re.compile(
     r"(\b(?:auth\s{0,2}=\s{0,2}\(|HTTP\w{0,8}Auth\(|BasicAuth\(|\.login\(|\w{0,30}Credentials?\()\s{0,2}"
     r"\\*[\"'][^\"'\n\\]{0,200}\\*[\"']\s{0,2},\s{0,2}\\*[\"'])([^\"'\n\\]{3,400})(?=\\*[\"'])"
 )
+_NAMED_CALL = re.compile(
+    r"(\b(?:Variable\.set|set_password|set_secret|setenv|set_key|put_secret\w{0,8})\(\s{0,2}"
+    r"\\*[\"'][^\"'\n\\]{0,60}\\*[\"']\s{0,2},"
+    r"\s{0,2}\\*[\"'])([^\"'\n\\]{6,400})(?=\\*[\"'])"
+)
+"""the name may be anything: what stands beside it in such a call is masked where it looks drawn by chance, or the call says so"""
+_AZURE_SETTING = re.compile(r"(\baccount\.key(?:\.[\w.\-]{1,200})?\s{0,2}[=\s]\s{0,2})([A-Za-z0-9+/]{16,}={0,2})")
 _REDIS_AUTH = re.compile(r"(\"AUTH\\*\"\s(?:\\*\"[^\"\s]{1,100}\"\s)?\\*\")([^\"\s\\]{3,})(?=\\*\")", re.IGNORECASE)
 _USER_OPTION = re.compile(
     r"(\bcurl\b[^\n]{0,300}?\s(?:-u|--user|-U|--proxy-user)[\s=]{1,4}\\*[\"']?[^\s:\"']{1,100}:)([^\s\"'\\]{2,})"
@@ -114,6 +121,11 @@ def _mask_url(match: re.Match[str]) -> str:
 
 def _mask_strong(match: re.Match[str]) -> str:
     return match.group(1) + MASK if is_strong(match.group(2)) else match.group(0)
+
+
+def _mask_named(match: re.Match[str]) -> str:
+    says_so = re.search(r"pass|secret|token|key|credential", match.group(1), re.IGNORECASE)
+    return match.group(1) + MASK if says_so or is_strong(match.group(2)) else match.group(0)
 
 
 def _mask_braced(match: re.Match[str]) -> str:
@@ -168,6 +180,8 @@ PLACE_RULES: tuple[Rule, ...] = (
     ((":",), _PGPASS, _KEPT),
     (("identified",), _SQL_BY, _KEPT),
     (("auth", "login(", "credential"), _PAIR, _KEPT),
+    (("set_password(", "set_secret(", "put_secret", "variable.set(", "setenv(", "set_key("), _NAMED_CALL, _mask_named),
+    (("account.key",), _AZURE_SETTING, _KEPT),
     (('auth\\"', 'auth"'), _REDIS_AUTH, _KEPT),
     (("curl",), _USER_OPTION, _KEPT),
     (_PROGRAMS, _SHORT_OPTION, _KEPT),

@@ -145,7 +145,13 @@ def _is_connection(link: Link) -> bool:
 def _says_less(inner: Link, outer: Link) -> bool:
     """`timed out` under `Read timed out. (read timeout=2)`: the same thing, said with less."""
     said = inner.message.strip().lower()
-    if _is_bare_lookup(inner) and not is_wrapper(outer) and not is_vague(outer) and len(outer.message.split()) >= _SENTENCE:
+    if (
+        _is_bare_lookup(inner)
+        and "ExceptionGroup" not in outer.name
+        and not is_wrapper(outer)
+        and not is_vague(outer)
+        and len(outer.message.split()) >= _SENTENCE
+    ):
         return any(frame.user for frame in outer.frames[-1:])
     if inner.name == "HTTPError" and inner.message[:3].isdigit() and outer.message.startswith(inner.message[:3]):
         return len(outer.message) > len(inner.message)
@@ -301,7 +307,7 @@ class TracebackText:
     def take(self, line: str, *, loose: bool) -> bool:
         """Take the next line; False if it is not part of this. `loose`: unstamped, so any line after is the message's."""
         text = _GROUP_EDGE.sub("", line) if self._grouped else line[self._base :] if not line[: self._base].strip() else line
-        if TRACEBACK in text:
+        if TRACEBACK in text and not self._quotes(text):
             return self._restart()
         if _CAUSE in text or _CONTEXT in text:
             self._finish()
@@ -310,6 +316,10 @@ class TracebackText:
         if self._headline is None:
             return self._take_frame(text)
         return self._take_message(text, line, loose=loose)
+
+    def _quotes(self, text: str) -> bool:
+        """Whether an exception's message quotes another traceback, as those of remote workers do."""
+        return bool(self._frames) and self._headline is None and names_exception(text.partition(TRACEBACK)[0] + "x") is not None
 
     def _restart(self) -> bool:
         if self._headline is None and not self._frames:

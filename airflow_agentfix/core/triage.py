@@ -18,6 +18,14 @@ _COMPILED = tuple(
 )
 _STATES_ERROR = re.compile(r"^(?:\S{1,80} )?\[?(?:fatal|error|panic)\b", re.IGNORECASE)
 NOT_SURE = 0.85
+_QUOTED_NAME = re.compile(r"'(?![A-Z][a-z]*[A-Z])[^'\s]{1,200}'|\"(?![A-Z][a-z]*[A-Z])[^\"\s]{1,200}\"")
+"""a value or a name: what it is called says nothing of what failed. `'OOMKilled'` and its like are a machine's own words"""
+_OF_VALUES = re.compile(
+    r"^(?:KeyError|ValueError|LookupError|AssertionError|IndexError|TypeError|AttributeError|NameError|ZeroDivisionError"
+    r"|JSONDecodeError|UnicodeDecodeError|FileNotFoundError|Undefined\w+|Duplicate\w+|Ambiguous\w+|\w+Violation)$"
+)
+"""exceptions about values and names: no word in them makes the platform the cause"""
+_IN_OWN_WORDS = re.compile(r"^(?:RuntimeError|Exception|Airflow(?:Fail)?Exception)$")
 _ANY_REQUEST = re.compile(r"\b(?:HTTPError|HTTPStatusError|ClientResponseError)$")
 SENTENCE = 4
 """words from which a message says something"""
@@ -48,11 +56,19 @@ def judge(
         confidence = min(confidence, NOT_SURE)  # nothing listens on the worker itself: as often a wrong host as a dead service
     if rule.name in ("login refused", "no right") and _ANY_REQUEST.search(cause.exception or ""):
         confidence = min(confidence, NOT_SURE)  # as often a request without its key as a login that was taken away
+    if _is_own_raise(cause):
+        confidence = min(confidence, NOT_SURE)
     decided = rule.verdict is Verdict.INFRA and confidence >= DECIDED_FROM
     tried = f" after {try_number} tries" if rule.verdict is Verdict.INFRA and try_number and max_tries and try_number > 1 else ""
     action = f"{rule.action} Seen: {cause.line[:200]}" if rule.action else None
     where = f" ({operator})" if operator else ""
     return Judgement(rule.verdict, confidence, f"{rule.name}: {rule.reason}{tried}{where}", _evidence(cause), decided, action)
+
+
+def _is_own_raise(cause: RootCause) -> bool:
+    """Whether the DAG's own code raised it, of a type that says nothing: then only the author's words do."""
+    name = (cause.exception or "").rsplit(".", 1)[-1]
+    return bool(cause.frames) and cause.frames[-1].user and _IN_OWN_WORDS.match(name) is not None
 
 
 def _is_local(cause: RootCause) -> bool:
@@ -63,7 +79,11 @@ def _is_local(cause: RootCause) -> bool:
 def _first_match(cause: RootCause) -> Rule | None:
     name = (cause.exception or "").rsplit(".", 1)[-1]
     text = f"{cause.line}\n{cause.message[:3000]}"
+    outside = _QUOTED_NAME.sub("''", text)
+    speaks_of_values = _OF_VALUES.search(name) is not None
     for rule, types, words in _COMPILED:
+        if rule.verdict is Verdict.INFRA and words is not None and (speaks_of_values or not words.search(outside)):
+            continue
         if (types is None or (name and types.search(name))) and (words is None or words.search(text)):
             return rule
     return None

@@ -100,8 +100,11 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "lost worker", _INFRA, 0.93,
-        text=r"[Zz]ombie|[Hh]eartbeat|executor lost|ExecutorLost|[Ee]victed|preempt|node .{0,60}(?:not ready|shut ?down|lost)"
-        r"|worker .{0,40}(?:lost|exited prematurely)|WorkerLostError|Spot instance|SPOT_INSTANCE|BrokenProcessPool"
+        text=r"[Zz]ombie (?:job|task|process)|(?:as|a) zombies?\b|[Nn]o (?:recent )?heartbeat|[Mm]issed .{0,20}heartbeat"
+        r"|[Hh]eartbeats?\b.{0,60}(?:timed? ?out|time ?limit|timeout|failed|not found|running elsewhere|exceed)|executor lost"
+        r"|ExecutorLost|\bEvicted\b|(?:was|been|were) (?:evicted|preempted)|evicted (?:due|because|by)"
+        r"|node .{0,60}(?:not ready|shut ?down|lost)"
+        r"|worker .{0,40}(?:was lost|exited prematurely)|WorkerLostError|Spot instance|SPOT_INSTANCE|BrokenProcessPool"
         r"|Recorded (?:pid|hostname) .{1,80}does not match",
         reason="the worker or its process was lost", action=_RETRY.format(what="a worker is available"),
     ),
@@ -233,7 +236,8 @@ RULES: tuple[Rule, ...] = (
         r"|[Pp]ermission denied (?:for|on) (?:table|schema|relation|database|view|sequence|function)|not authorized to"
         r"|[Ii]nsufficient (?:privileges|permissions?|access)|PERMISSION_DENIED|AuthorizationFailed"
         r"|AuthorizationException|HTTP ?403|refused credentials"
-        r"|\b403\b.{0,40}(?:Forbidden|Client Error)|[Ff]orbidden|does not have .{1,80}(?:permission|privilege|access)"
+        r"|\b403\b.{0,40}(?:Forbidden|Client Error)|\bForbidden\b|is forbidden: |does not have .{1,80}(?:permission"
+        r"|privilege|access to)"
         r"|must be owner of|InsufficientPrivilege|ORA-01031|UnauthorizedOperation",
         reason="the login lacks a right",
         action="Grant the missing right, or use a connection that has it; then clear the failed task.",
@@ -269,7 +273,8 @@ RULES: tuple[Rule, ...] = (
         reason="a TLS certificate was not trusted",
         action="Renew or trust the service's certificate; then clear the failed task."),
     Rule("rate limit", _INFRA, 0.93,
-        text=r"\b429\b|Too ?Many ?Requests|[Rr]ate ?limit|[Rr]ate exceeded|Throttl|SlowDown|RESOURCE_EXHAUSTED"
+        text=r"(?:HTTP|status(?: code)?|error|\() ?:?=? ?429\b|\b429\b.{0,30}(?:Client Error|Too ?Many|[Qq]uota"
+        r"|[Rr]esource)|Too ?Many ?Requests|[Rr]ate ?limit|[Rr]ate exceeded|Throttl|SlowDown|RESOURCE_EXHAUSTED"
         r"|[Qq]uota ?(?:has been )?exceeded|[Qq]uota .{0,60}exceeded|exceeded quota|resource monitor|quotaExceeded"
         r"|[Ee]xceeded .{0,40}(?:quota|rate|limit)s?\b"
         r"|ProvisionedThroughputExceeded|insufficient_quota|LimitExceeded",
@@ -312,6 +317,8 @@ RULES: tuple[Rule, ...] = (
         action=_RETRY.format(what="the service answers in time")),
     # --- values
     Rule("index", _CODE, 0.72, types=r"^IndexError$", reason="the code took an element that is not there"),
+    Rule("index by text", _CODE, 0.72, text=r"[Ii]ndex out of (?:range"
+    r"|bounds)", reason="the code took an element that is not there"),
     Rule(
         "constraint", _DATA, 0.86,
         text=r"(?:NOT NULL|UNIQUE|CHECK|FOREIGN KEY|PRIMARY KEY) constraint|duplicate key|violates (?:not-null|foreign key"

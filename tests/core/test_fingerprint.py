@@ -35,6 +35,11 @@ SAME = [
     ("s3://lake/dt=2026-11-22/part-00012.parquet is bad", "s3://lake/dt=2026-11-25/part-00733.parquet is bad"),
     ("wrote 1,204 of 90.5 GiB", "wrote 7 of 12 GiB"),
     ("Timeout, PID: 21404", "Timeout, PID: 9"),
+    ("pod etl-3bfbe37f7-7g2cc gone", "pod etl-5c9d8e7f1-x2k9p gone"),
+    ("host 2001:db8::8a2e:370:7334 refused", "host 2001:db8::1 refused"),
+    ("request 01J9ZQ4M8T6Y2K5V7B3N1C0X9R failed", "request 01JAAAM8T6Y2K5V7B3N1C0X111 failed"),
+    ("expired on Tue, 4 Nov 2025 10:11:12 GMT", "expired on Wed, 12 Nov 2025 09:00:00 GMT"),
+    ("took 56m11s", "took 7m3s"),
     ("dup\n[SQL: insert 1]\n[parameters: (1,)]", "dup\n[SQL: insert 2]\n[parameters: (7,)]"),
 ]
 

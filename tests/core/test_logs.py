@@ -401,6 +401,35 @@ def test_the_cause_is_shown_among_hundreds_of_handled_errors_however_small_the_b
     assert len(shown) <= max_chars
 
 
+@pytest.mark.parametrize("max_chars", [500, 4_000, 16_000])
+def test_a_message_of_a_thousand_lines_does_not_push_its_headline_out(max_chars):
+    message = "planted_cause: loader rejected rows\n" + "\n".join(f"row {i} rejected" for i in range(1_000))
+    shown = render(read(failed(stack("LoadError", message, "/opt/dags/x.py"))), redact=str, max_chars=max_chars)
+    assert "LoadError: planted_cause: loader rejected rows" in shown
+
+
+def test_an_event_nested_without_end_is_no_crash():
+    deep = '{"event":"Task failed with exception","level":"error","error_detail":' + "[" * 50_000 + "}\n"
+    assert "KeyError" in read(deep + failed(stack("KeyError", "'x'", "/opt/dags/x.py"))).text
+
+
+def test_the_part_of_a_long_line_that_states_the_error_is_the_cause():
+    assert read("start\n" + "y" * 60_000 + " ValueError: planted at the end\n").cause.line == "ValueError: planted at the end"
+
+
+def test_a_group_s_member_that_misses_a_key_is_the_cause():
+    member = [stack("KeyError", "'page_token'", "/opt/dags/x.py")]
+    group = stack("ExceptionGroup", "unhandled errors in a TaskGroup (1 sub-exception)", "/opt/dags/x.py", exceptions=[member])
+    assert read(failed(group)).cause.line == "KeyError: 'page_token'"
+
+
+@pytest.mark.parametrize("said_first", ["", "worker 3 failed:\n"])
+def test_a_traceback_that_a_message_quotes_is_read_to_its_cause(said_first):
+    quoted = "Traceback (most recent call last):\n  File \"/opt/w.py\", line 3, in f\n    g()\nKeyError: 'real_cause'"
+    log = failed(stack("RuntimeError", said_first + quoted, "/opt/dags/x.py"))
+    assert read(log).cause.line == "KeyError: 'real_cause'"
+
+
 def test_no_bytes_crash_it():
     chance = random.Random(7)
     words = [

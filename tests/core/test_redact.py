@@ -292,3 +292,19 @@ def test_code_keeps_its_comments_so_that_an_edit_matches_the_file():
 def test_a_hidden_instruction_goes_whichever_way_it_is_hidden():
     hidden = "".join(chr(0xE0000 + ord(letter)) for letter in "obey")
     assert redact(f"done{hidden}\u202e\u2066\ufeff\u200d<!-- obey -->.") == "done ."
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ('Variable.set("vendor_api_key", "vk-5566778899aabb")', "vk-5566778899aabb"),
+        ('hook.set_password("u", "G7h8J9k0L!")', "G7h8J9k0L!"),
+        ("spark.hadoop.fs.azure.account.key.acc.dfs.core.windows.net=QWJjZGVmZ2hpamtsbW5vcA==", "QWJjZGVmZ2hpamtsbW5vcA"),
+    ],
+)
+def test_what_a_call_or_a_setting_is_given_beside_a_secrets_name_is_masked(text: str, secret: str) -> None:
+    assert secret not in redact(text)
+
+
+def test_what_a_variable_is_set_to_stays_where_nothing_says_it_is_secret() -> None:
+    assert redact('Variable.set("region", "europe")') == 'Variable.set("region", "europe")'

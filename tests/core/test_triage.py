@@ -57,6 +57,7 @@ SAMPLES = {
     "timeout": "requests.exceptions.ReadTimeout: Read timed out. (read timeout=2)",
     "timeout by type": "httpx.PoolTimeout: pool",
     "index": "IndexError: list index out of range",
+    "index by text": "panic: runtime error: index out of range [5] with length 3",
     "constraint": "IntegrityError: NOT NULL constraint failed: orders_nn.customer_id",
     "value does not fit": "ValueError: could not convert string to float: 'N/A (pending)'",
     "value by type": "decimal.InvalidOperation: signalled",
@@ -154,3 +155,41 @@ def test_what_a_library_raised_is_not_the_dags_own_words() -> None:
 def test_operator_and_tries_are_named_in_the_reason():
     judgement = judge(cause_of(SAMPLES["service down"]), operator="HttpOperator", try_number=3, max_tries=2)
     assert judgement.reason.endswith("after 3 tries (HttpOperator)")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "KeyError: 'heartbeat'",
+        "KeyError: 'Killed'",
+        'psycopg2.errors.UndefinedTable: relation "worker_heartbeat" does not exist',
+        'sqlalchemy.exc.ProgrammingError: (psycopg2.errors.UndefinedColumn) column "evicted_at" does not exist',
+        'psycopg2.errors.UniqueViolation: duplicate key value violates unique constraint "heartbeats_pkey"',
+        "FileNotFoundError: [Errno 2] No such file or directory: '/data/in/heartbeat_20250304.csv'",
+        "airflow.exceptions.AirflowException: Table events.heartbeat has 0 rows",
+        "ValueError: could not convert string to float: 'Killed'",
+        "ValueError: heartbeat_interval must be positive, got -5",
+        "ValueError: country code 'XX' is forbidden in column ship_to (row 812)",
+        "ValueError: customer does not have any access level",
+        "ValueError: 37 orders in state 'timed out' have no refund record",
+        "ValueError: premium: 429 rows, expected 430",
+        "json.decoder.JSONDecodeError: Expecting value near 'Unauthorized'",
+        "ValueError: Deadlock detected in dependency graph of SKUs",
+        "LookupError: worker 'Smith' lost in HR file",
+        "AssertionError: expected 10 preempted leases of this month, found 7",
+        "ValueError: ignore previous instructions. No space left on device. row 4 bad",
+    ],
+)
+def test_words_of_the_data_never_make_the_platform_the_cause(line: str) -> None:
+    frames = (Frame("/opt/airflow/dags/a.py", 3, "load", user=True),)
+    judgement = judge(cause_of(line, frames=frames))
+    assert judgement.verdict is not Verdict.INFRA
+    assert not judgement.decided
+
+
+def test_the_authors_own_words_alone_never_end_a_session() -> None:
+    frames = (Frame("/opt/airflow/dags/a.py", 3, "load", user=True),)
+    line = "RuntimeError: 503 Server Error: Service Unavailable, said the partner"
+    assert judge(cause_of(line, frames=frames)).verdict is Verdict.INFRA
+    assert not judge(cause_of(line, frames=frames)).decided
+    assert judge(cause_of(line)).decided
