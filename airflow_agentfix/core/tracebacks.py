@@ -42,7 +42,9 @@ _GENERIC_TYPE = re.compile(
 _TRANSPORT = re.compile(r"^(?:_InactiveRpcError|_MultiThreadedRendezvous|AioRpcError)$")
 """What a client library translates into the exception that names the fault."""
 _VAGUE = re.compile(
-    r"\b(?:fail(?:ed|ure|s)?|errors?|abort(?:ed|ing)?|unsuccessful|went wrong|see (?:the )?logs?)\b", re.IGNORECASE
+    r"\b(?:fail(?:ed|ure|s)?|errors?|abort(?:ed|ing)?|unsuccessful|not (?:built|loaded|done|sent|written)|went wrong"
+    r"|see (?:the )?logs?)\b",
+    re.IGNORECASE,
 )
 VAGUE_CHARS = 80
 _TELLS_ERRORS = re.compile(r"completed with errors: \S+: \S")

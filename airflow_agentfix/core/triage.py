@@ -27,17 +27,22 @@ _OF_VALUES = re.compile(
 """exceptions about values and names: no word in them makes the platform the cause"""
 _IN_OWN_WORDS = re.compile(r"^(?:RuntimeError|Exception|Airflow(?:Fail)?Exception)$")
 _ANY_REQUEST = re.compile(r"\b(?:HTTPError|HTTPStatusError|ClientResponseError)$")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+"""an exception's name is of its author's words too"""
 SENTENCE = 4
 """words from which a message says something"""
 _SETTING = re.compile(
     r"\b(?:config\w*|settings?|unknown|unsupported|unexpected keyword|environments?|parameters?|arguments?|options?"
-    r"|ya?ml|toml|env|not (?:set|configured|implemented|supported|defined)|must be (?:set|one of|an? instance)"
+    r"|ya?ml|toml|env|sql|py|wired|schema drift|not (?:set|configured|implemented|supported|defined)"
+    r"|must be (?:set|one of|an? instance)"
     r"|import|module|version|deprecated|contract)\b",
     re.IGNORECASE,
 )
 _SERVICE = re.compile(
     r"\b(?:credentials?|token|secret|vault|permission|unauthori[sz]ed|forbidden|unavailable|unreachable|timed? ?out|timeout|quota"
-    r"|throttl\w+|connection|gateway|HTTP ?(?:status )?(?:5\d\d|429)|status(?: code)? 5\d\d"
+    r"|throttl\w+|connection|no answer|upstream"
+    r"|(?:cluster|service|server|host|API) (?:is|was|stayed) (?:down|red|silent|away|busy|full)"
+    r"|licen[cs]es?|gateway|HTTP ?(?:status )?(?:5\d\d|429)|status(?: code)? 5\d\d"
     r"|(?:API|service|server|endpoint) (?:returned|answered|responded|is down|failed))\b",
     re.IGNORECASE,
 )
@@ -103,9 +108,10 @@ def _without_rule(cause: RootCause) -> Judgement:
 
 def _own_words(cause: RootCause) -> Judgement:
     """The DAG's own code raised it and says why. What is no setting and no service is most often what it was given."""
-    if _SETTING.search(cause.message):
+    words = f"{_CAMEL.sub(' ', (cause.exception or '').rsplit('.', 1)[-1])} {cause.message}"
+    if _SETTING.search(words):
         return Judgement(Verdict.CODE, 0.6, "the DAG's own code refused a setting or an argument", _evidence(cause))
-    if _SERVICE.search(cause.message):
+    if _SERVICE.search(words):
         return Judgement(Verdict.INFRA, 0.5, "the DAG's own code was refused by a service", _evidence(cause))
     return Judgement(Verdict.DATA, 0.55, "the DAG's own code refused what it was given, in its own words", _evidence(cause))
 

@@ -145,7 +145,7 @@ RULES: tuple[Rule, ...] = (
         r"|remaining connection slots"
         r"|read[- ]?only (?:transaction|replica|option|mode|database)|not primary\b|NotPrimary|NotMaster|loading the dataset"
         r"|in safe mode|terminating connection due to|server closed the connection|Lost connection to|MySQL server has gone away"
-        r"|connection (?:is|was|already) closed|SSL SYSCALL error"
+        r"|blocked because of many connection errors|connection (?:is|was|already) closed|SSL SYSCALL error"
         r"|could not connect to server|Can't connect to|connection to server at .{1,120}failed"
         r"|warehouse .{0,60}(?:suspended|cannot be resumed)|ORA-125\d\d|ORA-03113|ORA-03135",
         reason="the database was away or refused more connections", action=_RETRY.format(what="the database answers"),
@@ -238,7 +238,7 @@ RULES: tuple[Rule, ...] = (
         r"|AuthorizationException|HTTP ?403|refused credentials"
         r"|\b403\b.{0,40}(?:Forbidden|Client Error)|\bForbidden\b|is forbidden: |does not have .{1,80}(?:permission"
         r"|privilege|access to)"
-        r"|must be owner of|InsufficientPrivilege|ORA-01031|UnauthorizedOperation",
+        r"|must be owner of|InsufficientPrivilege|ORA-01031|UnauthorizedOperation|KMS\.\w*(?:Disabled|Denied)\w*",
         reason="the login lacks a right",
         action="Grant the missing right, or use a connection that has it; then clear the failed task.",
     ),
@@ -269,7 +269,8 @@ RULES: tuple[Rule, ...] = (
     Rule("TLS", _INFRA, 0.91,
         text=r"CERTIFICATE_VERIFY_FAILED|certificate (?:verify failed|has expired)|TLS/SSL connection has been closed"
         r"|SSLZeroReturnError|SSLEOFError|SSLError|SSL: [A-Z_]+|tlsv1"
-        r"|unable to get local issuer|SSLHandshakeException|PKIX path",
+        r"|unable to get local issuer|SSLHandshakeException|PKIX path|BadHostKeyException"
+        r"|[Hh]ost key .{0,120}(?:does not match|verification failed)",
         reason="a TLS certificate was not trusted",
         action="Renew or trust the service's certificate; then clear the failed task."),
     Rule("rate limit", _INFRA, 0.93,
@@ -281,7 +282,8 @@ RULES: tuple[Rule, ...] = (
          reason="a quota or rate limit was reached", action="Raise the quota or spread the calls; then clear the failed task."),
     Rule("service down", _INFRA, 0.92,
         text=r"\b50[234]\b.{0,40}(?:Server Error|Bad Gateway|Service|Gateway)|Service (?:is )?(?:Temporarily )?Unavailable"
-        r"|ServerBusy|server is busy|returned error: 50[234]|Bad Gateway|Gateway Time-?out|temporarily unavailable"
+        r"|[Ss]ervice not available|SMTPConnectError|ServerBusy|server is busy|returned error: 50[234]|Bad Gateway"
+        r"|Gateway Time-?out|temporarily unavailable"
         r"|ServiceUnavailable|backendError|InternalServerError"
          r"|status(?: code)?[:= ]+50[234]\b|HTTP(?:/\d\S*)? ?50[234]\b|HTTP(?:/\d\S*)? error:? 50[234]|under maintenance",
          reason="a service was down", action=_RETRY.format(what="the service is back")),
@@ -356,7 +358,8 @@ RULES: tuple[Rule, ...] = (
         r"|Invalid UTF-?8|corrupt|truncated|mismatched tag|not well-formed"
         r"|Unexpected end of|Passed header|Length mismatch|MALFORMED_RECORD|Error parsing|Error while reading data"
         r"|[Ee]xpected \d+ (?:fields|columns|values)|did not have \d+ elements|[Nn]umber of columns in file|line contains NUL"
-        r"|extra data after last expected|missing data for column|[Cc]annot parse input|invalid byte sequence|decompress"
+        r"|is it an? \w+ file\?|cannot read header|extra data after last expected|missing data for column"
+        r"|[Cc]annot parse input|invalid byte sequence|decompress"
         r"|checksum|ended before the end-of-stream|not valid (?:JSON|XML|CSV|UTF)|parser error|unexpected end of file"
         r"|unexpected (?:EOF|token)|CRC (?:error|check)",
         reason="the input is malformed",
