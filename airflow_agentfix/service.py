@@ -5,6 +5,7 @@ Runs in the API server. Rights are checked here, on the session's DAG, with the 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,6 +37,8 @@ from airflow_agentfix.worker_service import WorkerService
 
 if TYPE_CHECKING:
     from airflow_agentfix.store.sql import SqlStore
+
+log = logging.getLogger(__name__)
 
 _KEPT_WHEN_ERASED = frozenset({EventKind.CLAIMED, EventKind.APPROVAL, EventKind.RERUN, EventKind.PIN_ENDED, EventKind.ERASED})
 """they hold no content, only who did what to which commit and run"""
@@ -147,13 +150,16 @@ class SessionService:
         return any(data.get("ref") == str(ref) and data.get("session_id") for data in attached)
 
     def _go_on(self, done: Session) -> None:
-        """Failures that were put behind a session and are failed still get one of their own, the others behind it."""
+        """Failures that were put behind a session and stand as reported get one of their own, the others behind it."""
         if done.outcome not in _GOES_ON:
             return
         behind = [
             ref for ref in self._store.failures(done.id) if ref.run_id == done.run_id and not self._was_looked_at(done, ref)
         ]
-        left = [ref for ref in behind if self._is_failed(ref)]
+        left = [ref for ref in behind if self._is_as_reported(ref)]
+        if behind:
+            told = (", ".join(map(str, refs)) or "none" for refs in (behind, left))
+            log.info("Session %s is done. Behind it stand: %s. As reported: %s", done.id, *told)
         if not left:
             return
         first, *rest = left
@@ -167,12 +173,13 @@ class SessionService:
             return
         self._started(made, created=True)
 
-    def _is_failed(self, ref: TaskRef) -> bool:
+    def _is_as_reported(self, ref: TaskRef) -> bool:
+        """Whether no later try came and this one did not go well; a try that was just reported may not be marked failed yet."""
         try:
             facts = self._airflow.resolve(ref.dag_id, ref.run_id, ref.task_id, ref.map_index)
         except AirflowError:  # gone, or Airflow cannot tell: triage looks again
             return False
-        return facts.state == "failed" and facts.try_number == ref.try_number
+        return facts.state not in _WENT_WELL and facts.try_number == ref.try_number
 
     def _told(self, stored: Stored, failure: Failure, user: Any) -> Stored:
         notes = _notes(failure, user)

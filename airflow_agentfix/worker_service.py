@@ -375,7 +375,8 @@ class WorkerService:
     ) -> Session:
         """End the session. A rejected fix leaves no pin behind."""
         stored = self._held(session_id, user, lease)
-        if stored.session.state is State.DONE:
+        if stored.session.state is State.DONE:  # the call came before, and what follows it may have failed
+            self._on_done(stored.session)
             return stored.session
         self._require_rerun_of_fixed(stored.session, outcome)
         end = {"outcome": outcome.value, "verdict": verdict, "summary": summary, "error": error, "report": report}

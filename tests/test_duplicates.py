@@ -255,6 +255,15 @@ def test_an_index_that_waited_behind_a_session_gets_one_of_its_own_when_that_end
     assert server.airflow.run_state("agentfix_fix", fix_run_id(second, 1)) == "running"
 
 
+def test_an_index_that_airflow_has_not_marked_failed_yet_gets_its_session_all_the_same(server: Server) -> None:
+    (first, _) = mapped(server, 0, 1)
+    claim = server.claimed(first)
+    server.append(claim, incident())
+    server.airflow.tasks[DAG, RUN, TASK, 1] = replace(server.airflow.tasks[DAG, RUN, TASK, 1], state="running")
+    report(server, claim)
+    assert server.taken(map_index=1) != first
+
+
 def test_an_index_that_is_green_by_then_gets_none(server: Server) -> None:
     (first, _) = mapped(server, 0, 1)
     claim = server.claimed(first)
