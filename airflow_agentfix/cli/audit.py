@@ -18,7 +18,7 @@ PAGE = 200
 
 audit = typer.Typer(help="The record of sessions: who did what, when, and whether it is as it was written.", no_args_is_help=True)
 
-Sessions = Annotated[list[str] | None, typer.Argument(metavar="[SESSION…]", help="Session ids; all you may read unless given.")]
+Sessions = Annotated[list[str] | None, typer.Argument(metavar="SESSION…", help="Session ids; all you may read unless given.")]
 Anchor = Annotated[
     str | None,
     typer.Option("--anchor", help="A hash kept elsewhere, as a fix's commit has it (Agentfix-Audit); needs one SESSION."),
