@@ -7,6 +7,8 @@ others, so of two that come at once the later one to look sees both.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from airflow_agentfix.core.incident import TaskRef
 from airflow_agentfix.core.session import SERVER, EventKind, Outcome, Session, State
 from airflow_agentfix.desk import Desk
@@ -22,15 +24,28 @@ def occurrence(ref: TaskRef, *, session_id: str | None = None) -> Draft:
     return Draft(EventKind.OCCURRENCE, SERVER, data)
 
 
-def settle(desk: Desk, session_id: str) -> Session:
-    """After a session's incident was written: end it as duplicate of the one that goes on, or others as duplicates of it."""
+def was_looked_at(desk: Desk, session: Session, ref: TaskRef) -> bool:
+    """Whether the failure is the session's own, or was found to be of its cause: not only put behind it while it worked."""
+    if (session.run_id, session.task_id, session.map_index) == (ref.run_id, ref.task_id, ref.map_index):
+        return True
+    attached = (event.data for event in desk.store.events(session.id) if event.kind is EventKind.OCCURRENCE)
+    return any(data.get("ref") == str(ref) and data.get("session_id") for data in attached)
+
+
+def settle(desk: Desk, session_id: str, *, on_done: Callable[[Session], None]) -> Session:
+    """After a session's incident was written: end it as duplicate of the one that goes on, or others as duplicates of it.
+
+    `on_done` is told of each that ended, again where the call is repeated.
+    """
     own = _read(desk, session_id)
     if own.session.state is State.DONE:
+        on_done(own.session)
         return own.session
     others = [other for other in desk.store.same_cause(own.session) if _takes(desk, other, own)]
     first = min([own, *others], key=_rank)
     for duplicate in others if first is own else [own]:
         _attach(desk, duplicate, to=_read(desk, first.session.id))
+        on_done(_read(desk, duplicate.session.id).session)
     return _read(desk, session_id).session
 
 
@@ -57,9 +72,12 @@ def _rank(stored: Stored) -> tuple[bool, bool, str, str]:
 
 
 def _attach(desk: Desk, duplicate: Stored, *, to: Stored) -> None:
-    """All failures of the one become the other's. A worker that is on the duplicate learns it with its next call."""
+    """The failures known to be of the one's cause become the other's; those that only stood behind it are yet to be looked at.
+
+    A worker that is on the duplicate learns it with its next call.
+    """
     session, other = duplicate.session, to.session
-    failures = desk.store.failures(session.id)
+    failures = [ref for ref in desk.store.failures(session.id) if was_looked_at(desk, session, ref)]
     summary = (
         f"Same cause as session {other.id}, which works on {other.dag_id} / {other.run_id} / {other.task_id}: "
         "this failure is attached to it."

@@ -17,7 +17,7 @@ from airflow_agentfix.core.pins import pinned
 from airflow_agentfix.core.policy import Autonomy, is_own, stricter
 from airflow_agentfix.core.session import SERVER, Event, EventKind, Outcome, PinEnd, Session, State, fix_run_id
 from airflow_agentfix.desk import ENDED, FIX_DAG, Desk, again
-from airflow_agentfix.duplicates import occurrence
+from airflow_agentfix.duplicates import occurrence, was_looked_at
 from airflow_agentfix.errors import (
     AirflowError,
     ConfigurationError,
@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 _KEPT_WHEN_ERASED = frozenset({EventKind.CLAIMED, EventKind.APPROVAL, EventKind.RERUN, EventKind.PIN_ENDED, EventKind.ERASED})
 """they hold no content, only who did what to which commit and run"""
 
-_GOES_ON = frozenset({Outcome.FIXED, Outcome.PROPOSED, Outcome.REPORTED, Outcome.GAVE_UP, Outcome.REJECTED})
+_GOES_ON = frozenset({Outcome.FIXED, Outcome.PROPOSED, Outcome.REPORTED, Outcome.GAVE_UP, Outcome.REJECTED, Outcome.DUPLICATE})
 _WENT_WELL = frozenset({"success", "skipped"})
 
 
@@ -85,7 +85,7 @@ class SessionService:
         """Record a failure. The same failure gives the same session; another one of a task in work is its occurrence."""
         ref = self._resolved(failure, user)
         known = self._store.of_failure(ref)
-        if known and (known.session.state is not State.DONE or self._was_looked_at(known.session, ref)):
+        if known and (known.session.state is not State.DONE or was_looked_at(self._desk, known.session, ref)):
             return self._started(known)
         return self._joined_or_new(ref, failure, user, requested_by=None)
 
@@ -142,19 +142,12 @@ class SessionService:
         events, stored = self._desk.number(Stored(session), drafts)
         return self._store.create(stored, events, failure=ref)
 
-    def _was_looked_at(self, session: Session, ref: TaskRef) -> bool:
-        """Whether the failure is the session's own, or was found to be of its cause: not only put behind it while it worked."""
-        if (session.run_id, session.task_id, session.map_index) == (ref.run_id, ref.task_id, ref.map_index):
-            return True
-        attached = (event.data for event in self._store.events(session.id) if event.kind is EventKind.OCCURRENCE)
-        return any(data.get("ref") == str(ref) and data.get("session_id") for data in attached)
-
     def _go_on(self, done: Session) -> None:
         """Failures that were put behind a session and stand as reported get one of their own, the others behind it."""
         if done.outcome not in _GOES_ON:
             return
         behind = [
-            ref for ref in self._store.failures(done.id) if ref.run_id == done.run_id and not self._was_looked_at(done, ref)
+            ref for ref in self._store.failures(done.id) if ref.run_id == done.run_id and not was_looked_at(self._desk, done, ref)
         ]
         left = [ref for ref in behind if self._is_as_reported(ref)]
         if behind:

@@ -64,7 +64,7 @@ class WorkerService:
     """Use cases of the worker. `user` is its login; it needs the right to edit runs of the session's DAG."""
 
     def __init__(self, desk: Desk, *, on_done: Callable[[Session], None]) -> None:
-        """`on_done` is told of each session that a worker finished."""
+        """`on_done` is told of each session that a worker finished, or that ended as a duplicate."""
         self._desk, self._on_done = desk, on_done
         self._store, self._airflow = desk.store, desk.airflow
 
@@ -91,7 +91,7 @@ class WorkerService:
         """The worker before may have died after its incident was written and before others with its cause were looked for."""
         kinds = {event.kind for event in self._store.events(session.id)}
         if EventKind.INCIDENT in kinds and not kinds & {EventKind.MODEL, EventKind.FINISHED}:
-            return settle(self._desk, session.id)
+            return settle(self._desk, session.id, on_done=self._on_done)
         return session
 
     def _claim(self, lease: str, session: Session) -> Claim:
@@ -128,7 +128,7 @@ class WorkerService:
         if not self._arrived(stored, after, drafts) and (drafts or stored.session.state is not State.DONE):
             self._save_work(stored, drafts)
         if any(draft.kind is EventKind.INCIDENT for draft in drafts):
-            settle(self._desk, session_id)
+            settle(self._desk, session_id, on_done=self._on_done)
         return self._store.events(session_id, after=after)
 
     def _save_work(self, stored: Stored, drafts: Sequence[Draft]) -> None:

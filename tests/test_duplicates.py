@@ -64,7 +64,7 @@ def test_a_second_session_of_the_cause_ends_as_duplicate_and_its_failure_is_the_
     assert [server.store.broken_link(one.session.id) for one in (first, second)] == [None, None]
 
 
-def test_every_failure_that_waited_behind_a_duplicate_goes_along(server: Server) -> None:
+def test_what_only_waited_behind_a_duplicate_gets_a_session_of_its_own(server: Server) -> None:
     first, second = claimed(server, RUN), claimed(server, "tuesday")
     server.airflow.fail(DAG, "tuesday", TASK, map_index=4)
     server.taken(run_id="tuesday", map_index=4)
@@ -73,9 +73,21 @@ def test_every_failure_that_waited_behind_a_duplicate_goes_along(server: Server)
     assert server.store.failures(first.session.id) == [
         TaskRef(DAG, RUN, TASK, 1),
         TaskRef(DAG, "tuesday", TASK, 1),
-        TaskRef(DAG, "tuesday", TASK, 1, 4),
     ]
-    assert server.store.failures(second.session.id) == []
+    third = server.taken(run_id="tuesday", map_index=4)
+    assert third not in (first.session.id, second.session.id)
+    assert server.store.failures(third) == [TaskRef(DAG, "tuesday", TASK, 1, 4)]
+
+
+def test_what_waited_behind_a_duplicate_and_is_of_its_cause_becomes_the_firsts_too(server: Server) -> None:
+    first, second = claimed(server, RUN), claimed(server, "tuesday")
+    server.airflow.fail(DAG, "tuesday", TASK, map_index=4)
+    server.taken(run_id="tuesday", map_index=4)
+    server.append(first, incident())
+    server.append(second, incident())
+    third = server.claimed(server.taken(run_id="tuesday", map_index=4))
+    server.append(third, incident())
+    assert server.taken(run_id="tuesday", map_index=4) == first.session.id
 
 
 def test_the_other_tasks_of_a_run_that_failed_of_the_same_cause_run_again_with_the_first(server: Server) -> None:
@@ -281,8 +293,10 @@ def test_the_same_cause_in_the_same_run_is_not_worked_on_again_once_it_was_left_
     second = server.claimed(server.taken(map_index=1))
     server.append(second, incident())
     assert session(server, second).outcome is Outcome.DUPLICATE
-    assert {ref.map_index for ref in server.store.failures(first)} == {0, 1, 2}
-    assert server.taken(map_index=2) == first
+    assert {ref.map_index for ref in server.store.failures(first)} == {0, 1}
+    third = server.claimed(server.taken(map_index=2))
+    server.append(third, incident(fingerprint="fp1:another"))
+    assert session(server, third).state is State.RUNNING  # of another cause: it is not lost behind the two
 
 
 def test_a_person_who_asks_again_gets_a_session_though_the_cause_was_left_as_it_is(server: Server) -> None:
