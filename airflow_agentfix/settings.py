@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
-from airflow_agentfix.core.policy import Autonomy, Policy
+from airflow_agentfix.core.policy import NAMES, Autonomy, Layer
 from airflow_agentfix.core.redact import redact
 from airflow_agentfix.errors import ConfigurationError
 
@@ -44,6 +45,7 @@ class Settings:
     skills: tuple[str, ...] = ()
     repositories: tuple[RepositoryRule, ...] = ()
     autonomy: Autonomy = Autonomy.RERUN
+    dag_autonomy: tuple[tuple[str, Autonomy], ...] = ()
     approve_before: tuple[str, ...] = ("rerun",)
     approvers: tuple[str, ...] = ()
     allow_unreviewed_reruns: bool = False
@@ -51,9 +53,14 @@ class Settings:
     denied_paths: tuple[str, ...] = ()
     max_files: int = 10
     max_lines: int = 400
+    max_fixes: int = 2
     max_turns: int = 40
     max_tokens: int = 1_000_000
     max_dollars: float = 5.0
+    max_minutes: int = 120
+    daily_dollars: float = 50.0
+    repository_policy: bool = True
+    run_checks: bool = True
     evidence_chars: int = 7_500
     settle_seconds: int = 30
     lease_seconds: int = 900
@@ -64,11 +71,11 @@ class Settings:
     auto_migrate: bool = True
     audit_key: str = ""
 
-    @property
-    def ceiling(self) -> Policy:
-        """What this deployment allows at most."""
-        names = {field.name for field in fields(Policy)}
-        return Policy(**{name: getattr(self, name) for name in names})
+    def ceilings(self, dag_id: str, tags: Collection[str]) -> list[Layer]:
+        """What this deployment allows a DAG with these tags at most."""
+        whole = Layer(f"[{SECTION}]", **{name: getattr(self, name) for name in NAMES if name in OPTIONS})
+        for_dag = [(key, one) for key, one in self.dag_autonomy if _is_meant(key, dag_id, tags)]
+        return [whole, *(Layer(f"[{SECTION}] dag_autonomy {key!r}", autonomy=one) for key, one in for_dag)]
 
     @classmethod
     def load(cls) -> Settings:
@@ -116,6 +123,19 @@ def _list(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.replace("\n", ",").split(",") if part.strip())
 
 
+def _by_dag(text: str) -> tuple[tuple[str, Autonomy], ...]:
+    found = json.loads(text)
+    if not isinstance(found, dict):
+        raise ValueError("not a JSON object")
+    return tuple((key, Autonomy(value)) for key, value in found.items())
+
+
+def _is_meant(key: str, dag_id: str, tags: Collection[str]) -> bool:
+    """Whether a key of `dag_autonomy` is about a DAG: a glob on its id, or `tag:` and one of its tags."""
+    kind, is_tag, tag = key.partition(":")
+    return tag in tags if is_tag and kind == "tag" else fnmatchcase(dag_id, key)
+
+
 def _repositories(text: str) -> tuple[RepositoryRule, ...]:
     return tuple(RepositoryRule(**entry) for entry in json.loads(text))
 
@@ -161,6 +181,12 @@ OPTIONS: dict[str, Option] = {
         '[{"path": "/opt/airflow/dags", "url": "https://github.com/acme/dags.git", "base_branch": "main", "subdir": "dags"}]',
     ),
     "autonomy": Option("How far a session may go at most: report, propose, rerun or recover.", "string", Autonomy),
+    "dag_autonomy": Option(
+        "The same for some DAGs: a JSON object from a glob on DAG ids, or tag:NAME, to an autonomy. The strictest one counts.",
+        "string",
+        _by_dag,
+        '{"finance_*": "report", "tag:critical": "propose"}',
+    ),
     "approve_before": Option("Steps that need a person's approval of the commit, comma-separated: rerun.", "string", _list),
     "approvers": Option("User ids whose answer under Required Actions counts as approval, comma-separated.", "string", _list),
     "allow_unreviewed_reruns": Option(
@@ -174,9 +200,18 @@ OPTIONS: dict[str, Option] = {
     ),
     "max_files": Option("Files a fix may change.", "integer", int),
     "max_lines": Option("Lines a fix may add and remove together.", "integer", int),
+    "max_fixes": Option("Fixes a session may push: the first, and amendments after a rerun failed on one.", "integer", int),
     "max_turns": Option("Model calls a session may make.", "integer", int),
     "max_tokens": Option("Tokens a session may use, in and out together.", "integer", int),
     "max_dollars": Option("US dollars a session may spend.", "float", float),
+    "max_minutes": Option("Minutes a session may be at work; waiting does not count.", "integer", int),
+    "daily_dollars": Option("US dollars all sessions of one DAG may spend in a day (UTC).", "float", float),
+    "repository_policy": Option(
+        "Read .agentfix.yaml on the base branch: it can only make policy stricter. False: this section alone decides.",
+        "boolean",
+        _boolean,
+    ),
+    "run_checks": Option("Run the commands a repository's .agentfix.yaml names as checks, on workers.", "boolean", _boolean),
     "evidence_chars": Option("Characters of evidence shown to the model first: 3 a token, so 2,500 tokens.", "integer", int),
     "settle_seconds": Option(
         "Seconds a worker waits for the failed task instance to become terminal; then it waits for the run, without a slot.",

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from airflow_agentfix.core import questions
 from airflow_agentfix.core.findings import Finding, Severity
-from airflow_agentfix.core.policy import Autonomy, Policy, stricter
+from airflow_agentfix.core.policy import Autonomy, Layer, Policy, combine
 from airflow_agentfix.core.session import (
     SERVER,
     WORKER,
@@ -108,8 +108,8 @@ class WorkerService:
         return stored
 
     def _policy(self, session: Session) -> Policy:
-        ceiling = self._desk.settings.ceiling
-        return replace(ceiling, autonomy=stricter(ceiling.autonomy, Autonomy(session.autonomy)))
+        asked = Layer("the request", autonomy=Autonomy(session.autonomy))
+        return combine([*self._desk.settings.ceilings(session.dag_id, ()), asked]).policy
 
     # --- events
 

@@ -20,10 +20,6 @@ from airflow_agentfix.core.session import Event, EventKind
 from airflow_agentfix.errors import BranchExists, EditRefused, NothingToCommit, ToolRefused
 from airflow_agentfix.ports import FixRequest, Json, OpenedFix
 
-MAX_FIXES = 2
-"""one fix and one amendment"""
-
-
 # --- change_files ----------------------------------------------------------------------------------------------------
 
 
@@ -100,7 +96,7 @@ def _refuse_second_fix(use: Use) -> None:
     branch, judged = fixes[-1].data["branch"], transcript.rerun_result(use.events)
     if judged is None or transcript.is_green(use.events):
         raise ToolRefused(f"The fix is open already on {branch}. Use rerun, or end with submit_report.")
-    if len(fixes) >= MAX_FIXES:
+    if len(fixes) >= use.case.policy.max_fixes:
         raise ToolRefused(f"{len(fixes)} fixes were opened, the newest on {branch}; there is no further one. Use submit_report.")
     if not any(event.number > fixes[-1].number for event in transcript.of_kind(use.events, EventKind.PATCH)):
         raise ToolRefused(f"Nothing was changed since the fix on {branch}. Use change_files first, or submit_report.")
@@ -108,7 +104,8 @@ def _refuse_second_fix(use: Use) -> None:
 
 def _open(use: Use, code: Code, findings: Iterable[Finding]) -> OpenedFix:
     """Where a branch of that name is someone else's, one other name is tried."""
-    amended = "-a2" if transcript.newest_fix(use.events) else ""
+    before = len(transcript.of_kind(use.events, EventKind.FIX))
+    amended = f"-a{before + 1}" if before else ""
     try:
         return code.host.open_fix(_request(use, code, findings, suffix=amended))
     except BranchExists:

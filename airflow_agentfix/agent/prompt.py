@@ -45,10 +45,8 @@ def _policy(policy: Policy, has_code: bool) -> str:
     lines = [_MAY[policy.autonomy] if has_code else "The DAG's repository is not known: you may read the log and report."]
     if has_code:
         lines.append(f"A fix changes at most {policy.max_files} files and {policy.max_lines} lines.")
-        if policy.allowed_paths:
-            lines.append(f"It may touch only {', '.join(policy.allowed_paths)}.")
-        if policy.denied_paths:
-            lines.append(f"It may not touch {', '.join(policy.denied_paths)}.")
+        lines += [f"It may touch only {', '.join(globs)}." for globs in policy.allowed_paths]
+        lines += [f"It may not touch {', '.join(globs)}." for globs in policy.denied_paths]
         lines.append(_approval(policy))
     lines.append(f"Budget: {policy.max_turns} model calls, {policy.max_tokens} tokens, ${policy.max_dollars:.2f}.")
     return "\n".join(f"- {line}" for line in lines)

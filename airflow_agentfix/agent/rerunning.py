@@ -182,7 +182,7 @@ def _failed(use: Use, started: Mapping[str, Any], tasks: Sequence[TaskFacts], de
     new = use.case.diagnose(TaskRef(started["dag_id"], started["run_id"], first.task_id, first.try_number, first.map_index))
     same = new.fingerprint == use.case.incident.fingerprint
     verdict = "the same cause again" if same else "another cause"
-    fixes = len(transcript.of_kind(use.events, EventKind.FIX))
-    left = "One amendment is left: change_files, open_fix, rerun." if fixes < 2 else "No amendment is left: submit_report."
+    more = use.case.policy.max_fixes - len(transcript.of_kind(use.events, EventKind.FIX))
+    left = f"Amendments left: {more}. change_files, open_fix, rerun." if more > 0 else "No amendment is left: submit_report."
     head = f"{RERUN_FAILED}: {described}\n{first.task_id} failed with {verdict} (fingerprint {new.fingerprint}). {left}"
     return Done(use.case.redact(f"{head}\n\n{new.text}"), is_error=True)

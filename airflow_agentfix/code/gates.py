@@ -37,8 +37,8 @@ def check_patch(patch: list[Patch], policy: Policy) -> tuple[Finding, ...]:
 
 def path_gate(patch: list[Patch], policy: Policy) -> Iterator[Finding]:
     """Built-in denials, LFS pointers, then the policy's globs."""
-    denied = GitIgnoreSpec.from_lines(policy.denied_paths)
-    allowed = GitIgnoreSpec.from_lines(policy.allowed_paths)
+    denied = [GitIgnoreSpec.from_lines(globs) for globs in policy.denied_paths]
+    allowed = [(globs, GitIgnoreSpec.from_lines(globs)) for globs in policy.allowed_paths]
     for file in patch:
         path = file["path"]
         if reason := paths.denial(path):
@@ -49,11 +49,13 @@ def path_gate(patch: list[Patch], policy: Policy) -> Iterator[Finding]:
             yield _refuse(
                 "lfs-pointer", path, f"{path} is kept in Git LFS; its content is not in the repository and cannot be fixed."
             )
-        elif policy.denied_paths and denied.match_file(path):
-            yield _refuse("path-denied", path, f"{path} may not be changed: the deployment's denied_paths name it.")
-        elif policy.allowed_paths and not allowed.match_file(path):
-            globs = ", ".join(policy.allowed_paths)
-            yield _refuse("path-not-allowed", path, f"{path} may not be changed: only {globs} may (allowed_paths).")
+        elif any(spec.match_file(path) for spec in denied):
+            yield _refuse("path-denied", path, f"{path} may not be changed: denied_paths name it.")
+        else:
+            for globs, spec in allowed:
+                if not spec.match_file(path):
+                    only = ", ".join(globs)
+                    yield _refuse("path-not-allowed", path, f"{path} may not be changed: only {only} may (allowed_paths).")
 
 
 def size_gate(patch: list[Patch], policy: Policy) -> Iterator[Finding]:

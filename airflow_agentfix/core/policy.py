@@ -1,9 +1,12 @@
-"""What a session may do: the stricter of deployment and request, decided by the server, enforced in code."""
+"""What a session may do: of all that have a say the stricter, decided by the server, enforced in code.
+
+Invariant: a further layer takes away, it never gives: whatever it says, nothing is allowed that was not without it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any
 
@@ -34,30 +37,176 @@ def is_own(dag_id: str) -> bool:
     return dag_id.startswith("agentfix_")
 
 
+Globs = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RepoCheck:
+    """A command of the repository that has to pass on a fix as it does on its base; `run` is its argument vector."""
+
+    name: str
+    run: tuple[str, ...]
+    timeout: int = 300
+    """seconds"""
+
+
 @dataclass(frozen=True)
 class Policy:
     """The effective policy of one session.
 
-    `denied_paths` and `allowed_paths` are glob patterns on repository paths (an empty `allowed_paths` allows all that is not
-    denied). `allow_unreviewed_reruns` waives the approval of a rerun; a change that needs a person is never waived.
+    `allowed_paths` and `denied_paths` are groups of glob patterns on repository paths, a group for each that named some: a path
+    has to match one glob of every allowed group, and none of a denied one. No group allows all that is not denied.
+    `allow_unreviewed_reruns` waives the approval of a rerun; a change that needs a person is never waived. `daily_dollars` is
+    for all sessions of a DAG together, from midnight UTC on; the other limits are a session's.
     """
 
     autonomy: Autonomy = Autonomy.RERUN
     approve_before: tuple[str, ...] = ("rerun",)
     approvers: tuple[str, ...] = ()
     allow_unreviewed_reruns: bool = False
-    allowed_paths: tuple[str, ...] = ()
-    denied_paths: tuple[str, ...] = ()
+    allowed_paths: tuple[Globs, ...] = ()
+    denied_paths: tuple[Globs, ...] = ()
     max_files: int = 10
     max_lines: int = 400
+    max_fixes: int = 2
     max_turns: int = 40
     max_tokens: int = 1_000_000
     max_dollars: float = 5.0
+    max_minutes: int = 120
+    daily_dollars: float = 50.0
+    run_checks: bool = True
+    checks: tuple[RepoCheck, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Policy:
-        lists = ("approve_before", "approvers", "allowed_paths", "denied_paths")
-        return cls(**{**data, "autonomy": Autonomy(data["autonomy"]), **{name: tuple(data[name]) for name in lists}})
+        names = ("approve_before", "approvers")
+        groups = ("allowed_paths", "denied_paths")
+        return cls(
+            **{
+                **data,
+                "autonomy": Autonomy(data["autonomy"]),
+                **{name: tuple(data[name]) for name in names},
+                **{name: tuple(map(tuple, data[name])) for name in groups},
+                "checks": tuple(RepoCheck(**{**check, "run": tuple(check["run"])}) for check in data["checks"]),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What one source says; None where it says nothing. `source` is told to people: which option, which file and entry."""
+
+    source: str
+    autonomy: Autonomy | None = None
+    approve_before: tuple[str, ...] | None = None
+    approvers: tuple[str, ...] | None = None
+    allow_unreviewed_reruns: bool | None = None
+    allowed_paths: Globs | None = None
+    denied_paths: Globs | None = None
+    max_files: int | None = None
+    max_lines: int | None = None
+    max_fixes: int | None = None
+    max_turns: int | None = None
+    max_tokens: int | None = None
+    max_dollars: float | None = None
+    max_minutes: int | None = None
+    daily_dollars: float | None = None
+    run_checks: bool | None = None
+    checks: tuple[RepoCheck, ...] | None = None
+    problem: str | None = None
+    """why this source could not be heard; it then allows as little as its autonomy says"""
+
+
+NAMES = tuple(one.name for one in fields(Policy))
+
+
+@dataclass(frozen=True)
+class Effective:
+    """A policy, and for each of its values the sources it comes from; none for a built-in default."""
+
+    policy: Policy
+    sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        sources = {name: list(found) for name, found in self.sources.items()}
+        return {"policy": self.policy.to_json(), "sources": sources, "problems": list(self.problems)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Effective:
+        sources = {name: tuple(found) for name, found in data["sources"].items()}
+        return cls(Policy.from_json(data["policy"]), sources, tuple(data["problems"]))
+
+
+def combine(layers: Iterable[Layer]) -> Effective:
+    """The stricter of all layers, value by value."""
+    layers = tuple(layers)
+    values: dict[str, Any] = {}
+    sources: dict[str, tuple[str, ...]] = {}
+    for name in NAMES:
+        said = [(layer.source, value) for layer in layers if (value := getattr(layer, name)) is not None]
+        if said:
+            values[name], sources[name] = _STRICTER.get(name, _least)(said)
+    problems = tuple(layer.problem for layer in layers if layer.problem)
+    return _with_somebody_to_ask(Effective(Policy(**values), sources, problems), layers)
+
+
+def _with_somebody_to_ask(found: Effective, layers: Sequence[Layer]) -> Effective:
+    """Where the named approvers have nobody in common nobody may approve, which must not read as: anybody may."""
+    named = [layer for layer in layers if layer.approvers]
+    if not named or found.policy.approvers:
+        return found
+    said = "; ".join(f"{layer.source}: {', '.join(layer.approvers or ())}" for layer in named)
+    problem = f"Nobody may approve a rerun: the approvers named have nobody in common ({said}). Name one person in all of them."
+    capped = stricter(found.policy.autonomy, Autonomy.PROPOSE)
+    sources = found.sources if capped is found.policy.autonomy else {**found.sources, "autonomy": found.sources["approvers"]}
+    return Effective(replace(found.policy, autonomy=capped), sources, (*found.problems, problem))
+
+
+Said = Sequence[tuple[str, Any]]
+"""(source, value) of each layer that says something"""
+Decided = tuple[Any, tuple[str, ...]]
+
+
+def _least(said: Said) -> Decided:
+    source, value = min(said, key=lambda one: one[1])
+    return value, (source,)
+
+
+def _least_autonomy(said: Said) -> Decided:
+    source, value = min(said, key=lambda one: one[1].rank)
+    return value, (source,)
+
+
+def _all_of(said: Said) -> Decided:
+    """Every word that somebody names."""
+    named = [(source, value) for source, value in said if value] or list(said[:1])
+    return tuple(dict.fromkeys(word for _, value in named for word in value)), tuple(source for source, _ in named)
+
+
+def _common(said: Said) -> Decided:
+    """Those that everybody names who names any."""
+    named = [(source, value) for source, value in said if value]
+    if not named:
+        return (), (said[0][0],)
+    common = [word for word in dict.fromkeys(named[0][1]) if all(word in value for _, value in named)]
+    return tuple(common), tuple(source for source, _ in named)
+
+
+def _groups(said: Said) -> Decided:
+    """Each one's globs for themselves: a negated glob takes nothing back of what another said."""
+    named = [(source, value) for source, value in said if value] or list(said[:1])
+    return tuple(dict.fromkeys(value for _, value in named if value)), tuple(source for source, _ in named)
+
+
+_STRICTER: Mapping[str, Callable[[Said], Decided]] = {
+    "autonomy": _least_autonomy,
+    "approve_before": _all_of,
+    "approvers": _common,
+    "allowed_paths": _groups,
+    "denied_paths": _groups,
+    "checks": _all_of,
+}

@@ -388,7 +388,7 @@ def test_one_amendment_follows_a_rerun_that_failed_again(world: World) -> None:
     world.work(model)
     world.airflow.end_rerun(green=False)
     world.work(model)
-    assert "the same cause again (fingerprint fp1:0123456789abcdef). One amendment is left" in world.results("rerun")[0]["text"]
+    assert "the same cause again (fingerprint fp1:0123456789abcdef). Amendments left: 1." in world.results("rerun")[0]["text"]
     assert "L3\tstill broken" in world.results("rerun")[0]["text"]
     assert len(world.host.fixes) == 2
     assert world.host.fixes[1].endswith("-01234567-a2")

@@ -21,7 +21,7 @@ def test_the_leading_skill_is_in_the_prompt_from_the_start() -> None:
 
 
 def test_the_prompt_says_what_this_session_may_do() -> None:
-    strict = system_prompt(Policy(autonomy=Autonomy.PROPOSE, allowed_paths=("dags/**",)), SKILLS, has_code=True)
+    strict = system_prompt(Policy(autonomy=Autonomy.PROPOSE, allowed_paths=(("dags/**",),)), SKILLS, has_code=True)
     assert "rerun is refused" in strict
     assert "only dags/**" in strict
     assert "until a person approved" in strict

@@ -32,7 +32,7 @@ def test_a_small_honest_fix_passes(copy: WorkingCopy) -> None:
     copy.edit("dags/shop.py", "1 < 2", "1 < 3")
     copy.create("dags/lib.py", "x = 1\n")
     assert rules(copy) == []
-    assert rules(copy, Policy(allowed_paths=("dags/**",), denied_paths=("infra/**",))) == []
+    assert rules(copy, Policy(allowed_paths=(("dags/**",),), denied_paths=(("infra/**",),))) == []
 
 
 def test_no_change_has_no_finding(copy: WorkingCopy) -> None:
@@ -50,8 +50,8 @@ def test_what_may_never_be_touched_is_refused(copy: WorkingCopy, path: str, old:
 
 def test_the_policys_globs_are_kept(copy: WorkingCopy) -> None:
     copy.edit("dags/shop.py", "1 < 2", "1 < 3")
-    assert rules(copy, Policy(denied_paths=("dags/*.py",))) == ["path-denied"]
-    assert rules(copy, Policy(allowed_paths=("dbt/**", "*.sql"))) == ["path-not-allowed"]
+    assert rules(copy, Policy(denied_paths=(("dags/*.py",),))) == ["path-denied"]
+    assert rules(copy, Policy(allowed_paths=(("dbt/**", "*.sql"),))) == ["path-not-allowed"]
 
 
 def test_a_fix_over_the_policys_size_is_refused_with_the_figures(copy: WorkingCopy) -> None:
