@@ -29,7 +29,7 @@ from sqlalchemy.exc import IntegrityError  # noqa: TID253 - as above
 from sqlalchemy.orm import Session  # noqa: TID253 - as above
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from airflow_agentfix.core.incident import TaskFacts
+from airflow_agentfix.core.incident import DagFacts, TaskFacts
 from airflow_agentfix.core.shape import shape_of
 from airflow_agentfix.errors import (
     AirflowConflict,
@@ -64,6 +64,22 @@ class AirflowInside:
     def __init__(self, *, patience: float = 10.0, settle: float = SETTLE_SECONDS) -> None:
         self.patience = patience
         self.settle = timedelta(seconds=settle)
+
+    def dag(self, dag_id: str) -> DagFacts:
+        """The DAG as it was parsed last."""
+        with create_session(scoped=False) as session:
+            model = session.get(DagModel, dag_id)
+            if model is None:
+                raise AirflowNotFound(f"No DAG {dag_id!r} in Airflow. See which there are: airflow dags list")
+            return DagFacts(
+                dag_id=dag_id,
+                file=model.relative_fileloc or model.fileloc or "",
+                bundle_name=model.bundle_name,
+                bundle_version=model.bundle_version,
+                is_paused=bool(model.is_paused),
+                tags=tuple(sorted(tag.name for tag in model.tags)),
+                fileloc=model.fileloc,
+            )
 
     def resolve(self, dag_id: str, run_id: str, task_id: str, map_index: int) -> TaskFacts:
         """The task instance as it stands; AirflowNotFound names what is unknown and what comes near."""

@@ -16,9 +16,10 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_rand
 
 from airflow_agentfix.core import questions
 from airflow_agentfix.core.pins import pinned
-from airflow_agentfix.core.session import SERVER, Event, EventKind, PinEnd, State, fix_run_id, fold
-from airflow_agentfix.errors import AirflowError, NotAllowed, SessionNotFound, StaleWrite
-from airflow_agentfix.ports import ServerAirflow, UnpinRequest
+from airflow_agentfix.core.policy import Autonomy, Effective, Layer, Policy, combine
+from airflow_agentfix.core.session import SERVER, Event, EventKind, PinEnd, Session, State, fix_run_id, fold
+from airflow_agentfix.errors import AirflowError, AirflowNotFound, NotAllowed, SessionNotFound, StaleWrite
+from airflow_agentfix.ports import RepositoryPolicy, ServerAirflow, UnpinRequest
 from airflow_agentfix.redaction import told
 from airflow_agentfix.settings import Settings
 from airflow_agentfix.store.record import Change, Draft, Stored
@@ -47,12 +48,14 @@ class Desk:
         airflow: ServerAirflow,
         settings: Settings,
         *,
+        policies: RepositoryPolicy,
         clock: Callable[[], datetime],
         new_id: Callable[[], str],
     ) -> None:
         self.store = store
         self.airflow = airflow
         self.settings = settings
+        self.policies = policies
         self.clock = clock
         self.new_id = new_id
 
@@ -72,6 +75,27 @@ class Desk:
         if edit:
             self.require_edit(user, stored.session.dag_id)
         return stored
+
+    def policy_for(self, dag_id: str, *further: Layer) -> Effective:
+        """What deployment, repository and `further` allow on a DAG now. Asks the code host. AirflowNotFound."""
+        dag = self.airflow.dag(dag_id)
+        return combine([*self.settings.ceilings(dag_id, dag.tags), *self.policies.layers(dag), *further])
+
+    def policy_of(self, session: Session) -> Effective:
+        """The same for a session, with what was asked for when it was made."""
+        return self.policy_for(session.dag_id, _asked_for(session))
+
+    def policy_in_force(self, session: Session) -> Policy:
+        """What was written down when a worker took the session, and whatever the deployment has made stricter since."""
+        recorded = policy_on_record(self.store.events(session.id))
+        layers = [*self.settings.ceilings(session.dag_id, self._tags(session.dag_id)), _asked_for(session)]
+        return combine([*layers, *([recorded.policy.as_layer("recorded")] if recorded else [])]).policy
+
+    def _tags(self, dag_id: str) -> tuple[str, ...]:
+        try:
+            return self.airflow.dag(dag_id).tags
+        except AirflowNotFound:  # deleted since: what was recorded stays
+            return ()
 
     def number(self, stored: Stored, drafts: Sequence[Draft]) -> tuple[list[Event], Stored]:
         """The drafts as the session's next events, and the session after them."""
@@ -129,6 +153,16 @@ class Desk:
             target = version or pin.data["original_version"]
             on = self.airflow.end_pin(UnpinRequest(session.id, session.dag_id, run_id, pin.data["commit"], target))
         return self.save(stored, Draft(EventKind.PIN_ENDED, SERVER, {"run_id": run_id, "version": on, "reason": reason.value}))
+
+
+def policy_on_record(events: Sequence[Event]) -> Effective | None:
+    """The policy that was written down last; None before a worker has taken the session."""
+    written = next((event for event in reversed(events) if event.kind is EventKind.POLICY), None)
+    return Effective.from_json(written.data) if written else None
+
+
+def _asked_for(session: Session) -> Layer:
+    return Layer(f"the request ({session.source})", autonomy=Autonomy(session.autonomy))
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 AgentFixError
 ├── ConfigurationError            something in [agentfix], a connection or a file is missing or wrong
 │   ├── MissingConnection
+│   ├── PolicyInvalid             a repository's .agentfix.yaml is not as its schema says
 │   ├── NoRepository              no bundle and no [agentfix] repositories entry names the DAG's repository
 │   ├── SkillError                a skill is missing or its file is malformed
 │   └── ModelKeyError             the model's key is missing or was refused
@@ -55,6 +56,10 @@ class ConfigurationError(AgentFixError):
 
 class MissingConnection(ConfigurationError):
     """A connection that was named does not exist."""
+
+
+class PolicyInvalid(ConfigurationError):
+    """A repository's .agentfix.yaml is not as its schema says; nothing of it is used, and sessions only report."""
 
 
 class NoRepository(ConfigurationError):

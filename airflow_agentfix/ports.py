@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 
 from airflow_agentfix.core.circumstances import AssetEvent, AssetFacts, XCom
 from airflow_agentfix.core.incident import DagFacts, Incident, RunFacts, TaskFacts, TaskRef
+from airflow_agentfix.core.policy import Layer
 from airflow_agentfix.core.session import Event, EventKind, Outcome, Session, WaitFor
 
 Json = dict[str, Any]
@@ -349,6 +350,13 @@ class Checks(Protocol):
         """Import the DAG file from `tree` and return its shape; None where it does not import, with the reason logged."""
 
 
+class RepositoryPolicy(Protocol):
+    """What the repository of a DAG says AgentFix may do, asked by the server."""
+
+    def layers(self, dag: DagFacts) -> list[Layer]:
+        """Never raises: what could not be read is a layer that says so and allows to report."""
+
+
 # --- Airflow from inside the API server -----------------------------------------------------------------------------
 
 
@@ -411,6 +419,9 @@ class UnpinRequest:
 
 class ServerAirflow(Protocol):
     """Airflow's own database and auth manager, from inside the API server only. Raises `errors.AirflowError` and its kinds."""
+
+    def dag(self, dag_id: str) -> DagFacts:
+        """The DAG as it was parsed last, with its tags. AirflowNotFound."""
 
     def resolve(self, dag_id: str, run_id: str, task_id: str, map_index: int) -> TaskFacts:
         """The task instance as it stands; AirflowNotFound says which of DAG, run, task, map index is unknown."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_agentfix.core import questions
 from airflow_agentfix.core.incident import TaskRef
 from airflow_agentfix.core.pins import pinned
-from airflow_agentfix.core.policy import Autonomy, is_own, stricter
+from airflow_agentfix.core.policy import Autonomy, Effective, Layer, combine, is_own
 from airflow_agentfix.core.session import SERVER, Event, EventKind, Outcome, PinEnd, Session, State, fix_run_id
 from airflow_agentfix.desk import ENDED, FIX_DAG, Desk, again
 from airflow_agentfix.duplicates import occurrence, was_looked_at
@@ -28,7 +28,7 @@ from airflow_agentfix.errors import (
     SessionNotFound,
     StaleWrite,
 )
-from airflow_agentfix.ports import ServerAirflow
+from airflow_agentfix.ports import RepositoryPolicy, ServerAirflow
 from airflow_agentfix.redaction import redact, told
 from airflow_agentfix.settings import Settings
 from airflow_agentfix.store.record import Draft, Stored
@@ -40,7 +40,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_KEPT_WHEN_ERASED = frozenset({EventKind.CLAIMED, EventKind.APPROVAL, EventKind.RERUN, EventKind.PIN_ENDED, EventKind.ERASED})
+_KEPT_WHEN_ERASED = frozenset(
+    {EventKind.CLAIMED, EventKind.POLICY, EventKind.APPROVAL, EventKind.RERUN, EventKind.PIN_ENDED, EventKind.ERASED}
+)
 """they hold no content, only who did what to which commit and run"""
 
 _GOES_ON = frozenset({Outcome.FIXED, Outcome.PROPOSED, Outcome.REPORTED, Outcome.GAVE_UP, Outcome.REJECTED, Outcome.DUPLICATE})
@@ -71,10 +73,11 @@ class SessionService:
         airflow: ServerAirflow,
         settings: Settings,
         *,
+        policies: RepositoryPolicy,
         clock: Callable[[], datetime],
         new_id: Callable[[], str],
     ) -> None:
-        self._desk = Desk(store, airflow, settings, clock=clock, new_id=new_id)
+        self._desk = Desk(store, airflow, settings, policies=policies, clock=clock, new_id=new_id)
         self._store, self._airflow, self._settings = store, airflow, settings
         self.worker = WorkerService(self._desk, on_done=self._go_on)
 
@@ -121,8 +124,9 @@ class SessionService:
         return self._started(self._told(self._desk.save(working, occurrence(ref), failures=(ref,)), failure, user))
 
     def _made(self, ref: TaskRef, failure: Failure, user: Any, requested_by: str | None) -> Stored:
-        at, ceiling = self._desk.at(), self._settings.autonomy
-        autonomy = stricter(ceiling, _autonomy(failure.autonomy)) if failure.autonomy else ceiling
+        at, ceilings = self._desk.at(), self._settings.ceilings(ref.dag_id, self._airflow.dag(ref.dag_id).tags)
+        asked = Layer("the request", autonomy=_autonomy(failure.autonomy) if failure.autonomy else None)
+        autonomy = combine([*ceilings, asked]).policy.autonomy  # the repository's word is asked for when a worker comes
         session = Session(
             id=self._desk.new_id(),
             dag_id=ref.dag_id,
@@ -229,6 +233,12 @@ class SessionService:
         self._desk.open(session_id, user, edit=False)
         return self._store.events(session_id, after=after)
 
+    def policy(self, dag_id: str, user: Any) -> Effective:
+        """What a session on this DAG may do if it starts now."""
+        if not self._airflow.may(user, dag_id, edit=False):
+            raise NotAllowed(f"{user.get_name()!r} may not read DAG {dag_id!r}. Ask for the right, or an owner to look.")
+        return self._desk.policy_for(dag_id)
+
     def audit(self, session_id: str, user: Any, *, anchor: str | None = None) -> Audit:
         """Whether the session's events are what was written. `anchor`: a hash of the chain that was kept elsewhere."""
         session = self._desk.open(session_id, user, edit=False).session
@@ -292,7 +302,7 @@ class SessionService:
         approvers = question.data.get("approvers") or ()
         who = str(user.get_id())  # FAB's ids are numbers
         if approvers and who not in approvers:
-            raise NotAllowed(f"[agentfix] approvers names who decides this: {', '.join(approvers)}; you are {who!r}.")
+            raise NotAllowed(f"Policy names who decides this (approvers): {', '.join(approvers)}; you are {who!r}.")
         if decision == "approve" and self._desk.works_on(session.id, who):
             raise NotAllowed(
                 f"{who!r} is the login AgentFix itself works with; what it wrote it cannot approve. Log in as yourself, with "

@@ -73,7 +73,9 @@ class Settings:
 
     def ceilings(self, dag_id: str, tags: Collection[str]) -> list[Layer]:
         """What this deployment allows a DAG with these tags at most."""
-        whole = Layer(f"[{SECTION}]", **{name: getattr(self, name) for name in NAMES if name in OPTIONS})
+        said: dict[str, Any] = {name: getattr(self, name) for name in NAMES if name in OPTIONS}
+        said |= {name: (said[name],) if said[name] else () for name in ("allowed_paths", "denied_paths")}
+        whole = Layer(f"[{SECTION}]", **said)
         for_dag = [(key, one) for key, one in self.dag_autonomy if _is_meant(key, dag_id, tags)]
         return [whole, *(Layer(f"[{SECTION}] dag_autonomy {key!r}", autonomy=one) for key, one in for_dag)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from airflow_agentfix.settings import Settings
 
 if TYPE_CHECKING:
     from airflow_agentfix.driver import Driver
+    from airflow_agentfix.ports import RepositoryPolicy
     from airflow_agentfix.service import SessionService
     from airflow_agentfix.store.sql import SqlStore
     from airflow_agentfix.workbench import Workbench
@@ -27,7 +29,34 @@ def build_server_service(settings: Settings) -> SessionService:
 
     store = build_store(settings)
     (migrate if settings.auto_migrate else check)(store.engine)
-    return SessionService(store, AirflowInside(), settings, clock=lambda: datetime.now(UTC), new_id=lambda: uuid.uuid4().hex)
+    return SessionService(
+        store,
+        AirflowInside(),
+        settings,
+        policies=_repository_policy(settings),
+        clock=lambda: datetime.now(UTC),
+        new_id=lambda: uuid.uuid4().hex,
+    )
+
+
+def _repository_policy(settings: Settings) -> RepositoryPolicy:
+    """Read by the API server itself: what a worker says of it could be anybody's word who may write a DAG."""
+    from airflow_agentfix.airflow_login import airflow_connection
+    from airflow_agentfix.code.hosts import open_host
+    from airflow_agentfix.code.policy_source import NoRepositoryPolicy, RepositoryPolicies
+    from airflow_agentfix.code.repositories import repository_of
+    from airflow_agentfix.workbench import bundle_config
+
+    if not settings.repository_policy:
+        return NoRepositoryPolicy()
+    return RepositoryPolicies(
+        repository_of=lambda dag: repository_of(
+            dag, settings=settings, bundle_config=bundle_config(), get_connection=airflow_connection
+        ),
+        open_host=lambda repository: open_host(
+            repository, settings, get_connection=airflow_connection, environ=os.environ, quick=True
+        ),
+    )
 
 
 def build_store(settings: Settings) -> SqlStore:

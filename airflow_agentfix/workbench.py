@@ -17,7 +17,7 @@ from airflow_agentfix.airflow_api import RestAirflowApi
 from airflow_agentfix.airflow_http import AirflowHttp
 from airflow_agentfix.airflow_login import airflow_connection
 from airflow_agentfix.code import gates
-from airflow_agentfix.code.hosts import host_for
+from airflow_agentfix.code.hosts import open_host
 from airflow_agentfix.code.import_check import import_shape
 from airflow_agentfix.code.repositories import parse_bundle_config, repository_of
 from airflow_agentfix.code.working_copy import WorkingCopy
@@ -138,18 +138,7 @@ class Workbench:
     @cache  # noqa: B019 - a workbench lives as long as one task's process
     def host(self, repository: Repository) -> CodeHost:
         """GitHub over its API where there is a login for it, else plain git."""
-        from airflow_agentfix.code.github_client import build_github, has_login
-
-        connection = self._get_connection(self.settings.github_conn_id)
-        has_token = has_login(connection, self._environ)
-        if host_for(repository, self.settings, has_token=has_token) == "github":
-            from airflow_agentfix.code.github_host import GitHubHost
-
-            return GitHubHost(repository, build_github(self.settings, connection=connection, env=self._environ))
-        from airflow_agentfix.code.git_host import GitHost, connection_env
-
-        credentials = connection_env(repository.connection, repository.url) if repository.connection else None
-        return GitHost(repository, hook_env=credentials)
+        return open_host(repository, self.settings, get_connection=self._get_connection, environ=self._environ)
 
     def _code(self, repository: Repository, commit: str, claim: Claim, incident: Incident, folder: Path) -> Code:
         """The tree twice: as it is on the base branch, and with the session's changes."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from airflow_agentfix.core import questions
 from airflow_agentfix.core.findings import Finding, Severity
-from airflow_agentfix.core.policy import Autonomy, Layer, Policy, combine
+from airflow_agentfix.core.policy import Autonomy, Policy
 from airflow_agentfix.core.session import (
     SERVER,
     WORKER,
@@ -26,7 +26,7 @@ from airflow_agentfix.core.session import (
     WaitFor,
     takes_over,
 )
-from airflow_agentfix.desk import ENDED, Desk, again
+from airflow_agentfix.desk import ENDED, Desk, again, policy_on_record
 from airflow_agentfix.duplicates import settle
 from airflow_agentfix.errors import (
     AirflowConflict,
@@ -84,8 +84,15 @@ class WorkerService:
             )
         lease = self._desk.new_id()
         claimed = Draft(EventKind.CLAIMED, WORKER, {"worker": worker, "login": str(user.get_id())})
-        taken = self._desk.save(stored, claimed, lease=lease, holder=worker, lease_until=self._lease_end())
+        drafts = [claimed, *self._policy_to_record(stored.session)]
+        taken = self._desk.save(stored, *drafts, lease=lease, holder=worker, lease_until=self._lease_end())
         return self._claim(lease, self._settled(taken.session))
+
+    def _policy_to_record(self, session: Session) -> list[Draft]:
+        """What is allowed from here on, where that is not what was written down before: the base branch may have moved."""
+        now = self._desk.policy_of(session).to_json()
+        before = policy_on_record(self._store.events(session.id))
+        return [] if before is not None and before.to_json() == now else [Draft(EventKind.POLICY, SERVER, now)]
 
     def _settled(self, session: Session) -> Session:
         """The worker before may have died after its incident was written and before others with its cause were looked for."""
@@ -108,8 +115,7 @@ class WorkerService:
         return stored
 
     def _policy(self, session: Session) -> Policy:
-        asked = Layer("the request", autonomy=Autonomy(session.autonomy))
-        return combine([*self._desk.settings.ceilings(session.dag_id, ()), asked]).policy
+        return self._desk.policy_in_force(session)
 
     # --- events
 
@@ -219,7 +225,7 @@ class WorkerService:
         return Approved(commit, f"waived: {reason}")
 
     def _approval_asking(self, stored: Stored, call_id: str, commit: str) -> _Asking:
-        session, approvers = stored.session, self._desk.settings.approvers
+        session, approvers = stored.session, self._policy(stored.session).approvers
         fixes = (event for event in reversed(self._store.events(session.id)) if event.kind is EventKind.FIX)
         return _Asking(
             call_id=call_id,

@@ -132,7 +132,7 @@ def forge(server: Server, run_id: str, *, assigned: tuple[str, ...] = ()) -> Non
 def test_an_answer_to_a_run_started_by_hand_under_the_questions_id_approves_nothing(make: Any) -> None:
     server = make(BOSSES)
     claim = server.with_fix()
-    run_id = f"agentfix__{claim.session.id}__q5"
+    run_id = f"agentfix__{claim.session.id}__q6"
     forge(server, run_id)
     server.airflow.required_action(run_id, "Approve", user="mallory")
     for _ in range(2):  # the first call writes the question down, the second would collect the answer

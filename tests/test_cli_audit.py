@@ -57,14 +57,14 @@ def change(server: Server, number: int) -> None:
 def test_a_whole_chain_is_told_with_its_newest_hash(server: Server, session_id: str, audit: Run) -> None:
     head = server.store.events(session_id)[-1].hash
     done = audit("verify")
-    assert (done.returncode, done.stdout) == (0, f"{session_id}  ok, 4 events, newest hash {head}\n")
+    assert (done.returncode, done.stdout) == (0, f"{session_id}  ok, 5 events, newest hash {head}\n")
 
 
 def test_a_changed_event_is_named_and_exits_with_3(server: Server, session_id: str, audit: Run) -> None:
     change(server, 2)
     done = audit("verify", session_id)
     assert done.returncode == 3
-    assert "BROKEN at event 2 of 4" in done.stdout
+    assert "BROKEN at event 2 of 5" in done.stdout
     (told,) = json.loads(audit("verify", "--json").stdout)
     assert (told["ok"], told["broken_at"]) == (False, 2)
 
@@ -84,7 +84,7 @@ def test_an_anchor_without_its_session_is_wrong_usage(session_id: str, audit: Ru
 def test_the_export_is_one_event_a_line_with_its_hash(server: Server, session_id: str, audit: Run) -> None:
     lines = [json.loads(line) for line in audit("export", session_id).stdout.splitlines()]
     assert [(one["session_id"], one["number"], one["kind"]) for one in lines] == [
-        (session_id, number, kind) for number, kind in enumerate(("created", "claimed", "model", "fix"), 1)
+        (session_id, number, kind) for number, kind in enumerate(("created", "claimed", "policy", "model", "fix"), 1)
     ]
     assert [one["hash"] for one in lines] == [event.hash for event in server.store.events(session_id)]
 

@@ -161,7 +161,7 @@ def test_the_older_one_goes_on_though_the_younger_knew_the_cause_first(server: S
     assert (session(server, older).state, session(server, younger).outcome) == (State.RUNNING, Outcome.DUPLICATE)
     with pytest.raises(InvalidTransition, match="duplicate"):
         server.append(younger, (EventKind.MODEL, model_data()))
-    assert server.append(younger, after=3)[0].kind is EventKind.FINISHED
+    assert server.append(younger, after=4)[0].kind is EventKind.FINISHED
 
 
 def test_a_younger_one_that_has_asked_its_model_is_not_interrupted(server: Server) -> None:
@@ -189,7 +189,7 @@ def test_a_duplicate_from_another_run_does_not_widen_what_is_rerun(server: Serve
 def test_an_incident_that_arrives_twice_is_attached_once(server: Server) -> None:
     first, second = claimed(server, RUN), claimed(server, "tuesday")
     server.append(first, incident())
-    told = [server.append(second, incident(), after=2) for _ in range(2)]
+    told = [server.append(second, incident(), after=3) for _ in range(2)]
     assert told[0] == told[1]
     assert server.kinds(first.session.id).count("occurrence") == 1
 
@@ -198,7 +198,9 @@ def test_a_worker_that_died_before_others_were_looked_for_is_followed_by_one_tha
     first, second = claimed(server, RUN), claimed(server, "tuesday")
     server.append(first, incident())
     kind, data = incident()
-    desk = Desk(server.store, server.airflow, server.settings, clock=server.clock, new_id=lambda: "unused")
+    desk = Desk(
+        server.store, server.airflow, server.settings, policies=server.policies, clock=server.clock, new_id=lambda: "unused"
+    )
     stored = server.store.get(second.session.id)
     assert stored is not None
     desk.save(stored, Draft(kind, "worker", data))
@@ -223,7 +225,7 @@ def test_of_sessions_that_learn_their_cause_at_once_the_oldest_goes_on(server: S
     def learn(claim: Claim) -> None:
         go.wait()
         try:
-            server.append(claim, incident(), after=2)
+            server.append(claim, incident(), after=3)
         except Exception as error:  # a thread's error is the test's
             wrong.append(error)
 

@@ -164,7 +164,7 @@ def test_a_session_whose_run_ended_without_a_word_is_ended_as_failed_when_it_is_
     assert (read.state, read.outcome) == (State.DONE, Outcome.FAILED)
     assert listed == read
     assert f"Run {run_id!r} of agentfix_fix ended before the session did; its log says why." in (read.summary or "")
-    assert server.kinds(claim.session.id) == ["created", "claimed", "finished"]
+    assert server.kinds(claim.session.id) == ["created", "claimed", "policy", "finished"]
 
 
 def test_a_waiting_session_whose_run_was_killed_is_noticed_and_goes_on_with_a_message(server: Server) -> None:
@@ -301,7 +301,7 @@ def test_two_workers_that_claim_at_once_leave_one_lease(server: Server) -> None:
     for worker in workers:
         worker.join()
     assert len(won) == 1
-    assert server.kinds(session_id) == ["created", "claimed"]
+    assert server.kinds(session_id) == ["created", "claimed", "policy"]
 
 
 def test_a_worker_killed_between_intent_and_result_is_followed_by_one_that_sees_the_intent(server: Server) -> None:
@@ -350,7 +350,7 @@ def test_malformed_event_data_is_refused_and_not_half_written(server: Server) ->
     claim = server.claimed()
     with pytest.raises(InvalidRequest, match="fix"):
         server.append(claim, (EventKind.MODEL, model_data()), (EventKind.FIX, {"no": "branch"}))
-    assert server.kinds(claim.session.id) == ["created", "claimed"]
+    assert server.kinds(claim.session.id) == ["created", "claimed", "policy"]
 
 
 # --- questions -------------------------------------------------------------------------------------------------------
@@ -370,7 +370,7 @@ def test_a_question_is_asked_once_and_answered_under_required_actions(server: Se
     park(server, claim, wait)
     server.airflow.required_action(wait.run_id, "B", user="ben", message="because")
     again = server.claimed(claim.session.id)
-    assert ask(server, again) == Answer("q3", "answer", "B: because", "ben")
+    assert ask(server, again) == Answer("q4", "answer", "B: because", "ben")
     assert server.store.events(claim.session.id)[-1].data["via"] == "required_actions"
 
 
@@ -381,7 +381,7 @@ def test_an_answer_through_the_api_ends_the_questions_run(server: Server) -> Non
     server.service.reply(claim.session.id, ANNA, message="B")
     assert server.airflow.runs[ASK_DAG, wait.run_id] == "success"
     again = server.claimed(claim.session.id)
-    assert ask(server, again) == Answer("q3", "answer", "B", "anna")
+    assert ask(server, again) == Answer("q4", "answer", "B", "anna")
 
 
 def test_a_question_is_answered_once(server: Server) -> None:
@@ -397,10 +397,10 @@ def test_of_two_questions_the_answer_must_name_one(server: Server) -> None:
     claim = server.claimed()
     ask(server, claim, "call-1")
     ask(server, claim, "call-2")
-    with pytest.raises(InvalidRequest, match="q3, q4"):
+    with pytest.raises(InvalidRequest, match="q4, q5"):
         server.service.reply(claim.session.id, ANNA, message="B")
-    server.service.reply(claim.session.id, ANNA, message="B", question_id="q4")
-    with pytest.raises(InvalidRequest, match="q3"):
+    server.service.reply(claim.session.id, ANNA, message="B", question_id="q5")
+    with pytest.raises(InvalidRequest, match="q4"):
         server.service.reply(claim.session.id, ANNA, message="B", question_id="q9")
 
 
@@ -525,7 +525,7 @@ def test_named_approvers_approve_under_required_actions(make: Any) -> None:
     server.airflow.required_action(wait.run_id, "Approve", user="boss")
     assert server.approval(claim) == Approved(COMMIT, "boss")
     (row,) = server.store.approvals(claim.session.id)
-    assert (row.person, row.via, row.question_id) == ("boss", "required_actions", "q5")
+    assert (row.person, row.via, row.question_id) == ("boss", "required_actions", "q6")
 
 
 def test_where_approvers_are_named_nobody_else_decides_through_the_api(make: Any) -> None:
@@ -554,7 +554,7 @@ def test_a_rejection_counts_wherever_it_is_given(make: Any) -> None:
     claim = here.with_fix()
     here.approval(claim)
     here.service.reply(claim.session.id, ANNA, decision="reject", message="Wrong table.")
-    assert here.approval(claim, call_id="call-2") == Answer("q5", "reject", "Wrong table.", "anna")
+    assert here.approval(claim, call_id="call-2") == Answer("q6", "reject", "Wrong table.", "anna")
     claim = there.with_fix()
     there.airflow.required_action(there.approval(claim).run_id, "Reject", user="ben")
     assert there.approval(claim).decision == "reject"
@@ -695,8 +695,9 @@ def test_erasing_takes_the_content_and_leaves_the_chain(server: Server) -> None:
     server.service.message(claim.session.id, ANNA, "a secret")
     session = server.service.erase(claim.session.id, ANNA)
     assert (session.state, session.summary, session.cause) == (State.DONE, None, None)
-    told = [dict(event.data) for event in server.store.events(claim.session.id)]
-    assert told == [{}, {"worker": worker_of(claim.session.id), "login": "agentfix-worker"}, {}, {}, {}, {}, {}, {}]
+    left = {event.kind.value: dict(event.data) for event in server.store.events(claim.session.id) if event.data}
+    assert left.pop("policy")["policy"]["autonomy"] == "rerun"
+    assert left == {"claimed": {"worker": worker_of(claim.session.id), "login": "agentfix-worker"}}
     assert server.store.broken_link(claim.session.id) is None
     with pytest.raises(SessionConflict):
         server.append(claim, (EventKind.MODEL, model_data()))

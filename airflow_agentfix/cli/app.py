@@ -8,7 +8,7 @@ from typing import Annotated
 import typer  # noqa: TID253 - the command line is what typer is for; nothing but the entry point imports this package
 
 from airflow_agentfix import __version__
-from airflow_agentfix.cli import admin, audit, evidence, sessions
+from airflow_agentfix.cli import admin, audit, evidence, policy, sessions
 from airflow_agentfix.cli.output import ERROR, INTERRUPTED
 from airflow_agentfix.errors import AgentFixError
 
@@ -23,7 +23,7 @@ or a check found a problem · 4 the session waits for a person · 130 interrupte
 app = typer.Typer(
     name="agentfix", help=HELP, epilog=EXIT_CODES, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
-for group in (sessions, evidence, audit, admin):
+for group in (sessions, evidence, policy, audit, admin):
     group.add_to(app)
 
 

@@ -34,6 +34,8 @@ def _lines(story: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "Failed", f"{session['dag_id']} / {session['run_id']} / {_task(session)}"
     yield "Cause", session["cause"] or "not known yet"
     yield "Verdict", session["verdict"] or "none yet"
+    if policy := story["policy"]:
+        yield "Policy", _policy(policy)
     if fix:
         yield "Fix", f"{fix['title']} ({_changed(fix['diff'])})"
         yield "Branch", " ".join(part for part in (fix["branch"], f"at {fix['commit'][:12]}", fix.get("pull_request")) if part)
@@ -44,6 +46,15 @@ def _lines(story: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if session["summary"] or story["error"]:
         yield "Result", story["error"] or session["summary"]
     yield "Cost", _cost(story["cost"])
+
+
+def _policy(found: dict[str, Any]) -> str:
+    """What decides most about a session, with its source, and whatever is wrong with a source."""
+    policy, sources = found["policy"], found["sources"]
+    who = f"approvers {', '.join(policy['approvers'])}" if policy["approvers"] else "anyone who may edit the DAG's runs"
+    asked = who if "rerun" in policy["approve_before"] and not policy["allow_unreviewed_reruns"] else "nobody asked"
+    parts = [f"autonomy {policy['autonomy']} ({', '.join(sources['autonomy'])})", f"rerun: {asked}", *found["problems"]]
+    return "; ".join(parts)
 
 
 def _state(session: dict[str, Any]) -> str:
@@ -99,6 +110,7 @@ def _gist(event: Event) -> str:
     data = event.data
     parts: dict[str, str] = {
         "created": f"by {data.get('source')}, autonomy {data.get('autonomy')}",
+        "policy": f"autonomy {(data.get('policy') or {}).get('autonomy')} {'; '.join(data.get('problems') or ())}",
         "incident": str((data.get("cause") or {}).get("line", "")) if event.kind == "incident" else "",
         "model": f"{data.get('model')}: {_said(data.get('content') or ())}",
         "intent": f"{data.get('tool')}",

@@ -15,6 +15,7 @@ def story_of(session: Session, events: Sequence[Event]) -> dict[str, Any]:
     finished = _last(events, EventKind.FINISHED) or {}
     return {
         "session": session.to_json(),
+        "policy": _last(events, EventKind.POLICY),
         "incident": _incident(events),
         "fix": _last(events, EventKind.FIX),
         "questions": _questions(events),

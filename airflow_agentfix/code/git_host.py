@@ -41,14 +41,18 @@ class GitHost:
 
     :param hook_env: gives, for the time of one remote call, the environment with git's credentials (see `connection_env`).
     :param timeout: seconds for one git command.
+    :param tip_only: fetch the base branch's head alone, without history and without files over 64 KB.
     """
 
-    def __init__(self, repository: Repository, *, hook_env: HookEnv | None = None, timeout: float = 120) -> None:
+    def __init__(
+        self, repository: Repository, *, hook_env: HookEnv | None = None, timeout: float = 120, tip_only: bool = False
+    ) -> None:
         self._url = os.path.expanduser(repository.url)
         self._about = mask_credentials(repository.url)
         self._base_branch = repository.base_branch
         self._hook_env = hook_env or nullcontext
         self._timeout = timeout
+        self._tip_only = tip_only
         self._cached: Git | None = None
 
     def head(self, branch: str) -> str | None:
@@ -159,7 +163,11 @@ class GitHost:
             raise CommitNotFound(f"{commit!r} is no commit id; expected 40 hexadecimal digits.")
         if self._has(commit):
             return
-        self._remote("fetch", "--quiet", "--no-tags", "--prune", "--", self._url, "+refs/heads/*:refs/heads/*")
+        if self._tip_only:
+            wanted = f"+refs/heads/{self._base_branch}:refs/heads/{self._base_branch}"
+            self._remote("fetch", "--quiet", "--no-tags", "--depth=1", "--filter=blob:limit=64k", "--", self._url, wanted)
+        else:
+            self._remote("fetch", "--quiet", "--no-tags", "--prune", "--", self._url, "+refs/heads/*:refs/heads/*")
         if not self._has(commit):
             self._remote("fetch", "--quiet", "--no-tags", "--", self._url, commit)
 

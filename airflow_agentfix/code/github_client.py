@@ -31,15 +31,20 @@ class GithubConnection(Protocol):
     def extra_dejson(self) -> dict[str, Any]: ...
 
 
-def build_github(settings: Settings, *, connection: GithubConnection | None = None, env: Mapping[str, str]) -> Github:
-    """The client; the connection's login and host win over the environment's token and [agentfix] github_api_url."""
+def build_github(
+    settings: Settings, *, connection: GithubConnection | None = None, env: Mapping[str, str], quick: bool = False
+) -> Github:
+    """The client; the connection's login and host win over the environment's token and [agentfix] github_api_url. `quick`: for
+    who must not wait, one retry and no rate limit is sat out."""
     base_url = ((connection.host if connection else None) or settings.github_api_url).rstrip("/")
     local = urlsplit(base_url).hostname in ("127.0.0.1", "localhost", "::1")
     return Github(
         auth=_auth(connection, env),
         base_url=base_url,
-        timeout=30,
-        retry=GithubRetry(total=4, backoff_factor=0.05 if local else 0.5, max_rate_limit_wait=LONGEST_WAIT),
+        timeout=10 if quick else 30,
+        retry=GithubRetry(
+            total=1 if quick else 4, backoff_factor=0.05 if local else 0.5, max_rate_limit_wait=1 if quick else LONGEST_WAIT
+        ),
         seconds_between_requests=0 if local else 0.1,
         seconds_between_writes=0 if local else 1,
         user_agent="airflow-provider-agentfix",

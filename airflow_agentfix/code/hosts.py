@@ -3,12 +3,41 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from airflow_agentfix.core.incident import Repository
 from airflow_agentfix.errors import ConfigurationError
+from airflow_agentfix.ports import CodeHost
 from airflow_agentfix.settings import Settings
+
+QUICK_SECONDS = 20
+
+
+def open_host(
+    repository: Repository,
+    settings: Settings,
+    *,
+    get_connection: Callable[[str], Any],
+    environ: Mapping[str, str],
+    quick: bool = False,
+) -> CodeHost:
+    """GitHub over its API where there is a login for it, else plain git. `quick`: for a look at small files of the base
+    branch's head in one of the API server's threads; git fetches neither history nor what is large, and nothing waits long."""
+    from airflow_agentfix.code.github_client import build_github, has_login
+
+    connection = get_connection(settings.github_conn_id)
+    if host_for(repository, settings, has_token=has_login(connection, environ)) == "github":
+        from airflow_agentfix.code.github_host import GitHubHost
+
+        return GitHubHost(repository, build_github(settings, connection=connection, env=environ, quick=quick))
+    from airflow_agentfix.code.git_host import GitHost, connection_env
+
+    credentials = connection_env(repository.connection, repository.url) if repository.connection else None
+    if quick:
+        return GitHost(repository, hook_env=credentials, tip_only=True, timeout=QUICK_SECONDS)
+    return GitHost(repository, hook_env=credentials)
 
 
 def host_for(repository: Repository, settings: Settings, *, has_token: bool) -> Literal["github", "git"]:

@@ -77,6 +77,9 @@ class Policy:
     run_checks: bool = True
     checks: tuple[RepoCheck, ...] = ()
 
+    def as_layer(self, source: str) -> Layer:
+        return Layer(source, **vars(self))
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -104,8 +107,8 @@ class Layer:
     approve_before: tuple[str, ...] | None = None
     approvers: tuple[str, ...] | None = None
     allow_unreviewed_reruns: bool | None = None
-    allowed_paths: Globs | None = None
-    denied_paths: Globs | None = None
+    allowed_paths: tuple[Globs, ...] | None = None
+    denied_paths: tuple[Globs, ...] | None = None
     max_files: int | None = None
     max_lines: int | None = None
     max_fixes: int | None = None
@@ -182,7 +185,7 @@ def _least_autonomy(said: Said) -> Decided:
 
 
 def _all_of(said: Said) -> Decided:
-    """Every word that somebody names."""
+    """Everything that somebody names."""
     named = [(source, value) for source, value in said if value] or list(said[:1])
     return tuple(dict.fromkeys(word for _, value in named for word in value)), tuple(source for source, _ in named)
 
@@ -196,17 +199,11 @@ def _common(said: Said) -> Decided:
     return tuple(common), tuple(source for source, _ in named)
 
 
-def _groups(said: Said) -> Decided:
-    """Each one's globs for themselves: a negated glob takes nothing back of what another said."""
-    named = [(source, value) for source, value in said if value] or list(said[:1])
-    return tuple(dict.fromkeys(value for _, value in named if value)), tuple(source for source, _ in named)
-
-
 _STRICTER: Mapping[str, Callable[[Said], Decided]] = {
     "autonomy": _least_autonomy,
     "approve_before": _all_of,
     "approvers": _common,
-    "allowed_paths": _groups,
-    "denied_paths": _groups,
+    "allowed_paths": _all_of,  # each one's globs stay a group: a negated glob takes nothing back of what another said
+    "denied_paths": _all_of,
     "checks": _all_of,
 }

@@ -52,6 +52,7 @@ class EventKind(StrEnum):
 
     CREATED = "created"
     CLAIMED = "claimed"
+    POLICY = "policy"
     INCIDENT = "incident"
     MODEL = "model"
     INTENT = "intent"
@@ -97,6 +98,7 @@ class Event:
 
     - created: {source, autonomy, requested_by}
     - claimed: {worker, login: user id of the worker's login}
+    - policy: core.policy.Effective as JSON {policy, sources, problems}: what is in force from here on
     - incident: Incident.to_json() and {repository, base_commit} (null where the repository is not known, with `repository_error`)
     - model: {content: [content blocks as the Messages API has them], stop_reason, model, usage: {input_tokens, output_tokens,
       cache_read_input_tokens, cache_creation_input_tokens}, dollars, after: number of the last event the model had seen}
@@ -214,6 +216,7 @@ ALLOWED: Mapping[EventKind, frozenset[State]] = {
     EventKind.CREATED: frozenset({State.OPEN}),
     EventKind.CLAIMED: _UNTIL_DONE,
     **dict.fromkeys(WORKER_KINDS, _AT_WORK),
+    EventKind.POLICY: _AT_WORK,
     EventKind.QUESTION: _AT_WORK,
     EventKind.RERUN: _AT_WORK,
     EventKind.PARKED: _AT_WORK,

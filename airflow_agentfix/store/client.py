@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_agentfix.airflow_http import path_of
+from airflow_agentfix.core.policy import Effective
 from airflow_agentfix.core.session import Event, EventKind, Outcome, PinEnd, Session
 from airflow_agentfix.errors import AgentFixError, ConfigurationError
 from airflow_agentfix.ports import Answer, Approved, Claim, Json, Rerun, WaitRun
@@ -143,6 +145,10 @@ class SessionsApi:
         """Whether the session's events are what was written. `anchor`: a hash of the chain that was kept elsewhere."""
         params = {"anchor": anchor} if anchor else None
         return Audit.from_json(_asked(self._http, "GET", f"/{session_id}/audit", params=params)["audit"])
+
+    def policy(self, dag_id: str) -> Effective:
+        """What a session on this DAG may do if it starts now."""
+        return Effective.from_json(self._http.json("GET", path_of(f"{BASE}/dags", dag_id, "policy"), error_from=_error))
 
     def message(self, session_id: str, message: str) -> Taken:
         """Tell the session something; one that is done starts again with it."""

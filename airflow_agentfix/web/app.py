@@ -141,6 +141,11 @@ def audit(
     return {"audit": service.audit(session_id, user, anchor=anchor).to_json()}
 
 
+@_people.get("/dags/{dag_id}/policy")
+def policy(user: GetUserDep, dag_id: str, service: Service) -> Json:
+    return {"dag_id": dag_id, **service.policy(dag_id, user).to_json()}
+
+
 @_people.delete("/sessions/{session_id}")
 def erase(user: GetUserDep, session_id: str, service: Service) -> Json:
     return {"session": service.erase(session_id, user).to_json()}

@@ -22,7 +22,7 @@ UNIT = RepoCheck("unit", ("pytest", "-q"))
         ({"max_dollars": 0.5}, 0.5, ("file",)),
         ({"approve_before": ()}, ("rerun",), ("deployment",)),
         ({"approvers": ("ana",)}, ("ana",), ("file",)),
-        ({"allowed_paths": ("dags/**",)}, (("dags/**",),), ("file",)),
+        ({"allowed_paths": (("dags/**",),)}, (("dags/**",),), ("file",)),
         ({"run_checks": False}, False, ("file",)),
         ({"checks": (UNIT,)}, (UNIT,), ("file",)),
     ],
@@ -42,7 +42,7 @@ def test_of_a_waiver_and_a_demand_the_demand_counts() -> None:
 
 
 def test_globs_stay_in_their_group_so_that_a_negated_one_frees_nothing_another_denied() -> None:
-    found = combine([Layer("deployment", denied_paths=("infra/**",)), Layer("file", denied_paths=("*.sql", "!infra/**"))])
+    found = combine([Layer("deployment", denied_paths=(("infra/**",),)), Layer("file", denied_paths=(("*.sql", "!infra/**"),))])
     assert found.policy.denied_paths == (("infra/**",), ("*.sql", "!infra/**"))
 
 
@@ -69,6 +69,14 @@ def test_every_value_of_a_complete_layer_has_its_source() -> None:
 
 
 def test_a_policy_survives_json() -> None:
-    layer = Layer("file", allowed_paths=("dags/**",), denied_paths=("a",), approvers=("ana",), checks=(UNIT,))
+    layer = Layer("file", allowed_paths=(("dags/**",),), denied_paths=(("a",),), approvers=("ana",), checks=(UNIT,))
     found = combine([DEPLOYMENT, layer])
     assert Effective.from_json(found.to_json()) == found
+
+
+def test_what_was_in_force_gets_stricter_with_a_layer_and_not_looser() -> None:
+    recorded = combine([DEPLOYMENT, Layer("file", approvers=("ana",), denied_paths=(("a",),), max_files=2)]).policy
+    now = Layer("deployment", autonomy=Autonomy.PROPOSE, max_files=9, denied_paths=(("b",),), approvers=())
+    found = combine([now, recorded.as_layer("recorded")]).policy
+    assert (found.autonomy, found.max_files, found.approvers) == (Autonomy.PROPOSE, 2, ("ana",))
+    assert found.denied_paths == (("b",), ("a",))

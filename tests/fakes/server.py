@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
+from airflow_agentfix.core.incident import DagFacts
+from airflow_agentfix.core.policy import Layer
 from airflow_agentfix.core.session import Event, EventKind, worker_name
 from airflow_agentfix.ports import Claim
 from airflow_agentfix.service import Failure, SessionService
@@ -38,6 +40,16 @@ class Clock:
 
 
 @dataclass
+class FakeRepositoryPolicy:
+    """`ports.RepositoryPolicy`: what the base branch's file says now, as layers for whatever DAG."""
+
+    says: list[Layer] = field(default_factory=list)
+
+    def layers(self, dag: DagFacts) -> list[Layer]:
+        return list(self.says)
+
+
+@dataclass
 class Server:
     """`service` over `url`; ANNA and WORKER may edit the DAG, READER may read it, STRANGER may not."""
 
@@ -45,12 +57,15 @@ class Server:
     settings: Settings = field(default_factory=Settings)
     airflow: FakeServerAirflow = field(default_factory=FakeServerAirflow)
     clock: Clock = field(default_factory=Clock)
+    policies: FakeRepositoryPolicy = field(default_factory=FakeRepositoryPolicy)
 
     def __post_init__(self) -> None:
         self.store = SqlStore(open_engine(self.url), key=b"key of the tests")
         migrate(self.store.engine)
         ids = count(1)
-        self.service = SessionService(self.store, self.airflow, self.settings, clock=self.clock, new_id=lambda: f"id{next(ids)}")
+        self.service = SessionService(
+            self.store, self.airflow, self.settings, policies=self.policies, clock=self.clock, new_id=lambda: f"id{next(ids)}"
+        )
         self.airflow.fail(DAG, RUN, TASK)
         self.airflow.rights |= {("anna", DAG): "edit", ("agentfix-worker", DAG): "edit", ("reader", DAG): "read"}
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_agentfix.core.incident import TaskFacts
+from airflow_agentfix.core.incident import DagFacts, TaskFacts
 from airflow_agentfix.errors import AirflowConflict, AirflowForbidden, AirflowNotFound, ConfigurationError, RerunImpossible
 from airflow_agentfix.ports import HumanAnswer, Json, Pinned, PinRequest, Question, UnpinRequest
 
@@ -42,6 +42,7 @@ class FakeServerAirflow:
     answers: dict[str, HumanAnswer] = field(default_factory=dict)
     pins: list[PinRequest] = field(default_factory=list)
     versions: dict[tuple[str, str], str | None] = field(default_factory=dict)
+    tags: dict[str, tuple[str, ...]] = field(default_factory=dict)
     served: dict[str, str] = field(default_factory=dict)
     """dag_id to the version new runs are created on"""
     unversioned: set[tuple[str, str]] = field(default_factory=set)
@@ -68,6 +69,11 @@ class FakeServerAirflow:
         self.runs[ASK_DAG, run_id] = "success"
 
     # --- the port
+
+    def dag(self, dag_id: str) -> DagFacts:
+        if all(dag_id != known for known, *_ in self.tasks):
+            raise AirflowNotFound(f"No DAG {dag_id!r} in Airflow.")
+        return DagFacts(dag_id, f"dags/{dag_id}.py", tags=self.tags.get(dag_id, ()))
 
     def resolve(self, dag_id: str, run_id: str, task_id: str, map_index: int) -> TaskFacts:
         try:

@@ -66,9 +66,9 @@ def test_the_whole_way_from_failure_to_rerun_with_an_approval(
     taken = people.intake(dag_id=DAG, run_id=RUN, task_id=TASK, hint={"exception": "KeyError"})
     claim = worker.claim(taken.id, worker=worker_of(taken.id))
     events = worker.append(
-        taken.id, lease=claim.lease, after=2, events=[(EventKind.MODEL, model_data()), (EventKind.FIX, fix_data())]
+        taken.id, lease=claim.lease, after=3, events=[(EventKind.MODEL, model_data()), (EventKind.FIX, fix_data())]
     )
-    assert [event.number for event in events] == [3, 4]
+    assert [event.number for event in events] == [4, 5]
     assert worker.shape(taken.id, lease=claim.lease) == {"tasks": {TASK: {}}}
 
     wait = worker.approval(taken.id, lease=claim.lease, call_id="c1", commit=COMMIT)
@@ -87,7 +87,7 @@ def test_the_whole_way_from_failure_to_rerun_with_an_approval(
     )
     assert (done.state, done.outcome, done.fix_commit) == (State.DONE, Outcome.FIXED, COMMIT)
     assert people.list(dag_id=DAG, state="done") == [people.get(taken.id)]
-    assert [event.kind.value for event in people.events(taken.id, after=4)] == [
+    assert [event.kind.value for event in people.events(taken.id, after=5)] == [
         "question", "parked", "answer", "approval", "claimed", "rerun", "finished",
     ]  # fmt: skip
 
@@ -105,7 +105,7 @@ def test_a_question_and_its_answer(server: Server, people: SessionsApi, worker: 
     wait = worker.ask(taken.id, lease=lease, **ask)
     assert isinstance(wait, WaitRun)
     server.airflow.required_action(wait.run_id, "A", user="ben")
-    assert worker.ask(taken.id, lease=lease, **ask) == Answer("q4", "answer", "A", "ben")
+    assert worker.ask(taken.id, lease=lease, **ask) == Answer("q5", "answer", "A", "ben")
 
 
 def test_the_apis_errors_come_back_as_what_they_are(

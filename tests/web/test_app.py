@@ -40,7 +40,7 @@ BODIES: dict[str, Any] = {
         **LEASE, "outcome": "reported", "summary": "s", "verdict": None, "report": None, "error": None,
     },
 }  # fmt: skip
-READS = {"/sessions/{session_id}", "/sessions/{session_id}/events", "/sessions/{session_id}/audit"}
+READS = {"/sessions/{session_id}", "/sessions/{session_id}/events", "/sessions/{session_id}/audit", "/dags/{dag_id}/policy"}
 
 
 def every_route() -> list[tuple[str, str]]:
@@ -79,11 +79,13 @@ def call(api: ApiServer, method: str, path: str, *, user: str | None = "anna", *
 def on(api: ApiServer, method: str, route: str, session_id: str, user: str | None) -> requests.Response:
     body = BODIES[route] if method == "POST" else None
     params = {"lease": "x"} if route.endswith("/shape") else None
-    return call(api, method, route.replace("{session_id}", session_id), user=user, json=body, params=params)
+    return call(
+        api, method, route.replace("{session_id}", session_id).replace("{dag_id}", DAG), user=user, json=body, params=params
+    )
 
 
 def test_the_routes_are_all_that_the_design_names() -> None:
-    assert len(ROUTES) == 19
+    assert len(ROUTES) == 20
     assert {path for method, path in ROUTES if method == "POST"} == set(BODIES)
 
 
@@ -196,7 +198,7 @@ def test_polling_an_unchanged_session_costs_no_body(api: ApiServer, server: Serv
         assert call(api, "GET", path, headers=known).status_code == 304
     server.append(claim, (EventKind.MODEL, model_data()))
     newer = call(api, "GET", path, headers=known)
-    assert [event["kind"] for event in newer.json()["events"]] == ["claimed", "model"]
+    assert [event["kind"] for event in newer.json()["events"]] == ["claimed", "policy", "model"]
 
 
 def test_a_patch_is_read_without_secrets_and_given_whole_to_the_lease_holder(api: ApiServer, server: Server) -> None:
@@ -212,7 +214,7 @@ def test_a_patch_is_read_without_secrets_and_given_whole_to_the_lease_holder(api
     assert [file["path"] for file in told] == ["dags/a.py", "b.py"]
     assert (told[0]["after"].count("\n"), "x = 1" in told[0]["after"], told[1]["before"]) == (2, True, None)
     taken = call(api, "POST", f"/sessions/{claim.session.id}/claim", json={"worker": worker_of(claim.session.id)})
-    assert taken.json()["events"][2]["data"]["files"] == files
+    assert taken.json()["events"][3]["data"]["files"] == files
 
 
 def test_an_approval_that_waits_is_not_answered_by_words(api: ApiServer, server: Server) -> None:

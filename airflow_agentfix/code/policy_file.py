@@ -1,0 +1,127 @@
+"""`.agentfix.yaml`: what a repository says AgentFix may do in it.
+
+Invariant: a file that is not understood to its last key is not used at all; a typo must not loosen a policy unseen.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Hashable, Mapping
+from fnmatch import fnmatchcase
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+from pathspec import GitIgnoreSpec
+
+from airflow_agentfix.core.policy import Autonomy, Layer, RepoCheck
+from airflow_agentfix.core.redact import redact
+from airflow_agentfix.errors import PolicyInvalid
+
+FILE = ".agentfix.yaml"
+MAX_BYTES = 64 * 1024
+_SHOWN_CHARS = 300
+_NAMES, _GLOBS = ("approve_before", "approvers"), ("allowed_paths", "denied_paths")
+
+
+class PolicyFile:
+    """A valid file. `where` names it to people: repository, branch and commit."""
+
+    def __init__(self, document: Mapping[str, Any], *, where: str) -> None:
+        self.document = document
+        self.where = where
+
+    def layers(self, dag_id: str, tags: Collection[str]) -> list[Layer]:
+        """What it says about a DAG with these tags: its top, and every entry of `dags` that matches."""
+        found = [_layer(self.document, source=self.where)]
+        for number, entry in enumerate(self.document.get("dags", ())):
+            if _is_meant(entry, dag_id, tags):
+                found.append(_layer(entry, source=f"{self.where}, dags[{number}] ({_about(entry)})"))
+        return found
+
+
+def parse(content: bytes, *, where: str) -> PolicyFile:
+    """Raises PolicyInvalid with the place and what is expected there."""
+    if len(content) > MAX_BYTES:
+        raise PolicyInvalid(f"{where} has {len(content)} bytes; expected at most {MAX_BYTES}.")
+    try:
+        document = yaml.load(content.decode(), Loader=_Loader)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise PolicyInvalid(
+            f"{where} is no YAML that can be used: {redact(' '.join(str(error).split()))[:_SHOWN_CHARS]}"
+        ) from error
+    _validate(document, where)
+    _validate_globs(document, where)
+    return PolicyFile(document, where=where)
+
+
+def schema() -> dict[str, Any]:
+    """The published JSON schema of the file."""
+    return dict(json.loads((files("airflow_agentfix.code") / "agentfix.schema.json").read_text()))
+
+
+def _validate(document: object, where: str) -> None:
+    from jsonschema.exceptions import best_match
+
+    error = best_match(_validator().iter_errors(document))
+    if error is not None:
+        place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path).lstrip(".")
+        message = redact(error.message)[:_SHOWN_CHARS]
+        raise PolicyInvalid(f"{where}: {place or 'top level'}: {message}. The schema is printed by: agentfix policy schema")
+
+
+def _validate_globs(document: Mapping[str, Any], where: str) -> None:
+    for values in (document, *document.get("dags", ())):
+        for name in _GLOBS:
+            for glob in values.get(name, ()):
+                try:
+                    GitIgnoreSpec.from_lines([glob])
+                except ValueError as error:
+                    raise PolicyInvalid(
+                        f"{where}: {name}: {redact(glob)[:_SHOWN_CHARS]!r} is no glob of .gitignore: {error}"
+                    ) from error
+
+
+@cache
+def _validator() -> Any:
+    from jsonschema import Draft202012Validator  # 60 ms that only who reads a policy pays
+
+    return Draft202012Validator(schema())
+
+
+def _is_meant(entry: Mapping[str, Any], dag_id: str, tags: Collection[str]) -> bool:
+    return fnmatchcase(dag_id, entry.get("dag", "*")) and ("tag" not in entry or entry["tag"] in tags)
+
+
+def _about(entry: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {entry[name]}" for name in ("dag", "tag") if name in entry)
+
+
+def _layer(values: Mapping[str, Any], *, source: str) -> Layer:
+    said: dict[str, Any] = {name: value for name, value in values.items() if name not in ("version", "dags", "dag", "tag")}
+    said |= {name: tuple(said[name]) for name in _NAMES if name in said}
+    said |= {name: (tuple(said[name]),) for name in _GLOBS if name in said}
+    if "autonomy" in said:
+        said["autonomy"] = Autonomy(said["autonomy"])
+    if "rerun" in said.get("approve_before", ()):
+        said["allow_unreviewed_reruns"] = False  # a repository that wants to be asked is asked
+    if "checks" in said:
+        said["checks"] = tuple(RepoCheck(**{**check, "run": tuple(check["run"])}) for check in said["checks"])
+    return Layer(source, **said)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without what hides something: a key given twice, of which the last would count, and aliases, which can grow a file
+    beyond any bound."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("it has an alias (*name); write the value out")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [key.value for key, _ in node.value]
+        if twice := sorted({str(key) for key in keys if keys.count(key) > 1}):
+            raise yaml.YAMLError(f"it has {', '.join(twice)} twice in one place (line {node.start_mark.line + 1})")
+        return super().construct_mapping(node, deep)
