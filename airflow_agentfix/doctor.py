@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from airflow_agentfix.core.incident import DagFacts, Repository
-from airflow_agentfix.core.policy import is_own
+from airflow_agentfix.core.policy import Effective, is_own
 from airflow_agentfix.errors import (
     AgentFixError,
     AirflowForbidden,
@@ -63,6 +63,9 @@ class Deployment(Protocol):
         """None where the DAG's bundle is not configured on this machine, so it cannot be told from here."""
 
     def head(self, repository: Repository) -> str | None: ...
+
+    def policy(self, dag_id: str) -> Effective:
+        """As the API server finds it."""
 
 
 def diagnose(
@@ -155,6 +158,7 @@ def check_repositories(deployment: Deployment, *, dag_id: str | None) -> Iterato
         yield Check("repository", True, "no DAG of yours is there yet")
     for dag in dags:
         yield check_repository(dag, deployment.repository_of, deployment.head)
+        yield check_policy(dag.dag_id, deployment.policy)
 
 
 def check_repository(
@@ -181,6 +185,19 @@ def check_repository(
             name, False, found, "Set base_branch in [agentfix] repositories, or tracking_ref of the bundle, to a branch it has"
         )
     return Check(name, True, f"{repository.url}, {repository.base_branch} at {commit[:12]}")
+
+
+def check_policy(dag_id: str, policy: Callable[[str], Effective]) -> Check:
+    """The API server can read and use what the DAG's repository says in its .agentfix.yaml."""
+    name = f"policy: {dag_id}"
+    try:
+        found = policy(dag_id)
+    except AgentFixError as error:
+        return Check(name, False, str(error), f"agentfix policy show {dag_id}")
+    if found.problems:
+        fix = "agentfix policy check .agentfix.yaml   in the repository; or give the API server a login that may read it"
+        return Check(name, False, " ".join(found.problems), fix)
+    return Check(name, True, f"autonomy {found.policy.autonomy}, by {', '.join(found.sources['autonomy'])}")
 
 
 def check_model(settings: Settings, environ: Mapping[str, str], has_connection: Callable[[str], bool] | None) -> Check:

@@ -10,6 +10,7 @@ from airflow_agentfix.airflow_api import RestAirflowApi
 from airflow_agentfix.airflow_http import path_of
 from airflow_agentfix.airflow_login import airflow_connection, connect
 from airflow_agentfix.core.incident import DagFacts, Repository
+from airflow_agentfix.core.policy import Effective
 from airflow_agentfix.doctor import HEALTH
 from airflow_agentfix.errors import AirflowNotFound
 from airflow_agentfix.settings import Settings
@@ -65,6 +66,9 @@ class RestDeployment:
         from airflow_agentfix.workbench import Workbench  # picks GitHub or plain git as a worker would
 
         return Workbench(self._http, self._settings).host(repository).head(repository.base_branch)
+
+    def policy(self, dag_id: str) -> Effective:
+        return SessionsApi(self._http).policy(dag_id)
 
     @cached_property
     def _bundles(self) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from airflow_agentfix.airflow_login import airflow_connection
 from airflow_agentfix.code import gates
 from airflow_agentfix.code.hosts import open_host
 from airflow_agentfix.code.import_check import import_shape
+from airflow_agentfix.code.repo_checks import run_check
 from airflow_agentfix.code.repositories import parse_bundle_config, repository_of
 from airflow_agentfix.code.working_copy import WorkingCopy
 from airflow_agentfix.core import transcript
@@ -150,7 +151,17 @@ class Workbench:
         copy = WorkingCopy(fix, files=transcript.working_files(claim.events))
         dag_file = PurePosixPath(repository.path_of(incident.dag.file)).relative_to(repository.subdir or ".")
         shape = partial(import_shape, dag_file=str(dag_file), dag_id=incident.dag.dag_id, subdir=repository.subdir)
-        return Code(repository, commit, copy, host, gates.check, import_fix=partial(shape, fix), import_base=partial(shape, base))
+        return Code(
+            repository,
+            commit,
+            copy,
+            host,
+            gates.check,
+            import_fix=partial(shape, fix),
+            import_base=partial(shape, base),
+            check_fix=partial(run_check, fix),
+            check_base=partial(run_check, base),
+        )
 
     def _log(self, ref: TaskRef) -> Iterator[tuple[int, str]]:
         for number, raw in enumerate(unpacked(self.airflow.log_lines(ref)), 1):

@@ -163,6 +163,16 @@ def test_one_dag_of_each_bundle_is_looked_at_and_none_of_our_own(monkeypatch: py
     assert sorted(name for name in checks if name.startswith("repository")) == ["repository: mail", "repository: orders"]
 
 
+def test_the_policy_of_each_repository_is_looked_at_as_the_api_server_finds_it(monkeypatch: pytest.MonkeyPatch):
+    with healthy() as airflow:
+        airflow.add_dag("orders")
+        assert examined(airflow, monkeypatch)["policy: orders"] == Check("policy: orders", True, "autonomy rerun, by [agentfix]")
+        airflow.policy_problem = ".agentfix.yaml at main: 'autonmy' was unexpected"
+        broken = examined(airflow, monkeypatch)["policy: orders"]
+    assert (broken.ok, broken.found) == (False, airflow.policy_problem)
+    assert "agentfix policy check" in str(broken.fix)
+
+
 @pytest.mark.parametrize(
     ("settings", "environ", "connection", "ok", "found"),
     [

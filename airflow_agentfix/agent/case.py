@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from airflow_agentfix.agent.skills import Skills
 from airflow_agentfix.core.findings import Finding
 from airflow_agentfix.core.incident import Incident, Repository, TaskRef
-from airflow_agentfix.core.policy import Policy
+from airflow_agentfix.core.policy import Policy, RepoCheck
 from airflow_agentfix.core.session import Event, EventKind, Outcome
 from airflow_agentfix.core.transcript import Call
 from airflow_agentfix.errors import ToolRefused
@@ -53,9 +53,20 @@ class ImportResult(Protocol):
     def error(self) -> str | None: ...
 
 
+class CheckResult(Protocol):
+    """What one of the repository's own checks gave."""
+
+    @property
+    def ok(self) -> bool: ...
+
+    @property
+    def detail(self) -> str: ...
+
+
 @dataclass(frozen=True)
 class Code:
-    """The repository a fix goes to. `import_fix` and `import_base` run in a child process: only after an approval."""
+    """The repository a fix goes to. What is named `import_…` and `check_…` runs code in a child process: only after an
+    approval."""
 
     repository: Repository
     base_commit: str
@@ -64,6 +75,8 @@ class Code:
     gates: Callable[[Any, Policy], Sequence[Finding]]
     import_fix: Callable[[], ImportResult]
     import_base: Callable[[], ImportResult]
+    check_fix: Callable[[RepoCheck], CheckResult]
+    check_base: Callable[[RepoCheck], CheckResult]
 
 
 @dataclass(frozen=True)

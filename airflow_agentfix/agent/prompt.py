@@ -48,6 +48,8 @@ def _policy(policy: Policy, has_code: bool) -> str:
         lines += [f"It may touch only {', '.join(globs)}." for globs in policy.allowed_paths]
         lines += [f"It may not touch {', '.join(globs)}." for globs in policy.denied_paths]
         lines.append(_approval(policy))
+        if policy.checks and policy.run_checks:
+            lines.append(f"Then the repository's checks run on it: {', '.join(check.name for check in policy.checks)}.")
     lines.append(f"Budget: {policy.max_turns} model calls, {policy.max_tokens} tokens, ${policy.max_dollars:.2f}.")
     return "\n".join(f"- {line}" for line in lines)
 

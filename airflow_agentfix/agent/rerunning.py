@@ -11,12 +11,12 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from airflow_agentfix.agent.case import Case, Code, Done, Ending, Given, Pause, Use
+from airflow_agentfix.agent.verifying import check_failed, checked
 from airflow_agentfix.core import transcript
 from airflow_agentfix.core.incident import TaskFacts, TaskRef
 from airflow_agentfix.core.policy import Autonomy
 from airflow_agentfix.core.session import Event, EventKind, Outcome, WaitFor
-from airflow_agentfix.core.shape import shape_diff
-from airflow_agentfix.core.transcript import CHECK_FAILED, RERUN_FAILED, RERUN_GREEN
+from airflow_agentfix.core.transcript import RERUN_FAILED, RERUN_GREEN
 from airflow_agentfix.errors import ToolRefused
 from airflow_agentfix.ports import Answer, WaitRun
 
@@ -32,7 +32,6 @@ _IMAGE_FILES = (
     "Dockerfile*",
     "packages.txt",
 )
-_NOT_VERIFIED = "import not verified"
 
 
 def rerun(use: Use) -> Given:
@@ -45,8 +44,8 @@ def rerun(use: Use) -> Given:
         return approved
     if isinstance(approved, Answer):
         return _rejected(approved, fix, str(use.case.incident.judgement.verdict))
-    refused, unverified = _checked(use.case, use.case.tree())
-    return refused or _gone(use.case.tree(), fix) or _start(use, fix, unverified)
+    refused, notes = checked(use.case, use.case.tree())
+    return refused or _gone(use.case.tree(), fix) or _start(use, fix, notes)
 
 
 def _gone(code: Code, fix: Event) -> Done | None:
@@ -54,7 +53,7 @@ def _gone(code: Code, fix: Event) -> Done | None:
     branch, commit = fix.data["branch"], fix.data["commit"]
     if code.host.head(branch) == commit:
         return None
-    return _check_failed(f"branch {branch} is gone or is not at {commit[:10]} any more, so not every worker could run it.")
+    return check_failed(f"branch {branch} is gone or is not at {commit[:10]} any more, so not every worker could run it.")
 
 
 def _fix_to_run(use: Use) -> Event:
@@ -94,40 +93,21 @@ def _rejected(answer: Answer, fix: Event, verdict: str) -> Ending:
     )
 
 
-def _checked(case: Case, code: Code) -> tuple[Done | None, str | None]:
-    """Import the fix; refuse what is new: an error the base has not, or another shape than the run was made with.
-
-    Gives the refusal, or what could not be verified.
-    """
-    fixed = code.import_fix()
-    if fixed.shape is None:
-        if code.import_base().shape is None:
-            return None, f"{_NOT_VERIFIED}: the DAG file imports neither on the base nor on the fix outside its workers"
-        return _check_failed(f"the DAG file does not import on the fix, but does on its base:\n{fixed.error}"), None
-    if differs := shape_diff(case.client.shape(case.session_id, lease=case.lease), fixed.shape):
-        return _check_failed(f"the fix changes the DAG's shape: {' '.join(differs)} pin cannot rerun it. Keep the shape."), None
-    return None, None
-
-
-def _check_failed(reason: str) -> Done:
-    return Done(f"{CHECK_FAILED}: {reason}", is_error=True)
-
-
-def _start(use: Use, fix: Event, unverified: str | None) -> Given:
-    """Start it; what was not verified is written down, since the session sleeps before there is a result."""
+def _start(use: Use, fix: Event, notes: Sequence[str]) -> Given:
+    """Start it; what the checks gave is written down, since the session sleeps before there is a result."""
     started = use.case.client.rerun(use.case.session_id, lease=use.case.lease, call_id=use.call.id)
     if isinstance(started, WaitRun):
         return started
     facts = {name: getattr(started, name) for name in ("dag_id", "run_id", "task_ids", "map_index", "way")}
     given = _watch(use, facts, fix)
-    if isinstance(given, WaitRun) and unverified:
-        note = {"call_id": use.call.id, "tool": use.call.name, "input": use.input, "note": unverified}
+    if isinstance(given, WaitRun) and notes:
+        note = {"call_id": use.call.id, "tool": use.call.name, "input": use.input, "note": "; ".join(notes)}
         return Pause(given, events=((EventKind.INTENT, note),))
     return given
 
 
-def _unverified(use: Use) -> str:
-    """What was written down as not verified for this call, as a sentence to append."""
+def _noted(use: Use) -> str:
+    """What the checks of this call gave, as a sentence to append."""
     intents = [e for e in transcript.of_kind(use.events, EventKind.INTENT) if e.data["call_id"] == use.call.id]
     return "".join(f" Note: {event.data['note']}." for event in intents if event.data.get("note"))
 
@@ -144,7 +124,7 @@ def _watch(use: Use, started: Mapping[str, Any], fix: Event) -> Given:
     where = f"{started['dag_id']}/{started['run_id']} on {fix.data['branch']} ({fix.data['commit'][:10]}), {started['way']}"
     own = [task for task in tasks if task.task_id == use.case.incident.ref.task_id]
     if own and all(task.state in _FINE for task in own) and not any(task.state == "failed" for task in tasks):
-        return Done(f"{RERUN_GREEN}: {described}. Run {where}, now {run.state}.{_blocked(tasks)}{_unverified(use)}")
+        return Done(f"{RERUN_GREEN}: {described}. Run {where}, now {run.state}.{_blocked(tasks)}{_noted(use)}")
     return _failed(use, started, tasks, f"{described or 'no task instance was found'}. Run {where}, now {run.state}.")
 
 

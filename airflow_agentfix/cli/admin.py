@@ -27,7 +27,7 @@ def doctor(
     dag: Annotated[str | None, typer.Option("--dag", help="Check the repository of this DAG; else of one DAG a bundle.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check login, plugin, bundle, repository, model and database; each problem comes with its fix (exit code 3)."""
+    """Check login, plugin, database, bundle, repository, its policy and model; each problem comes with its fix (exit code 3)."""
     from airflow_agentfix.doctor import diagnose
     from airflow_agentfix.doctor_ports import RestDeployment
 

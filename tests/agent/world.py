@@ -13,10 +13,11 @@ from airflow_agentfix.agent.journal import Journal
 from airflow_agentfix.agent.skills import Skills
 from airflow_agentfix.code.gates import check
 from airflow_agentfix.code.import_check import ImportResult
+from airflow_agentfix.code.repo_checks import CheckResult
 from airflow_agentfix.code.working_copy import WorkingCopy
 from airflow_agentfix.core import transcript
 from airflow_agentfix.core.incident import Incident, Repository, RunFacts, TaskFacts, TaskRef
-from airflow_agentfix.core.policy import Policy
+from airflow_agentfix.core.policy import Policy, RepoCheck
 from airflow_agentfix.core.session import EventKind, Session, State
 from airflow_agentfix.errors import AirflowNotFound, BranchExists, NothingToCommit
 from airflow_agentfix.ports import Claim, Comparison, FixRequest, Model, OpenedFix, WaitRun
@@ -133,6 +134,9 @@ class World:
         self.has_code = True
         self.skills = Skills()
         self.workers = 0
+        self.checked: list[tuple[str, str]] = []
+        self.failing: set[str] = set()
+        """NAME on fix, NAME on base"""
         self.session_id = "s1"
         self.case: Case | None = None
 
@@ -158,7 +162,7 @@ class World:
         self.host.export(BASE, tree)
         copy = WorkingCopy(tree, files=transcript.working_files(journal.events))
         repository = Repository("/repo", "main", "dags")
-        code = Code(repository, BASE, copy, self.host, check, self._import_fix, self._import_base)
+        code = Code(repository, BASE, copy, self.host, check, self._import_fix, self._import_base, *self._checks())
         return Case(
             session_id=self.session_id,
             lease=claim.lease,
@@ -178,6 +182,13 @@ class World:
     def _import_fix(self) -> ImportResult:
         self.imports.append("fix")
         return self.fix_import
+
+    def _checks(self) -> tuple[Any, Any]:
+        return (lambda check: self._check("fix", check)), (lambda check: self._check("base", check))
+
+    def _check(self, tree: str, check: RepoCheck) -> CheckResult:
+        self.checked.append((tree, check.name))
+        return CheckResult(f"{check.name} on {tree}" not in self.failing, f"{check.name} printed this")
 
     def _import_base(self) -> ImportResult:
         self.imports.append("base")

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from airflow_agentfix.code.import_check import ImportResult, _without_network, import_shape
+from airflow_agentfix.code.child import without_network
+from airflow_agentfix.code.import_check import ImportResult, import_shape
 
 DAG = """
 from airflow.sdk import dag, task, task_group, setup, teardown
@@ -153,7 +154,7 @@ def test_the_child_inherits_no_descriptor(tmp_path: Path) -> None:
         os.close(ours)
 
 
-@pytest.mark.skipif(not _without_network(), reason="the kernel allows no network namespace")
+@pytest.mark.skipif(not without_network(), reason="the kernel allows no network namespace")
 def test_the_child_has_no_network(tmp_path: Path) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     with listener:

@@ -12,7 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from airflow_agentfix.core.policy import Autonomy, Layer, combine
 from airflow_agentfix.core.session import Session, State
+from airflow_agentfix.settings import Settings
 
 Json = dict[str, Any]
 TOKEN = "let-me-in"
@@ -34,6 +36,7 @@ class Deployment:
     page: int = 2
     health: Json = field(default_factory=lambda: {"status": "ok", "version": "0.1.0", "database": "ok"})
     plugin: bool = True
+    policy_problem: str = ""
     warning: str | None = None
     refuses_login: bool = False
     delay: float = 0.0
@@ -216,6 +219,13 @@ def _told(world: Deployment, match: re.Match[str], *_: Any) -> tuple[int, Any]:
     return 200, {"session_id": match[1], "state": world.sessions[match[1]]["state"], "created": False, "warning": None}
 
 
+def _policy(world: Deployment, match: re.Match[str], *_: Any) -> tuple[int, Any]:
+    problems = [problem] if (problem := world.policy_problem) else []
+    layer = Layer(".agentfix.yaml at main", autonomy=Autonomy.REPORT if problems else None)
+    found = combine([*Settings().ceilings(match[1], ()), layer]).to_json()
+    return 200, {"dag_id": match[1], **found, "problems": problems}
+
+
 def _unknown(session_id: str) -> tuple[int, Any]:
     return 404, {"error": {"type": "SessionNotFound", "message": f"No session {session_id!r}."}}
 
@@ -229,6 +239,7 @@ _ROUTES: list[tuple[str, str, Route]] = [
     ("POST", "/api/v2/dags/~/dagRuns/~/taskInstances/list", _task_instances_list),
     ("GET", "/api/v2/importErrors", _import_errors),
     ("GET", f"{API}/health", _health),
+    ("GET", f"{API}/dags/([^/]+)/policy", _policy),
     ("POST", f"{API}/failures", _taken),
     ("POST", f"{API}/sessions", _taken),
     ("GET", f"{API}/sessions", _sessions),

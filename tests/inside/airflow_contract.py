@@ -90,6 +90,18 @@ def dag_id(airflow: Deployment) -> str:
     return dag_id
 
 
+def test_a_dag_is_told_with_its_file_bundle_and_tags(inside: AirflowInside, airflow: Deployment) -> None:
+    number = next(_number)
+    dag_id = airflow.add_dag(
+        f'with DAG("tagged_{number}", schedule=None, tags=["b", "a"]):\n    @task\n    def t(): ...\n    t()\n'
+    )
+    dag = inside.dag(dag_id)
+    assert (dag.dag_id, dag.tags, dag.bundle_name) == (dag_id, ("a", "b"), "shop")
+    assert dag.file.endswith(".py")
+    with pytest.raises(AirflowNotFound, match="No DAG 'nope'"):
+        inside.dag("nope")
+
+
 def test_a_task_instance_is_resolved_as_it_stands(inside: AirflowInside, dag_id: str) -> None:
     facts = inside.resolve(dag_id, "r1", "part", 1)
     assert (facts.state, facts.try_number, facts.map_index, facts.queue, facts.dag_version) == ("failed", 1, 1, "big", "1")
