@@ -89,12 +89,17 @@ class Production:
 
     def prepend(self, path: str, code: str) -> None:
         """A commit on main that puts `code` after the docstring and future import of a file."""
+        self.commit(path, lambda text: text.replace(FUTURE, FUTURE + code, 1))
+
+    def commit(self, path: str, changed: Callable[[str], str]) -> None:
+        """A commit on main; `changed` gets the file's text, "" of one that is new."""
         with tempfile.TemporaryDirectory() as folder:
             clone = Origin(Path(folder, "clone"))
             Origin(Path(folder)).git("clone", "-q", str(self.origin.path), str(clone.path))
             file = clone.path / path
-            file.write_text(file.read_text().replace(FUTURE, FUTURE + code, 1))
-            clone.git("commit", "-q", "-a", "-m", f"Change {path}")
+            file.write_text(changed(file.read_text() if file.exists() else ""))
+            clone.git("add", "-A")
+            clone.git("commit", "-q", "-m", f"Change {path}")
             clone.git("push", "-q", "origin", "main")
 
     def branches(self) -> list[str]:

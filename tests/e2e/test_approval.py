@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from airflow_agentfix.core.session import EventKind, Outcome, State, WaitFor
+from airflow_agentfix.demo.shop import DAG_ID
 from airflow_agentfix.errors import AirflowForbidden, NotAllowed, SessionNotFound
 from tests.e2e.production import Production, production
 
@@ -14,11 +15,31 @@ pytestmark = pytest.mark.e2e
 USERS = {"admin": "admin", "lena": "op", "rob": "op", "vic": "viewer"}
 
 
+POLICY = """
+version: 1
+approvers: [lena]
+denied_paths: ["infra/**"]
+checks:
+  - {name: compiles, run: [python, -m, compileall, -q, dags]}
+dags:
+  - {tag: nobody-has-this, autonomy: report}
+"""
+
+
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]:
     folder = tmp_path_factory.mktemp("approval")
-    with production(folder, users=USERS, config={"AGENTFIX__APPROVERS": "lena"}) as one:
+    with production(folder, users=USERS, config={"AGENTFIX__APPROVERS": "lena,rob"}) as one:
+        one.commit(".agentfix.yaml", lambda _: POLICY)
         yield one
+
+
+def test_what_the_repository_allows_is_read_on_its_base_branch_and_told_with_its_source(here: Production):
+    found = here.sessions("vic").policy(DAG_ID)
+    source = f".agentfix.yaml of {here.origin.path} at main ({here.origin.head()[:10]})"
+    assert found.problems == ()
+    assert (found.policy.approvers, found.sources["approvers"]) == (("lena",), ("[agentfix]", source))
+    assert (found.policy.denied_paths, found.sources["denied_paths"]) == ((("infra/**",),), (source,))
 
 
 def test_an_assigned_users_approval_under_required_actions_lets_that_commit_run(here: Production):
@@ -43,6 +64,10 @@ def test_an_assigned_users_approval_under_required_actions_lets_that_commit_run(
     assert [(one.actor, one.data["decision"], one.data["commit"]) for one in approvals] == [
         ("lena", "approve", waiting.fix_commit)
     ]
+    in_force = here.events(session, EventKind.POLICY)
+    assert [one.data["policy"]["approvers"] for one in in_force] == [["lena"]]
+    rerun = next(one for one in here.events(session, EventKind.RESULT) if one.data["tool"] == "rerun")
+    assert "the repository's checks passed: compiles" in rerun.data["text"]
 
 
 def test_a_rejection_under_required_actions_ends_the_session_and_nothing_runs(here: Production):
