@@ -5,6 +5,7 @@ The checks are pure over what is passed to them; `diagnose` puts them in order, 
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -22,7 +23,7 @@ from airflow_agentfix.errors import (
     StoreOutdated,
     StoreUnavailable,
 )
-from airflow_agentfix.settings import Settings
+from airflow_agentfix.settings import OPTIONS, SECTION, Settings
 
 BUNDLE = '{"name": "agentfix", "classpath": "airflow_agentfix.bundles.AgentFixDags", "kwargs": {}}'
 NEEDED_DAGS = ("agentfix_fix", "agentfix_ask")
@@ -43,6 +44,9 @@ class Deployment(Protocol):
     """What the checks ask. Every method raises AgentFixError's kinds."""
 
     address: str
+
+    def configured(self) -> Sequence[str]:
+        """Names of the options that this machine's [agentfix] sets."""
 
     def version(self) -> str: ...
 
@@ -72,6 +76,8 @@ def diagnose(
     deployment: Deployment, settings: Settings, environ: Mapping[str, str], *, dag_id: str | None = None
 ) -> Iterator[Check]:
     """All checks, as they are made. Without a login the ones that need it are not made."""
+    if unknown := unknown_options(deployment.configured()):
+        yield unknown
     login = check_login(deployment.version, address=deployment.address)
     yield login
     if login.ok:
@@ -82,6 +88,16 @@ def diagnose(
         yield from (check_dag(name, deployment) for name in NEEDED_DAGS)
         yield from check_repositories(deployment, dag_id=dag_id)
     yield check_model(settings, environ, deployment.has_connection if login.ok else None)
+
+
+def unknown_options(configured: Iterable[str]) -> Check | None:
+    """Options of [agentfix] that there are none of: Airflow ignores a ceiling whose name is misspelt."""
+    unknown = sorted(set(configured) - set(OPTIONS))
+    if not unknown:
+        return None
+    near = [name for one in unknown for name in difflib.get_close_matches(one, OPTIONS, n=1)]
+    fix = f"Did you mean {', '.join(near)}? " if near else ""
+    return Check("options", False, f"[{SECTION}] has no option {', '.join(unknown)}", f"{fix}All are in docs/configuration.md")
 
 
 def check_login(version: Callable[[], str], *, address: str) -> Check:

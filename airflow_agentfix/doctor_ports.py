@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -13,7 +14,7 @@ from airflow_agentfix.core.incident import DagFacts, Repository
 from airflow_agentfix.core.policy import Effective
 from airflow_agentfix.doctor import HEALTH
 from airflow_agentfix.errors import AirflowNotFound
-from airflow_agentfix.settings import Settings
+from airflow_agentfix.settings import SECTION, Settings
 from airflow_agentfix.store.client import SessionsApi
 
 
@@ -26,6 +27,16 @@ class RestDeployment:
         self._http = connect(settings, timeout=10.0, retries=1)
         self._api = RestAirflowApi(self._http)
         self.address = self._http.base_url
+
+    def configured(self) -> Sequence[str]:
+        prefix = f"AIRFLOW__{SECTION.upper()}__"
+        ours = {name.removeprefix(prefix).removesuffix("_CMD").removesuffix("_SECRET").lower(): name for name in os.environ}
+        found = [option for option, name in ours.items() if name.startswith(prefix)]
+        if not self._with_airflow:
+            return found
+        from airflow.configuration import conf  # seconds; a doctor may take them
+
+        return [*found, *(conf.getsection(SECTION) or {})]
 
     def version(self) -> str:
         self._http.json("GET", "/api/v2/dags", params={"limit": 1})  # the version is told to anyone, a wrong token too

@@ -91,7 +91,8 @@ class Settings:
     @classmethod
     def from_mapping(cls, values: Mapping[str, str]) -> Settings:
         """Settings from option name to text, as configuration holds it; what is not named keeps its default."""
-        return cls(**{name: _read(name, text) for name, text in values.items() if text.strip() or OPTIONS[name].read is _list})
+        said = {name: text for name, text in values.items() if text.strip() or OPTIONS[name].read in _EMPTY_SAYS_NONE}
+        return cls(**{name: _read(name, text) for name, text in said.items()})
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,17 @@ def _boolean(text: str) -> bool:
 
 def _list(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.replace("\n", ",").split(",") if part.strip())
+
+
+def _steps(text: str) -> tuple[str, ...]:
+    """A misspelt step would be one that nobody is asked about."""
+    if unknown := set(found := _list(text)) - {"rerun"}:
+        raise ValueError(f"{', '.join(sorted(unknown))} is no step")
+    return found
+
+
+_EMPTY_SAYS_NONE = (_list, _steps)
+"""of a list that is empty in configuration nothing is meant, not the default"""
 
 
 def _by_dag(text: str) -> tuple[tuple[str, Autonomy], ...]:
@@ -189,7 +201,7 @@ OPTIONS: dict[str, Option] = {
         _by_dag,
         '{"finance_*": "report", "tag:critical": "propose"}',
     ),
-    "approve_before": Option("Steps that need a person's approval of the commit, comma-separated: rerun.", "string", _list),
+    "approve_before": Option("Steps that need a person's approval of the commit, comma-separated: rerun.", "string", _steps),
     "approvers": Option("User ids whose answer under Required Actions counts as approval, comma-separated.", "string", _list),
     "allow_unreviewed_reruns": Option(
         "Rerun a fix without a person's approval: runs unmerged code with production connections.", "boolean", _boolean

@@ -163,6 +163,15 @@ def test_one_dag_of_each_bundle_is_looked_at_and_none_of_our_own(monkeypatch: py
     assert sorted(name for name in checks if name.startswith("repository")) == ["repository: mail", "repository: orders"]
 
 
+def test_an_option_that_is_misspelt_is_found_for_airflow_ignores_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AIRFLOW__AGENTFIX__AUTONMY", "report")
+    monkeypatch.setenv("AIRFLOW__AGENTFIX__AUDIT_KEY_CMD", "echo key")
+    with healthy() as airflow:
+        check = examined(airflow, monkeypatch)["options"]
+    assert (check.ok, check.found) == (False, "[agentfix] has no option autonmy")
+    assert "Did you mean autonomy?" in str(check.fix)
+
+
 def test_the_policy_of_each_repository_is_looked_at_as_the_api_server_finds_it(monkeypatch: pytest.MonkeyPatch):
     with healthy() as airflow:
         airflow.add_dag("orders")
