@@ -31,8 +31,8 @@ from airflow_agentfix.errors import (
 from airflow_agentfix.ports import RepositoryPolicy, ServerAirflow
 from airflow_agentfix.redaction import redact, told
 from airflow_agentfix.settings import Settings
-from airflow_agentfix.store.record import Draft, Stored
-from airflow_agentfix.store.wire import Audit, Taken
+from airflow_agentfix.store.record import Draft, Stored, Wanted
+from airflow_agentfix.store.wire import Audit, Page, Taken
 from airflow_agentfix.worker_service import WorkerService
 
 if TYPE_CHECKING:
@@ -203,14 +203,14 @@ class SessionService:
 
     # --- reading
 
-    def list(
-        self, user: Any, *, dag_id: str | None, state: State | None, limit: int, offset: int, pinned: bool = False
-    ) -> list[Session]:
-        """Sessions of the DAGs this person may read, newest first. `pinned`: only those whose run is on their fix commit."""
-        wanted = [dag_id] if dag_id else self._store.dag_ids()
-        readable = [one for one in wanted if self._airflow.may(user, one, edit=False)]
-        found = self._store.sessions(readable, state=state, limit=limit, offset=offset, pinned=pinned)
-        return [one if one.state is State.DONE else self._noticed(one.id) for one in found]
+    def list(self, user: Any, wanted: Wanted | None = None, *, limit: int = 50, offset: int = 0) -> Page:
+        """What is wanted of the DAGs this person may read, newest first. One that is found to be abandoned is ended and told as
+        it is then, whatever state was asked for."""
+        wanted = wanted or Wanted()
+        dag_ids = [wanted.dag_id] if wanted.dag_id else self._store.dag_ids()
+        readable = [one for one in dag_ids if self._airflow.may(user, one, edit=False)]
+        found, total = self._store.sessions(readable, wanted, limit=limit, offset=offset)
+        return Page(tuple(one if one.state is State.DONE else self._noticed(one.id) for one in found), total)
 
     def get(self, session_id: str, user: Any) -> Session:
         session = self._desk.open(session_id, user, edit=False).session

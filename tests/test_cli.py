@@ -109,6 +109,21 @@ def test_sessions_are_listed_with_state_verdict_and_cause(agentfix: Shell):
     assert [one["id"] for one in agentfix("sessions", "--state", "done", "--json").json] == ["s1"]
 
 
+def test_the_list_of_sessions_is_narrowed_by_options_and_says_what_it_does_not_show(agentfix: Shell):
+    add_fixed(agentfix.airflow)
+    add_waiting(agentfix.airflow)
+    for options, found in (
+        (["--outcome", "fixed"], ["s1"]),
+        (["--waiting", "person"], ["s2"]),
+        (["--run", "monday", "--state", "waiting"], ["s2"]),
+        (["--run", "tuesday"], []),
+    ):
+        assert [one["id"] for one in agentfix("sessions", *options, "--json").json] == found
+    agentfix.airflow.page = 1
+    done = agentfix("sessions")
+    assert (len(done.out.splitlines()), done.err) == (2, "The newest 1 of 2; options narrow the list.\n")
+
+
 def test_show_tells_the_story_in_about_ten_lines(agentfix: Shell):
     add_fixed(agentfix.airflow)
     lines = agentfix("show", "s1").out.splitlines()

@@ -17,7 +17,7 @@ from airflow_agentfix.desk import Desk
 from airflow_agentfix.errors import InvalidTransition
 from airflow_agentfix.ports import Claim
 from airflow_agentfix.service import Failure
-from airflow_agentfix.store.record import Draft
+from airflow_agentfix.store.record import Draft, Wanted
 from tests.fakes.databases import new_database
 from tests.fakes.incidents import an_incident
 from tests.fakes.server import ANNA, DAG, RUN, TASK, WORKER, Server, fix_data, model_data, patch_data
@@ -284,7 +284,7 @@ def test_an_index_that_is_green_by_then_gets_none(server: Server) -> None:
     server.append(claim, incident())
     server.airflow.tasks[DAG, RUN, TASK, 1] = replace(server.airflow.tasks[DAG, RUN, TASK, 1], state="success")
     report(server, claim)
-    assert [one.id for one in server.service.list(ANNA, dag_id=DAG, state=None, limit=9, offset=0)] == [first]
+    assert [one.id for one in server.service.list(ANNA, Wanted(dag_id=DAG)).sessions] == [first]
 
 
 def test_the_same_cause_in_the_same_run_is_not_worked_on_again_once_it_was_left_as_it_is(server: Server) -> None:

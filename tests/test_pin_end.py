@@ -12,6 +12,7 @@ from airflow_agentfix.core.session import EventKind, Outcome, PinEnd, Session, S
 from airflow_agentfix.errors import AirflowConflict, InvalidRequest, InvalidTransition, NotAllowed
 from airflow_agentfix.ports import PinRequest
 from airflow_agentfix.settings import Settings
+from airflow_agentfix.store.record import Wanted
 from tests.fakes.databases import new_database
 from tests.fakes.server import ANNA, COMMIT, DAG, OTHER_COMMIT, READER, RUN, TASK, WORKER, Server
 from tests.fakes.server_airflow import ORIGINAL
@@ -45,7 +46,7 @@ def fixed(server: Server) -> str:
 
 
 def pinned(server: Server) -> list[Session]:
-    return server.service.list(ANNA, dag_id=None, state=State.DONE, limit=50, offset=0, pinned=True)
+    return list(server.service.list(ANNA, Wanted(state=State.DONE, pinned=True)).sessions)
 
 
 def test_a_person_sets_the_run_back_to_its_own_version(server: Server) -> None:

@@ -27,6 +27,7 @@ from airflow_agentfix.errors import (
 from airflow_agentfix.ports import Answer, Approved, PinRequest, Rerun, WaitRun
 from airflow_agentfix.service import Failure
 from airflow_agentfix.settings import Settings
+from airflow_agentfix.store.wire import Page
 from tests.fakes.databases import new_database
 from tests.fakes.server import (
     ANNA,
@@ -159,7 +160,7 @@ def test_a_session_whose_run_ended_without_a_word_is_ended_as_failed_when_it_is_
     run_id = fix_run_id(claim.session.id, 1)
     assert server.service.get(claim.session.id, ANNA).state is State.RUNNING
     server.airflow.runs["agentfix_fix", run_id] = state
-    (listed,) = server.service.list(READER, dag_id=None, state=None, limit=50, offset=0)
+    (listed,) = server.service.list(READER).sessions
     read = server.service.get(claim.session.id, READER)
     assert (read.state, read.outcome) == (State.DONE, Outcome.FAILED)
     assert listed == read
@@ -242,8 +243,8 @@ def test_who_may_not_read_the_dag_does_not_learn_of_the_session(server: Server) 
     session_id = server.taken()
     with pytest.raises(SessionNotFound):
         server.service.get(session_id, STRANGER)
-    assert server.service.list(STRANGER, dag_id=None, state=None, limit=50, offset=0) == []
-    assert [one.id for one in server.service.list(READER, dag_id=None, state=None, limit=50, offset=0)] == [session_id]
+    assert server.service.list(STRANGER) == Page((), 0)
+    assert [one.id for one in server.service.list(READER).sessions] == [session_id]
 
 
 def test_who_may_only_read_cannot_stop(server: Server) -> None:

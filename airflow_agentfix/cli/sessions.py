@@ -73,17 +73,22 @@ def fix(
 
 def sessions(
     dag: Annotated[str | None, typer.Option("--dag", help="Only sessions of this DAG.")] = None,
+    run: Annotated[str | None, typer.Option("--run", help="Only sessions on failures of this run.")] = None,
     state: Annotated[State | None, typer.Option("--state", help="Only sessions in this state.")] = None,
+    outcome: Annotated[Outcome | None, typer.Option("--outcome", help="Only sessions that ended so.")] = None,
+    waiting: Annotated[WaitFor | None, typer.Option("--waiting", help="Only sessions that wait for this.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List sessions, newest first."""
-    found = here.sessions_api().list(dag_id=dag, state=state)
+    """List sessions, newest first; with several options those that all of them fit."""
+    page = here.sessions_api().page(dag_id=dag, run_id=run, state=state, outcome=outcome, waiting_for=waiting)
     if as_json:
-        print_json([one.to_json() for one in found])
-    elif found:
-        render.print_sessions(console(), found)
+        print_json([one.to_json() for one in page.sessions])
+    elif page.sessions:
+        render.print_sessions(console(), page.sessions)
     else:
         typer.echo("No sessions.")
+    if page.total > len(page.sessions):
+        typer.echo(f"The newest {len(page.sessions)} of {page.total}; options narrow the list.", err=True)
 
 
 def show(

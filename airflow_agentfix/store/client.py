@@ -10,7 +10,7 @@ from airflow_agentfix.core.policy import Effective
 from airflow_agentfix.core.session import Event, EventKind, Outcome, PinEnd, Session
 from airflow_agentfix.errors import AgentFixError, ConfigurationError
 from airflow_agentfix.ports import Answer, Approved, Claim, Json, Rerun, WaitRun
-from airflow_agentfix.store.wire import BASE, Audit, Taken, claim_from_json, error_from_json, result_from_json
+from airflow_agentfix.store.wire import BASE, Audit, Page, Taken, claim_from_json, error_from_json, result_from_json
 
 if TYPE_CHECKING:
     from airflow_agentfix.airflow_http import AirflowHttp
@@ -129,10 +129,39 @@ class SessionsApi:
     def list(
         self, *, dag_id: str | None = None, state: str | None = None, limit: int = 50, offset: int = 0, pinned: bool = False
     ) -> list[Session]:
-        """Sessions the login may read, newest first. `pinned`: only those whose run is on their fix commit."""
-        wanted = {"dag_id": dag_id, "state": state, "limit": limit, "offset": offset, "pinned": pinned or None}
-        params = {name: value for name, value in wanted.items() if value is not None}
-        return [Session.from_json(session) for session in _asked(self._http, "GET", "", params=params)["sessions"]]
+        """The sessions of such a `page`."""
+        return [*self.page(dag_id=dag_id, state=state, limit=limit, offset=offset, pinned=pinned).sessions]
+
+    def page(
+        self,
+        *,
+        dag_id: str | None = None,
+        run_id: str | None = None,
+        task_id: str | None = None,
+        state: str | None = None,
+        outcome: str | None = None,
+        waiting_for: str | None = None,
+        verdict: str | None = None,
+        pinned: bool = False,
+        limit: int = 50,
+        offset: int = 0,
+    ) -> Page:
+        """Sessions the login may read and that all that is given fits, newest first. `pinned`: only those whose run is on their
+        fix commit."""
+        named = {
+            "dag_id": dag_id,
+            "run_id": run_id,
+            "task_id": task_id,
+            "state": state,
+            "outcome": outcome,
+            "waiting_for": waiting_for,
+            "verdict": verdict,
+            "pinned": pinned or None,
+            "limit": limit,
+            "offset": offset,
+        }
+        params = {name: value for name, value in named.items() if value is not None}
+        return Page.from_json(_asked(self._http, "GET", "", params=params))
 
     def get(self, session_id: str) -> Session:
         return Session.from_json(_asked(self._http, "GET", f"/{session_id}")["session"])

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from airflow_agentfix.core.incident import TaskRef
+from airflow_agentfix.core.incident import TaskRef, Verdict
 from airflow_agentfix.core.plain import plain
-from airflow_agentfix.core.session import Event, EventKind, Session
+from airflow_agentfix.core.session import Event, EventKind, Outcome, Session, State, WaitFor
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,20 @@ class Stored:
 
     def leased(self, now: datetime) -> bool:
         return self.lease_until is not None and datetime.fromisoformat(self.lease_until) > now
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which sessions to list: all that is named has to fit. `pinned`: only those whose run is on their fix commit."""
+
+    dag_id: str | None = None
+    run_id: str | None = None
+    task_id: str | None = None
+    state: State | None = None
+    outcome: Outcome | None = None
+    waiting_for: WaitFor | None = None
+    verdict: Verdict | None = None
+    pinned: bool = False
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from airflow_agentfix.core.session import Event, EventKind, Outcome, Session, St
 from airflow_agentfix.errors import StaleWrite
 from airflow_agentfix.store import tables
 from airflow_agentfix.store.engine import reading, writing
-from airflow_agentfix.store.record import Approval, Change, Stored
+from airflow_agentfix.store.record import Approval, Change, Stored, Wanted
 
 _SESSION_FIELDS = tuple(field.name for field in fields(Session) if field.name != "usage")
 _USAGE_FIELDS = tuple(field.name for field in fields(Usage))
@@ -70,18 +70,13 @@ class SqlStore:
         with reading(self.engine) as connection:
             return list(connection.scalars(sa.select(tables.session.c.dag_id).distinct()))
 
-    def sessions(
-        self, dag_ids: Iterable[str], *, state: State | None, limit: int, offset: int, pinned: bool = False
-    ) -> list[Session]:
-        """Sessions of these DAGs, newest first. `pinned`: only those whose newest word on a pin is that one was made."""
-        query = sa.select(tables.session).where(tables.session.c.dag_id.in_(list(dag_ids)))
-        if state is not None:
-            query = query.where(tables.session.c.state == state.value)
-        if pinned:
-            query = query.where(_newest_of(EventKind.RERUN, EventKind.PIN_ENDED) == EventKind.RERUN.value)
-        query = query.order_by(tables.session.c.created_at.desc(), tables.session.c.id).limit(limit).offset(offset)
+    def sessions(self, dag_ids: Iterable[str], wanted: Wanted, *, limit: int, offset: int) -> tuple[list[Session], int]:
+        """A page of what is wanted of these DAGs, newest first, and how many there are in all."""
+        t, fits = tables.session, _fits(dag_ids, wanted)
+        page = sa.select(t).where(*fits).order_by(t.c.created_at.desc(), t.c.id).limit(limit).offset(offset)
         with reading(self.engine) as connection:
-            return [_stored(row).session for row in connection.execute(query).mappings()]
+            total = connection.scalar(sa.select(sa.func.count()).select_from(t).where(*fits)) or 0
+            return [_stored(row).session for row in connection.execute(page).mappings()], total
 
     def events(self, session_id: str, *, after: int = 0) -> list[Event]:
         t = tables.event
@@ -168,6 +163,13 @@ class SqlStore:
             connection.execute(sa.insert(t).values(**row))
             if event.kind is EventKind.APPROVAL:
                 connection.execute(sa.insert(tables.approval).values(session_id=session_id, **_approval(event)))
+
+
+def _fits(dag_ids: Iterable[str], wanted: Wanted) -> list[sa.ColumnElement[bool]]:
+    t = tables.session
+    named = {name: value for name, value in vars(wanted).items() if value is not None and name != "pinned"}
+    pinned = [_newest_of(EventKind.RERUN, EventKind.PIN_ENDED) == EventKind.RERUN.value] if wanted.pinned else []
+    return [t.c.dag_id.in_(list(dag_ids)), *(t.c[name] == _plain(value) for name, value in named.items()), *pinned]
 
 
 def _newest_of(*kinds: EventKind) -> sa.ScalarSelect[str]:

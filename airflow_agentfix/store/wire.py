@@ -41,6 +41,21 @@ class Audit:
 
 
 @dataclass(frozen=True)
+class Page:
+    """A page of a list of sessions. `total`: how many there are that fit and that the asker may read."""
+
+    sessions: tuple[Session, ...]
+    total: int
+
+    def to_json(self) -> Json:
+        return {"sessions": [session.to_json() for session in self.sessions], "total": self.total}
+
+    @classmethod
+    def from_json(cls, data: Json) -> Page:
+        return cls(tuple(Session.from_json(session) for session in data["sessions"]), data["total"])
+
+
+@dataclass(frozen=True)
 class Taken:
     """What became of a failure. `created`: a session was made for it; `warning`: why it will not be worked on yet."""
 

@@ -1,6 +1,7 @@
 """The session API under /agentfix/api/v1: routes parse, ask one use case and translate; rights are the use cases' own.
 
-Plain functions, not coroutines: they do database work, which would block the API server's loop.
+Plain functions, not coroutines: they do database work, which would block the API server's loop. What each route `declared` is in
+the OpenAPI document; a docstring is its description there.
 """
 
 from __future__ import annotations
@@ -10,40 +11,62 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from airflow.api_fastapi.core_api.security import GetUserDep
-from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response  # noqa: TID253 - the API server only
+from fastapi import APIRouter, FastAPI, Query, Response  # noqa: TID253 - the API server only
 
 from airflow_agentfix import __version__
-from airflow_agentfix.core.session import State
-from airflow_agentfix.ports import Json, WaitRun
+from airflow_agentfix.core.incident import Verdict
+from airflow_agentfix.core.session import Outcome, State, WaitFor
+from airflow_agentfix.ports import Json
 from airflow_agentfix.service import Failure, SessionService
-from airflow_agentfix.store.wire import claim_to_json, result_to_json
+from airflow_agentfix.store.record import Wanted
+from airflow_agentfix.web import schemas, worker
 from airflow_agentfix.web.answers import BodyLimit, add_error_answers, readable
 from airflow_agentfix.web.bodies import (
-    AppendBody,
-    ApprovalBody,
-    AskBody,
-    ClaimBody,
     CreateBody,
     EndPinBody,
     FailureBody,
-    FinishBody,
     MessageBody,
-    ParkBody,
     ReplyBody,
-    RerunBody,
     StopBody,
 )
+from airflow_agentfix.web.declared import Right, declared
+from airflow_agentfix.web.given import DagId, Known, Service, SessionId
 
 ServiceFactory = Callable[[], SessionService]
+
+DESCRIPTION = """
+Sessions of AgentFix: failed tasks that are diagnosed, fixed on a branch and rerun on it.
+
+Log in as to Airflow's own API: `POST /auth/token`, then `Authorization: Bearer …`. Rights are those on the DAG that failed, as
+Airflow's auth manager has them; each operation names its own in `x-agentfix`. Every refusal is one shape, `ErrorAnswer`.
+"""
+TAGS = [
+    {"name": "people", "description": "For people, callbacks and scripts."},
+    {"name": "worker", "description": "For the task of agentfix_fix that drives the session, with the lease that `claim` gives."},
+]
+
+
+class _Documented(FastAPI):
+    """Describes each answer by its own schema alone, not by that of any JSON object, which routes are declared to return."""
+
+    def openapi(self) -> dict[str, Any]:
+        document = super().openapi()
+        operations = (operation for path in document["paths"].values() for operation in path.values())
+        for answer in (answer for operation in operations for answer in operation["responses"].values()):
+            for content in answer.get("content", {}).values():
+                if "$ref" in content["schema"]:
+                    content["schema"] = {"$ref": content["schema"]["$ref"]}
+        return document
 
 
 def build_app(service_factory: ServiceFactory) -> FastAPI:
     """The sub-app that the plugin mounts. The service is built at its first use, and again after that failed."""
-    app = FastAPI(title="AgentFix", version=__version__)
+    about: dict[str, Any] = {"title": "AgentFix", "version": __version__, "description": DESCRIPTION, "openapi_tags": TAGS}
+    app = _Documented(**about, generate_unique_id_function=lambda route: route.name)
     app.state.service = _Once(service_factory)
     app.add_middleware(BodyLimit)
     add_error_answers(app)
-    for router in (_open, _people, _worker):
+    for router in (_open, _people, worker.router):
         app.include_router(router, prefix="/api/v1")
     return app
 
@@ -62,70 +85,104 @@ class _Once:
             return self._service
 
 
-def _service(request: Request) -> SessionService:
-    service: SessionService = request.app.state.service()
-    return service
+_open = APIRouter(tags=["people"])
+_people = APIRouter(tags=["people"])
 
 
-Service = Annotated[SessionService, Depends(_service)]
-
-_open = APIRouter()
-_people = APIRouter()
-_worker = APIRouter(prefix="/sessions/{session_id}")
+def _key(description: str) -> Any:
+    return Query(max_length=250, pattern=r"^[^\x00]*$", description=description)
 
 
-@_open.get("/health")
+@_open.get("/health", **declared("Is the plugin there?", Right.NONE, answers=schemas.HealthAnswer, reads="its version"))
 def health() -> Json:
+    """Opens no database."""
     return {"status": "ok", "version": __version__}
 
 
-# --- people and callbacks --------------------------------------------------------------------------------------------
-
-
-@_people.post("/failures", status_code=202)
+@_people.post(
+    "/failures",
+    **declared(
+        "Hand over a failed task",
+        Right.EDIT,
+        answers=schemas.TakenAnswer,
+        status=202,
+        reads="the task instance, in Airflow",
+        changes="a session, or an occurrence of one; starts a run of `agentfix_fix`",
+        refuses=(404, 409, 413),
+    ),
+)
 def report_failure(user: GetUserDep, body: FailureBody, service: Service) -> Json:
+    """The same failure again gives the same session; a failure of a task that has a session at work is its occurrence. At most
+    64 KB. `warning` says why no worker comes yet."""
     return service.intake(Failure(**body.model_dump(exclude={"hint"})), user).to_json()
 
 
-@_people.post("/sessions", status_code=201)
+@_people.post(
+    "/sessions",
+    **declared(
+        "Start a session on a failed task",
+        Right.EDIT,
+        answers=schemas.TakenAnswer,
+        status=201,
+        also={200: "The session that works on this task already; the message was told to it."},
+        reads="the task instance, in Airflow",
+        changes="a session; starts a run of `agentfix_fix`",
+        refuses=(404, 409, 413),
+    ),
+)
 def create(user: GetUserDep, body: CreateBody, service: Service, response: Response) -> Json:
+    """Even if an earlier session on it ended."""
     taken = service.create(Failure(**body.model_dump()), user)
     response.status_code = 201 if taken.created else 200
     return taken.to_json()
 
 
-@_people.get("/sessions")
+@_people.get(
+    "/sessions", **declared("List sessions", Right.READ, answers=schemas.PageAnswer, reads="sessions of the DAGs it may read")
+)
 def sessions(
     user: GetUserDep,
     service: Service,
-    dag_id: Annotated[str | None, Query(max_length=250, pattern=r"^[^\x00]*$")] = None,
-    state: State | None = None,
-    pinned: bool = False,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    offset: Annotated[int, Query(ge=0)] = 0,
+    dag_id: Annotated[str | None, _key("Only sessions of this DAG.")] = None,
+    run_id: Annotated[str | None, _key("Only sessions on failures of this run.")] = None,
+    task_id: Annotated[str | None, _key("Only sessions on failures of this task.")] = None,
+    state: Annotated[State | None, Query(description="Only sessions in this state.")] = None,
+    outcome: Annotated[Outcome | None, Query(description="Only sessions that ended so.")] = None,
+    waiting_for: Annotated[WaitFor | None, Query(description="Only sessions that wait for this.")] = None,
+    verdict: Annotated[Verdict | None, Query(description="Only sessions with this verdict.")] = None,
+    pinned: Annotated[bool, Query(description="Only sessions whose run is on their fix commit.")] = False,
+    limit: Annotated[int, Query(ge=1, le=200, description="How many at most.")] = 50,
+    offset: Annotated[int, Query(ge=0, description="How many of the newest to leave out.")] = 0,
 ) -> Json:
-    found = service.list(user, dag_id=dag_id, state=state, limit=limit, offset=offset, pinned=pinned)
-    return {"sessions": [session.to_json() for session in found]}
+    """Newest first, of the DAGs this login may read; all that is given has to fit. Sessions that are made meanwhile move a later
+    page; `total` tells of it."""
+    wanted = Wanted(dag_id, run_id, task_id, state, outcome, waiting_for, verdict, pinned)
+    return service.list(user, wanted, limit=limit, offset=offset).to_json()
 
 
-@_people.get("/sessions/{session_id}")
-def session(
-    user: GetUserDep, session_id: str, service: Service, response: Response, if_none_match: Annotated[str | None, Header()] = None
-) -> Any:
+@_people.get(
+    "/sessions/{session_id}",
+    **declared("Get a session", Right.READ, answers=schemas.SessionAnswer, reads="the session", refuses=(404,), tagged=True),
+)
+def session(user: GetUserDep, session_id: SessionId, service: Service, response: Response, if_none_match: Known = None) -> Any:
+    """One whose run of `agentfix_fix` ended without a word is ended as failed when it is read."""
     found = service.get(session_id, user)
     return _unless_known(f'"{found.version}"', if_none_match, response, lambda: {"session": found.to_json()})
 
 
-@_people.get("/sessions/{session_id}/events")
+@_people.get(
+    "/sessions/{session_id}/events",
+    **declared("Get its events", Right.READ, answers=schemas.EventsAnswer, reads="its events", refuses=(404,), tagged=True),
+)
 def events(
     user: GetUserDep,
-    session_id: str,
+    session_id: SessionId,
     service: Service,
     response: Response,
-    after: Annotated[int, Query(ge=0)] = 0,
-    if_none_match: Annotated[str | None, Header()] = None,
+    after: Annotated[int, Query(ge=0, description="Number of the last event you have.")] = 0,
+    if_none_match: Known = None,
 ) -> Any:
-    """Polled every two seconds: while nothing happened, one indexed query and no body."""
+    """Made to be polled every two seconds: while nothing happened, one indexed query and no body."""
     version = service.get(session_id, user).version
 
     def newer() -> Json:
@@ -134,40 +191,116 @@ def events(
     return _unless_known(f'"{version}-{after}"', if_none_match, response, newer)
 
 
-@_people.get("/sessions/{session_id}/audit")
+@_people.get(
+    "/sessions/{session_id}/audit",
+    **declared("Check its chain of events", Right.READ, answers=schemas.AuditAnswer, reads="its events' hashes", refuses=(404,)),
+)
 def audit(
-    user: GetUserDep, session_id: str, service: Service, anchor: Annotated[str | None, Query(pattern=r"^[0-9a-f]{64}$")] = None
+    user: GetUserDep,
+    session_id: SessionId,
+    service: Service,
+    anchor: Annotated[
+        str | None, Query(pattern=r"^[0-9a-f]{64}$", description="A hash kept elsewhere, which has to be in the chain.")
+    ] = None,
 ) -> Json:
+    """`broken_at`: number of the first event that is not what was written, or is missing."""
     return {"audit": service.audit(session_id, user, anchor=anchor).to_json()}
 
 
-@_people.get("/dags/{dag_id}/policy")
-def policy(user: GetUserDep, dag_id: str, service: Service) -> Json:
+@_people.get(
+    "/dags/{dag_id}/policy",
+    **declared(
+        "Get the policy for a DAG",
+        Right.READ,
+        answers=schemas.PolicyAnswer,
+        reads="configuration, and `.agentfix.yaml` on the base branch",
+        refuses=(404,),
+    ),
+)
+def policy(user: GetUserDep, dag_id: DagId, service: Service) -> Json:
+    """What a session on this DAG may do if it starts now, and where each value comes from. `problems`: sources that could not
+    be used."""
     return {"dag_id": dag_id, **service.policy(dag_id, user).to_json()}
 
 
-@_people.delete("/sessions/{session_id}")
-def erase(user: GetUserDep, session_id: str, service: Service) -> Json:
+@_people.delete(
+    "/sessions/{session_id}",
+    **declared(
+        "Stop and erase a session",
+        Right.EDIT,
+        answers=schemas.SessionAnswer,
+        reads="the session",
+        changes="what its events hold is gone; a run on its fix commit goes back to its own version",
+        refuses=(404, 409),
+    ),
+)
+def erase(user: GetUserDep, session_id: SessionId, service: Service) -> Json:
+    """Hashes, decisions and what was done to runs stay."""
     return {"session": service.erase(session_id, user).to_json()}
 
 
-@_people.post("/sessions/{session_id}/message")
-def message(user: GetUserDep, session_id: str, body: MessageBody, service: Service) -> Json:
+@_people.post(
+    "/sessions/{session_id}/message",
+    **declared(
+        "Tell it something",
+        Right.EDIT,
+        answers=schemas.TakenAnswer,
+        reads="the session",
+        changes="a note in it; a done one starts a new run of `agentfix_fix`",
+        refuses=(404, 409, 413),
+    ),
+)
+def message(user: GetUserDep, session_id: SessionId, body: MessageBody, service: Service) -> Json:
+    """A session at work takes it in before its next model call; a done one goes on with it."""
     return service.message(session_id, user, body.message).to_json()
 
 
-@_people.post("/sessions/{session_id}/continue")
-def reply(user: GetUserDep, session_id: str, body: ReplyBody, service: Service) -> Json:
+@_people.post(
+    "/sessions/{session_id}/continue",
+    **declared(
+        "Answer what waits",
+        Right.APPROVER,
+        answers=schemas.SessionAnswer,
+        reads="the question",
+        changes="the answer, and the approval of one commit; ends the question's run of `agentfix_ask`",
+        approval="gives it",
+        refuses=(404, 409, 413),
+    ),
+)
+def reply(user: GetUserDep, session_id: SessionId, body: ReplyBody, service: Service) -> Json:
+    """An approval that waits needs `decision` approve or reject, else 422 `DecisionRequired`."""
     return {"session": service.reply(session_id, user, **body.model_dump()).to_json()}
 
 
-@_people.post("/sessions/{session_id}/stop")
-def stop(user: GetUserDep, session_id: str, body: StopBody, service: Service) -> Json:
+@_people.post(
+    "/sessions/{session_id}/stop",
+    **declared(
+        "Stop a session",
+        Right.EDIT,
+        answers=schemas.SessionAnswer,
+        reads="the session",
+        changes="the session ends; a run on its fix commit goes back to its own version",
+        refuses=(404, 409, 413),
+    ),
+)
+def stop(user: GetUserDep, session_id: SessionId, body: StopBody, service: Service) -> Json:
+    """At once where no worker is on it; else with the worker's next step."""
     return {"session": service.stop(session_id, user, body.reason).to_json()}
 
 
-@_people.post("/sessions/{session_id}/end-pin")
-def end_pin(user: GetUserDep, session_id: str, body: EndPinBody, service: Service) -> Json:
+@_people.post(
+    "/sessions/{session_id}/end-pin",
+    **declared(
+        "Take the run off the fix commit",
+        Right.EDIT,
+        answers=schemas.SessionAnswer,
+        reads="the version Airflow serves the DAG on",
+        changes="the run's version: its own, or with the reason merged the one that new runs get",
+        refuses=(404, 409, 413),
+    ),
+)
+def end_pin(user: GetUserDep, session_id: SessionId, body: EndPinBody, service: Service) -> Json:
+    """409 while session or run is at work."""
     return {"session": service.end_pin(session_id, user, version=body.version, reason=body.reason).to_json()}
 
 
@@ -176,49 +309,3 @@ def _unless_known(tag: str, known: str | None, response: Response, answer: Calla
         return Response(status_code=304, headers={"ETag": tag})
     response.headers["ETag"] = tag
     return answer()
-
-
-# --- the worker ------------------------------------------------------------------------------------------------------
-
-
-@_worker.post("/claim")
-def claim(user: GetUserDep, session_id: str, body: ClaimBody, service: Service) -> Json:
-    return claim_to_json(service.worker.claim(session_id, user, worker=body.worker))
-
-
-@_worker.post("/events")
-def append(user: GetUserDep, session_id: str, body: AppendBody, service: Service) -> Json:
-    drafts = [(event.kind, event.data) for event in body.events]
-    written = service.worker.append(session_id, user, lease=body.lease, after=body.after, events=drafts)
-    return {"events": [event.to_json() for event in written]}
-
-
-@_worker.post("/ask")
-def ask(user: GetUserDep, session_id: str, body: AskBody, service: Service) -> Json:
-    return result_to_json(service.worker.ask(session_id, user, **body.model_dump()))
-
-
-@_worker.post("/approval")
-def approval(user: GetUserDep, session_id: str, body: ApprovalBody, service: Service) -> Json:
-    return result_to_json(service.worker.approval(session_id, user, **body.model_dump()))
-
-
-@_worker.get("/shape")
-def shape(user: GetUserDep, session_id: str, lease: Annotated[str, Query(max_length=64)], service: Service) -> Json:
-    return {"shape": service.worker.shape(session_id, user, lease=lease)}
-
-
-@_worker.post("/rerun")
-def rerun(user: GetUserDep, session_id: str, body: RerunBody, service: Service) -> Json:
-    return result_to_json(service.worker.rerun(session_id, user, **body.model_dump()))
-
-
-@_worker.post("/park")
-def park(user: GetUserDep, session_id: str, body: ParkBody, service: Service) -> Json:
-    wait = WaitRun(body.dag_id, body.run_id, body.waiting_for, body.call_id)
-    return {"session": service.worker.park(session_id, user, lease=body.lease, wait=wait).to_json()}
-
-
-@_worker.post("/finish")
-def finish(user: GetUserDep, session_id: str, body: FinishBody, service: Service) -> Json:
-    return {"session": service.worker.finish(session_id, user, **body.model_dump()).to_json()}

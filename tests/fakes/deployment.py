@@ -193,11 +193,11 @@ def _taken(world: Deployment, _: Any, __: Any, body: Json) -> tuple[int, Any]:
 
 
 def _sessions(world: Deployment, _: Any, query: dict[str, list[str]], __: Any) -> tuple[int, Any]:
-    wanted = {name: query[name][0] for name in ("dag_id", "state") if name in query}
+    wanted = {name: query[name][0] for name in query if name not in ("limit", "offset", "pinned")}
     found = [one for one in world.sessions.values() if all(one[name] == value for name, value in wanted.items())]
     found = [one for one in found if "pinned" not in query or one["id"] in world.pinned]
     offset, limit = int(query["offset"][0]), int(query["limit"][0])
-    return 200, {"sessions": found[offset : offset + min(limit, world.page)]}
+    return 200, {"sessions": found[offset : offset + min(limit, world.page)], "total": len(found)}
 
 
 def _session(world: Deployment, match: re.Match[str], *_: Any) -> tuple[int, Any]:

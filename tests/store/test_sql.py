@@ -6,16 +6,17 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from airflow_agentfix.core.incident import TaskRef
-from airflow_agentfix.core.session import EventKind, State
+from airflow_agentfix.core.incident import TaskRef, Verdict
+from airflow_agentfix.core.session import EventKind, Outcome, Session, State, WaitFor
 from airflow_agentfix.errors import ConfigurationError, StaleWrite, StoreOutdated, StoreUnavailable
 from airflow_agentfix.store import tables
 from airflow_agentfix.store.engine import open_engine
-from airflow_agentfix.store.record import Change
+from airflow_agentfix.store.record import Change, Stored, Wanted
 from airflow_agentfix.store.sql import SqlStore
 from tests.fakes.databases import new_database
 from tests.fakes.server import COMMIT, DAG, RUN, TASK, Server, fix_data, model_data
@@ -36,7 +37,52 @@ def test_a_session_comes_back_as_it_was_written(server: Server) -> None:
     session = stored.session
     assert (session.state, session.model, session.fix_commit) == (State.RUNNING, "rules", COMMIT)
     assert (session.usage.turns, session.usage.cache_write_tokens, session.usage.dollars) == (1, 3, 0.25)
-    assert session == server.store.sessions([DAG], state=State.RUNNING, limit=1, offset=0)[0]
+    assert server.store.sessions([DAG], Wanted(state=State.RUNNING), limit=1, offset=0) == ([session], 1)
+
+
+SOME = [
+    {"state": State.DONE, "outcome": Outcome.FIXED, "verdict": "code", "run_id": "monday", "task_id": "load"},
+    {"state": State.DONE, "outcome": Outcome.FIXED, "verdict": "data", "run_id": "tuesday", "task_id": "load"},
+    {"state": State.WAITING, "waiting_for": WaitFor.PERSON, "verdict": "code", "run_id": "wednesday", "task_id": "load"},
+    {"state": State.WAITING, "waiting_for": WaitFor.RERUN, "verdict": "code", "run_id": "wednesday", "task_id": "sum"},
+]
+
+
+def put(server: Server, number: int, **columns: Any) -> None:
+    values = {"dag_id": DAG, "map_index": -1, "try_number": 1, "autonomy": "rerun", "source": "test", "updated_at": ""}
+    session = Session(**{**values, "id": f"s{number}", "created_at": f"2026-11-2{number}", **columns})
+    ref = TaskRef(session.dag_id, session.run_id, session.task_id, 1)
+    server.store.create(Stored(session), [], failure=ref)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (Wanted(), ["s3", "s2", "s1", "s0"]),
+        (Wanted(outcome=Outcome.FIXED), ["s1", "s0"]),
+        (Wanted(waiting_for=WaitFor.PERSON), ["s2"]),
+        (Wanted(verdict=Verdict.CODE), ["s3", "s2", "s0"]),
+        (Wanted(run_id="wednesday"), ["s3", "s2"]),
+        (Wanted(task_id="load"), ["s2", "s1", "s0"]),
+        (Wanted(task_id="load", verdict=Verdict.CODE), ["s2", "s0"]),
+        (Wanted(task_id="load", verdict=Verdict.CODE, state=State.DONE), ["s0"]),
+        (Wanted(outcome=Outcome.FIXED, waiting_for=WaitFor.PERSON), []),
+    ],
+)
+def test_what_is_listed_fits_all_that_was_named(server: Server, wanted: Wanted, found: list[str]) -> None:
+    for number, columns in enumerate(SOME):
+        put(server, number, **columns)
+    put(server, 9, **{**SOME[0], "dag_id": "another"})
+    page, total = server.store.sessions([DAG], wanted, limit=9, offset=0)
+    assert ([session.id for session in page], total) == (found, len(found))
+
+
+def test_pages_hold_each_session_once_and_the_total_is_of_all_pages(server: Server) -> None:
+    for number in range(5):
+        put(server, number, **{**SOME[0], "run_id": f"r{number}", "created_at": "2026-11-22"})  # created at the same moment
+    pages = [server.store.sessions([DAG], Wanted(), limit=2, offset=offset) for offset in (0, 2, 4, 6)]
+    assert [session.id for page, _ in pages for session in page] == ["s0", "s1", "s2", "s3", "s4"]
+    assert {total for _, total in pages} == {5}
 
 
 def test_of_two_writers_from_the_same_version_the_second_is_refused_and_writes_nothing(server: Server) -> None:

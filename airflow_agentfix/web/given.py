@@ -1,0 +1,21 @@
+"""What routes are given beside their body: the service, and parameters that several of them take."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Header, Path, Request  # noqa: TID253 - the API server only
+
+from airflow_agentfix.service import SessionService
+from airflow_agentfix.web import examples
+
+
+def _service(request: Request) -> SessionService:
+    service: SessionService = request.app.state.service()
+    return service
+
+
+Service = Annotated[SessionService, Depends(_service)]
+SessionId = Annotated[str, Path(max_length=64, examples=[examples.ID])]
+DagId = Annotated[str, Path(max_length=250, examples=[examples.DAG])]
+Known = Annotated[str | None, Header(description="The ETag of the answer you have: 304 while it is the newest.")]
