@@ -77,8 +77,9 @@ def _malformed(_: Request, error: Exception) -> JSONResponse:
 
 def _foreign(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    kind = _OF_STATUS.get(error.status_code, errors.InvalidRequest)
-    return JSONResponse(error_to_json(kind(str(error.detail))), error.status_code, headers=error.headers)
+    status = 422 if error.status_code == 400 else error.status_code  # a body that cannot be read is one that is wrong
+    kind = _OF_STATUS.get(status, errors.InvalidRequest)
+    return JSONResponse(error_to_json(kind(str(error.detail))), status, headers=error.headers)
 
 
 def readable(event: Event) -> Json:

@@ -30,39 +30,15 @@ from airflow_agentfix.web.bodies import (
     StopBody,
 )
 from airflow_agentfix.web.declared import Right, declared
+from airflow_agentfix.web.document import Documented
 from airflow_agentfix.web.given import DagId, Known, Service, SessionId
 
 ServiceFactory = Callable[[], SessionService]
 
-DESCRIPTION = """
-Sessions of AgentFix: failed tasks that are diagnosed, fixed on a branch and rerun on it.
-
-Log in as to Airflow's own API: `POST /auth/token`, then `Authorization: Bearer …`. Rights are those on the DAG that failed, as
-Airflow's auth manager has them; each operation names its own in `x-agentfix`. Every refusal is one shape, `ErrorAnswer`.
-"""
-TAGS = [
-    {"name": "people", "description": "For people, callbacks and scripts."},
-    {"name": "worker", "description": "For the task of agentfix_fix that drives the session, with the lease that `claim` gives."},
-]
-
-
-class _Documented(FastAPI):
-    """Describes each answer by its own schema alone, not by that of any JSON object, which routes are declared to return."""
-
-    def openapi(self) -> dict[str, Any]:
-        document = super().openapi()
-        operations = (operation for path in document["paths"].values() for operation in path.values())
-        for answer in (answer for operation in operations for answer in operation["responses"].values()):
-            for content in answer.get("content", {}).values():
-                if "$ref" in content["schema"]:
-                    content["schema"] = {"$ref": content["schema"]["$ref"]}
-        return document
-
 
 def build_app(service_factory: ServiceFactory) -> FastAPI:
     """The sub-app that the plugin mounts. The service is built at its first use, and again after that failed."""
-    about: dict[str, Any] = {"title": "AgentFix", "version": __version__, "description": DESCRIPTION, "openapi_tags": TAGS}
-    app = _Documented(**about, generate_unique_id_function=lambda route: route.name)
+    app = Documented(version=__version__)
     app.state.service = _Once(service_factory)
     app.add_middleware(BodyLimit)
     add_error_answers(app)

@@ -90,7 +90,7 @@ def _model(kind: type, name: str, *values: Json, **more: Any) -> type[BaseModel]
     """The fields of a dataclass and `more`, in one object."""
     fields = {**more, **{field: (hint, ...) for field, hint in get_type_hints(kind).items()}}
     config = _shown(*values)
-    return create_model(name, __config__=config, __doc__=kind.__doc__, __module__=__name__, **fields)  # type: ignore[no-any-return]  # of hints
+    return create_model(name, __config__=config, __doc__=kind.__doc__, __module__=__name__, **fields)
 
 
 AuditTold: Any = _model(Audit, "AuditTold", ok=(bool, ...))

@@ -1,147 +1,27 @@
-"""The session API over HTTP: who may call what, what is refused and how, and what polling costs."""
+"""The session API over HTTP: what is taken, what is refused and how, what polling costs. Who may call what: test_rights.py."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
-from fastapi.routing import APIRoute
 
 from airflow_agentfix import errors
 from airflow_agentfix.core.session import EventKind
 from airflow_agentfix.errors import AgentFixError, StoreUnavailable
 from airflow_agentfix.store.wire import error_from_json
 from airflow_agentfix.web.answers import MAX_BODY, MAX_FAILURE, STATUS, status_of
-from airflow_agentfix.web.app import build_app
 from tests.fakes.api_server import ApiServer
-from tests.fakes.databases import new_database
 from tests.fakes.server import COMMIT, DAG, RUN, TASK, Server, fix_data, model_data, patch_data, worker_of
+from tests.web.routes import call
 
-API = "/agentfix/api/v1"
 FAILURE = {"dag_id": DAG, "run_id": RUN, "task_id": TASK}
-LEASE = {"lease": "x"}
-BODIES: dict[str, Any] = {
-    "/failures": FAILURE,
-    "/sessions": FAILURE,
-    "/sessions/{session_id}/message": {"message": "hello"},
-    "/sessions/{session_id}/continue": {"decision": "approve"},
-    "/sessions/{session_id}/stop": {},
-    "/sessions/{session_id}/end-pin": {},
-    "/sessions/{session_id}/claim": {"worker": "w"},
-    "/sessions/{session_id}/events": {**LEASE, "after": 0, "events": []},
-    "/sessions/{session_id}/ask": {**LEASE, "call_id": "c", "subject": "s", "body": "b", "options": []},
-    "/sessions/{session_id}/approval": {**LEASE, "call_id": "c", "commit": COMMIT},
-    "/sessions/{session_id}/rerun": {**LEASE, "call_id": "c"},
-    "/sessions/{session_id}/park": {**LEASE, "dag_id": DAG, "run_id": RUN, "waiting_for": "task"},
-    "/sessions/{session_id}/finish": {
-        **LEASE, "outcome": "reported", "summary": "s", "verdict": None, "report": None, "error": None,
-    },
-}  # fmt: skip
-READS = {"/sessions/{session_id}", "/sessions/{session_id}/events", "/sessions/{session_id}/audit", "/dags/{dag_id}/policy"}
-
-
-def every_route() -> list[tuple[str, str]]:
-    """(method, path below the API's root) of all routes, from the app itself."""
-    routes = [route for route in _flat(build_app(lambda: pytest.fail("no service is needed")).routes) if "/api/v1/" in route.path]
-    return [(method, route.path.removeprefix("/api/v1")) for route in routes for method in sorted(route.methods or ())]
-
-
-def _flat(routes: Any) -> Iterator[APIRoute]:
-    for route in routes:
-        if isinstance(route, APIRoute):
-            yield route
-
-
-ROUTES = [route for route in every_route() if route != ("GET", "/health")]
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    server = Server(new_database("sqlite", tmp_path))
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def api(server: Server) -> Iterator[ApiServer]:
-    with ApiServer(server.service) as api:
-        yield api
-
-
-def call(api: ApiServer, method: str, path: str, *, user: str | None = "anna", **request: Any) -> requests.Response:
-    headers = {**({"Authorization": f"Bearer {user}"} if user else {}), **request.pop("headers", {})}
-    return requests.request(method, f"{api.url}{API}{path}", headers=headers, timeout=10, **request)
-
-
-def on(api: ApiServer, method: str, route: str, session_id: str, user: str | None) -> requests.Response:
-    body = BODIES[route] if method == "POST" else None
-    params = {"lease": "x"} if route.endswith("/shape") else None
-    return call(
-        api, method, route.replace("{session_id}", session_id).replace("{dag_id}", DAG), user=user, json=body, params=params
-    )
-
-
-def test_the_routes_are_all_that_the_design_names() -> None:
-    assert len(ROUTES) == 20
-    assert {path for method, path in ROUTES if method == "POST"} == set(BODIES)
 
 
 def test_health_is_open_and_needs_no_database() -> None:
     with ApiServer(lambda: pytest.fail("health opens no database")) as api:
         assert call(api, "GET", "/health", user=None).json() == {"status": "ok", "version": "0.1.0"}
-
-
-@pytest.mark.parametrize(("method", "route"), ROUTES)
-def test_without_a_login_every_route_refuses(api: ApiServer, server: Server, method: str, route: str) -> None:
-    session_id = server.taken()
-    answer = on(api, method, route, session_id, None)
-    assert (answer.status_code, answer.json()["error"]["type"]) == (401, "AirflowLoginRefused")
-    assert server.kinds(session_id) == ["created"]
-
-
-def test_a_token_airflow_did_not_make_is_a_refused_login(api: ApiServer) -> None:
-    answer = call(api, "GET", "/sessions", user="forged")
-    assert (answer.status_code, answer.json()["error"]["type"]) == (403, "AirflowLoginRefused")
-
-
-@pytest.mark.parametrize(("method", "route"), [route for route in ROUTES if route != ("GET", "/sessions")])
-def test_without_a_right_on_the_dag_every_route_refuses_and_does_not_tell_whether_the_session_exists(
-    api: ApiServer, server: Server, method: str, route: str
-) -> None:
-    session_id = server.taken()
-    answer = on(api, method, route, session_id, "stranger")
-    if "{session_id}" in route:
-        unknown = on(api, method, route, "unknown", "stranger")
-        assert answer.status_code == unknown.status_code == 404
-        assert answer.text.replace(session_id, "") == unknown.text.replace("unknown", "")
-    else:
-        assert (answer.status_code, answer.json()["error"]["type"]) == (403, "NotAllowed")
-    assert server.kinds(session_id) == ["created"]
-
-
-@pytest.mark.parametrize(("method", "route"), [route for route in ROUTES if route != ("GET", "/sessions")])
-def test_who_may_only_read_may_only_read(api: ApiServer, server: Server, method: str, route: str) -> None:
-    session_id = server.taken()
-    answer = on(api, method, route, session_id, "reader")
-    assert answer.status_code == (200 if method == "GET" and route in READS else 403)
-    assert server.kinds(session_id) == ["created"]
-
-
-def test_a_dag_id_in_the_query_gives_no_right(api: ApiServer, server: Server) -> None:
-    server.airflow.rights["stranger", "their_own"] = "edit"
-    session_id = server.taken()
-    assert call(api, "POST", f"/sessions/{session_id}/stop?dag_id=their_own", user="stranger", json={}).status_code == 404
-
-
-def test_the_list_holds_what_the_person_may_read(api: ApiServer, server: Server) -> None:
-    session_id = server.taken()
-    assert call(api, "GET", "/sessions", user="stranger").json() == {"sessions": []}
-    assert [one["id"] for one in call(api, "GET", "/sessions", user="reader").json()["sessions"]] == [session_id]
-    assert call(api, "GET", "/sessions?state=done").json() == {"sessions": []}
-    assert call(api, "GET", "/sessions?state=lost").status_code == 422
 
 
 def test_a_failure_is_accepted_and_a_second_report_too(api: ApiServer) -> None:

@@ -17,8 +17,8 @@ from airflow_agentfix.store.engine import writing
 from tests.fakes.api_server import ApiServer
 from tests.fakes.databases import new_database
 from tests.fakes.server import DAG, RUN, TASK, WORKER, Server, model_data
+from tests.web import routes
 
-API = "/agentfix/api/v1"
 FAILURE = {"dag_id": DAG, "run_id": RUN, "task_id": TASK}
 TOKEN = "ghp_" + "a1B2" * 9
 INCIDENT = {"fingerprint": "f", "judgement": {"verdict": "code"}, "cause": {"line": "x"}}
@@ -38,8 +38,7 @@ def api(server: Server) -> Iterator[ApiServer]:
 
 
 def call(api: ApiServer, method: str, path: str, body: str | None = None, *, user: str = "anna") -> requests.Response:
-    headers = {"Authorization": f"Bearer {user}", "Content-Type": "application/json"}
-    return requests.request(method, f"{api.url}{API}{path}", headers=headers, data=body, timeout=30)
+    return routes.call(api, method, path, user=user, headers={"Content-Type": "application/json"}, data=body)
 
 
 def append(api: ApiServer, server: Server, claim: Any, kind: str, data: str) -> requests.Response:
