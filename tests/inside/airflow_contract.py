@@ -12,7 +12,7 @@ import pytest
 from airflow_agentfix.airflow_inside import AirflowInside
 from airflow_agentfix.errors import AirflowConflict, AirflowForbidden, AirflowNotFound, ConfigurationError
 from airflow_agentfix.ports import HumanAnswer, Question
-from tests.inside.database import Deployment
+from tests.inside.database import Deployment, show
 
 _number = count()
 
@@ -48,28 +48,11 @@ def question(**changes: Any) -> Question:
     return Question(run_id=f"agentfix__s__{next(_number)}", **{**values, **changes})
 
 
-def show(run_id: str, *, assigned: tuple[str, ...] = ()) -> None:
-    """Put the question under Required Actions, as the task's process does through the execution API."""
-    from airflow.models import TaskInstance
-    from airflow.models.hitl import HITLDetail
-    from airflow.utils.session import create_session
-    from sqlalchemy import select
-
-    with create_session(scoped=False) as session:
-        instance = session.scalar(
-            select(TaskInstance).where(TaskInstance.dag_id == "agentfix_ask", TaskInstance.run_id == run_id)
-        )
-        session.add(HITLDetail(
-            ti_id=instance.id, options=["Approve", "Reject"], subject="s", body="b", defaults=None, multiple=False, params={},
-            assignees=[{"id": name, "name": name} for name in assigned] or None,
-        ))  # fmt: skip
-
-
 def asked(inside: AirflowInside, *, assigned: tuple[str, ...] = ()) -> str:
     """A question that is shown; its run id."""
     put = question(assigned_users=assigned)
     inside.ask(put)
-    show(put.run_id, assigned=assigned)
+    show(put.run_id)
     return put.run_id
 
 

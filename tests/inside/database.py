@@ -139,6 +139,23 @@ class Deployment:
         return session.scalar(select(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
 
 
+def show(run_id: str) -> None:
+    """Put the question of a run of agentfix_ask under Required Actions, as the task's process does through the execution API."""
+    from airflow.models import DagRun, TaskInstance
+    from airflow.models.hitl import HITLDetail
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session(scoped=False) as session:
+        asked = session.scalar(select(DagRun.conf).where(DagRun.dag_id == "agentfix_ask", DagRun.run_id == run_id))
+        of_run = (TaskInstance.dag_id == "agentfix_ask", TaskInstance.run_id == run_id)
+        session.add(HITLDetail(
+            ti_id=session.scalar(select(TaskInstance.id).where(*of_run)), options=asked["options"], subject=asked["subject"],
+            body=asked["body"], defaults=None, multiple=False, params={},
+            assignees=[{"id": name, "name": name} for name in asked["assigned_users"]] or None,
+        ))  # fmt: skip
+
+
 def _label(instance: Any) -> str:
     return instance.task_id if instance.map_index < 0 else f"{instance.task_id}[{instance.map_index}]"
 
