@@ -64,10 +64,9 @@ class Operation:
         """Its first example."""
         return self.body_schema["examples"][0] if self.body_schema else None
 
-    @property
-    def params(self) -> dict[str, Any]:
-        """Its required query parameters, as in their examples."""
-        wanted = [one for one in self.told.get("parameters", ()) if one["in"] == "query" and one["required"]]
+    def needed(self, place: str) -> dict[str, Any]:
+        """Its required parameters in path or query, as in their examples."""
+        wanted = [one for one in self.told.get("parameters", ()) if one["in"] == place and one["required"]]
         return {one["name"]: one["schema"]["examples"][0] for one in wanted}
 
 
@@ -127,10 +126,11 @@ def _fits(one: Operation, path: str) -> bool:
     return re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", one.path), path) is not None
 
 
-def example_call(api: ApiServer, one: Operation, session_id: str, **request: Any) -> requests.Response:
-    """The operation's own example, on this session."""
-    values = {"session_id": session_id, **(one.body or {})}
-    path = re.sub(r"\{(\w+)\}", lambda match: values[match[1]], one.path)
-    params = {**one.params, **request.pop("params", {})}
+def example_call(
+    api: ApiServer, one: Operation, session_id: str, *, dag_id: str | None = None, **request: Any
+) -> requests.Response:
+    """The operation's own example, on this session; on the DAG of the examples unless another one is named."""
+    path = one.path.format(**{**one.needed("path"), "session_id": session_id, **({"dag_id": dag_id} if dag_id else {})})
+    params = {**one.needed("query"), **request.pop("params", {})}
     body = {"json": one.body} if one.body is not None else {}
     return call(api, one.method, path, params=params, **{**body, **request})

@@ -107,7 +107,8 @@ class Contended(SqlStore):
 
 def contended(server: Server) -> SessionService:
     store = Contended(server.store.engine, key=b"k")
-    return SessionService(store, server.airflow, server.settings, clock=server.clock, new_id=lambda: "s")
+    more: Any = {"policies": server.policies, "clock": server.clock, "new_id": lambda: "s"}
+    return SessionService(store, server.airflow, server.settings, **more)
 
 
 def failing() -> Any:
@@ -129,22 +130,25 @@ def test_every_refusal_that_is_documented_is_really_given(
 ) -> None:
     server, api, second, broken = busy
     session_id = example_session(server)
-    big, long = {"data": b"x" * (MAX_BODY + 1), "json": None}, "x" * 65
-    wrong = {"params": {"limit": 0}} if not one.of_session and one.body is None else {"json": {"what": 1}}
     server.airflow.fail(examples.DAG, examples.RUN, "new")
-    another = {"json": {**(one.body or {}), "task_id": "new"}} if not one.of_session and one.body else {}
-    unknown = {"json": {**(one.body or {}), "task_id": "nobody"}} if another else {}
+    server.airflow.rights["anna", "nowhere"] = "edit"
+    another, unknown = ({"json": {**one.body, "task_id": task}} if _names_a_task(one) else {} for task in ("new", "nobody"))
+    wrong: Any = {"json": {"what": 1}} if one.body else {"params": {"limit": 0}}
     refusals: dict[int, Callable[[], Any]] = {
         401: lambda: example_call(api, one, session_id, user=None),
         403: lambda: example_call(api, one, session_id, user="forged"),
-        404: lambda: example_call(api, one, "unknown", **unknown),
+        404: lambda: example_call(api, one, "unknown", dag_id="nowhere", **unknown),
         409: lambda: example_call(second, one, session_id, **another),
-        413: lambda: example_call(api, one, session_id, **big),
-        422: lambda: example_call(api, one, long if one.of_session else session_id, **wrong),
+        413: lambda: example_call(api, one, session_id, data=b"x" * (MAX_BODY + 1), json=None),
+        422: lambda: example_call(api, one, "x" * 65, dag_id="x" * 251, **wrong),
         503: lambda: example_call(broken, one, session_id),
     }
     documented = sorted(int(code) for code in one.told["responses"] if int(code) >= 400)
     assert [refusals[code]().status_code for code in documented] == documented
+
+
+def _names_a_task(one: Operation) -> bool:
+    return not one.of_session and one.body is not None
 
 
 def test_every_success_that_is_documented_is_really_given(server: Server, api: ApiServer) -> None:
@@ -162,6 +166,7 @@ def test_every_success_that_is_documented_is_really_given(server: Server, api: A
     ask("POST /sessions", json=failure)
     session_id = ask("POST /failures", json=failure).json()["session_id"]
     ask("GET /sessions")
+    ask("GET /dags/{dag_id}/policy", "/dags/orders/policy")
 
     def of(verb: str, **request: Any) -> Any:
         method, _, end = verb.partition(" ")
@@ -176,7 +181,7 @@ def test_every_success_that_is_documented_is_really_given(server: Server, api: A
         of(look, headers={"If-None-Match": tag})
     lease = work("claim", worker=worker_of(session_id))["lease"]
     written = [{"kind": "patch", "data": patch_data()}, {"kind": "fix", "data": fix_data()}]
-    work("events", lease=lease, after=2, events=written)
+    work("events", lease=lease, after=3, events=written)
     assert work("ask", lease=lease, call_id="q", subject="Gross?", body="", options=["A", "B"])["type"] == "WaitRun"
     of("POST /continue", json={"message": "A"})
     assert work("ask", lease=lease, call_id="q", subject="Gross?", body="", options=["A", "B"])["type"] == "Answer"
@@ -203,7 +208,7 @@ def test_a_patch_of_megabytes_is_served_as_it_is(server: Server, api: ApiServer)
     files = [{"path": "dags/a.py", "before": None, "after": "x = 1\n" * 300_000}]
     body = {
         "lease": claim.lease,
-        "after": 2,
+        "after": 3,
         "events": [{"kind": "patch", "data": {"files": files, "findings": [], "call_id": "c"}}],
     }
     answer = call(api, "POST", f"/sessions/{claim.session.id}/events", json=body)

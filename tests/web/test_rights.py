@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import requests
 
-from airflow_agentfix.service import SessionService
 from airflow_agentfix.settings import Settings
 from airflow_agentfix.web.declared import Right
 from tests.fakes.api_server import ApiServer
-from tests.fakes.server import ANNA, Server
+from tests.fakes.databases import new_database
+from tests.fakes.server import ANNA, DAG, Server
 from tests.web.conftest import example_session, server_in
 from tests.web.routes import OPERATIONS, Operation, call, example_call, operation
 
@@ -74,7 +74,7 @@ def test_without_a_right_on_the_dag_nothing_is_told_of_the_session(guarded: Guar
 @every_operation
 def test_the_right_on_another_dag_gives_none_whatever_the_query_or_the_body_names(guarded: Guarded, one: Operation) -> None:
     body = {**one.body, "dag_id": "their_own"} if one.of_session and "dag_id" in (one.body or {}) else one.body
-    _tells_nothing(guarded, one, "outsider", params={**one.params, "dag_id": "their_own"}, json=body)
+    _tells_nothing(guarded, one, "outsider", params={"dag_id": "their_own"}, json=body)
 
 
 def _tells_nothing(guarded: Guarded, one: Operation, user: str, **request: Any) -> None:
@@ -121,19 +121,17 @@ def test_a_lease_that_another_worker_has_now_is_none(api: ApiServer, server: Ser
     assert (answer.status_code, answer.json()["error"]["type"]) == (409, "SessionConflict")
 
 
-def test_only_who_is_named_approves_by_the_route_that_says_so(server: Server) -> None:
+def test_only_who_is_named_approves_by_the_route_that_says_so(tmp_path: Path) -> None:
     (one,) = [one for one in OPERATIONS if one.right == Right.APPROVER]
-    settings = Settings(approvers=("anna",))
-    service = SessionService(server.store, server.airflow, settings, clock=server.clock, new_id=server.service._desk.new_id)
-    server.service = service
-    server.airflow.rights["ben", "orders"] = "edit"
+    server = Server(new_database("sqlite", tmp_path), Settings(approvers=("anna",)))
+    server.airflow.rights["ben", DAG] = "edit"
     claim = server.with_fix()
     server.approval(claim)
-    path = one.path.replace("{session_id}", claim.session.id)
-    with ApiServer(service) as api:
-        asked = [call(api, one.method, path, user=user, json=one.body).status_code for user in ("ben", "agentfix-worker", "anna")]
-    assert asked == [403, 403, 200]
+    with ApiServer(server.service) as api:
+        asked = {user: example_call(api, one, claim.session.id, user=user) for user in ("ben", "agentfix-worker", "anna")}
+    assert [answer.status_code for answer in asked.values()] == [403, 403, 200]
     assert [(one.person, one.decision) for one in server.store.approvals(claim.session.id)] == [("anna", "approve")]
+    server.close()
 
 
 def test_the_list_holds_what_the_person_may_read(guarded: Guarded) -> None:
