@@ -6,16 +6,21 @@ import inspect
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from airflow_agentfix import errors
+from airflow_agentfix.agent.effects import EFFECT_OF
 from airflow_agentfix.cli.app import app
 from airflow_agentfix.core.triage_rules import RULES
 from airflow_agentfix.provider_info import get_provider_info
 from airflow_agentfix.settings import OPTIONS, Settings
+from airflow_agentfix.web.declared import REFUSALS
+from tests.inside import who
+from tests.web.routes import OPERATIONS, Operation, resolved
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -75,6 +80,65 @@ def rules() -> str:
     return _table(("rule", "verdict", "confidence", "because", "owner action"), rows)
 
 
+def tools() -> str:
+    rows = [(f"`{name}`", one.reads, one.changes, f"`{one.autonomy}`", one.needs) for name, one in EFFECT_OF.items()]
+    return _table(("tool", "reads", "changes", "autonomy", "and"), rows)
+
+
+def routes() -> str:
+    told = [(one, one.declared) for one in OPERATIONS]
+    rows = [(f"`{one}`", own["reads"], own["changes"], own["right"], own["approval"]) for one, own in told]
+    return _table(("route", "reads", "changes", "right", "approval"), rows)
+
+
+def routes_of(tag: str) -> str:
+    rows = [(f"`{one}`", one.told["summary"], _takes(one), _answers(one)) for one in OPERATIONS if tag in one.told["tags"]]
+    return _table(("route", "does", "takes", "answers"), rows)
+
+
+def _takes(one: Operation) -> str:
+    """Names of what may be sent, what has to be first in bold."""
+    query = [(each["name"], each["required"]) for each in one.told.get("parameters", ()) if each["in"] == "query"]
+    schema = one.body_schema or {"properties": ()}
+    body = [(name, name in schema.get("required", ())) for name in schema["properties"]]
+    return ", ".join(f"**{name}**" if needed else name for name, needed in query + body)
+
+
+def _answers(one: Operation) -> str:
+    good = {int(code): told for code, told in one.told["responses"].items() if int(code) < 400}
+    shapes = {code: _shape(resolved(told["content"]["application/json"]["schema"])) for code, told in good.items() if code < 300}
+    codes = " or ".join(str(code) for code in good) if set(good) != {200} else ""
+    return f"{codes} {next(iter(shapes.values()))}".strip()
+
+
+def _shape(schema: dict[str, Any]) -> str:
+    if "anyOf" in schema:
+        return " or ".join(f"`{resolved(one)['title']}`" for one in schema["anyOf"])
+    return f"{{{', '.join(schema['properties'])}}}"
+
+
+def statuses() -> str:
+    return _table(("status", "when"), [(str(code), told) for code, (_, told) in REFUSALS.items()])
+
+
+def who_may() -> str:
+    def with_roles(words: str, may: frozenset[str]) -> str:
+        roles = [f"`{role}`" for role, of_role in who.BY_ROLE.items() if role and of_role == may]
+        return f"{words} (simple auth manager: {', '.join(roles)})" if roles else words
+
+    read, edit = who.BY_DAG["read"], who.BY_DAG["edit"]
+    people = [
+        ("no login, or one without a right on the DAG that failed", who.BY_DAG[""]),
+        (with_roles("who may read that DAG", read), read),
+        (with_roles("who may edit its runs", edit), edit),
+        ("the same, where `approvers` names somebody else", who.NAMED["not named"]),
+        ("the same, named in `approvers`", who.NAMED["named"]),
+        ("the same, a login that AgentFix worked with on the session", who.WORKER),
+    ]
+    rows = [(name, *("yes" if action in may else "no" for action in who.ACTIONS), "no") for name, may in people]
+    return _table(("who", *who.ACTIONS, "change policy"), rows)
+
+
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -84,6 +148,12 @@ TABLES: dict[str, tuple[str, Callable[[], str]]] = {
     "options": ("configuration.md", options),
     "verbs": ("cli.md", verbs),
     "rules": ("evidence.md", rules),
+    "tools": ("policy-and-safety.md", tools),
+    "routes": ("policy-and-safety.md", routes),
+    "who": ("policy-and-safety.md", who_may),
+    "people": ("rest-api.md", partial(routes_of, "people")),
+    "worker": ("rest-api.md", partial(routes_of, "worker")),
+    "statuses": ("rest-api.md", statuses),
     "errors": ("troubleshooting.md", all_errors),
 }
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from airflow_agentfix.agent import asking, changing, reading, reporting, rerunning
 from airflow_agentfix.agent.case import Case, Done, Given, Use
+from airflow_agentfix.agent.effects import EFFECT_OF
 from airflow_agentfix.agent.tools import TOOLS
 from airflow_agentfix.core import transcript
 from airflow_agentfix.core.plain import plain
@@ -45,7 +46,7 @@ ACTING: Mapping[str, Callable[[Use], Given]] = {
     "rerun": rerunning.rerun,
     "submit_report": reporting.submit_report,
 }
-EFFECTS = frozenset({"open_fix", "pause_for_human", "rerun"})
+EFFECTS = frozenset(name for name, effect in EFFECT_OF.items() if effect.outside)
 """Tools that change the world outside the session: their intent is written before they act."""
 
 MESSAGE_CHARS = 500

@@ -27,7 +27,7 @@ class Right(StrEnum):
     """approving needs to be named in [agentfix] approvers where there are any, and never counts from a worker's login"""
 
 
-_REFUSALS: dict[int, tuple[type[errors.AgentFixError], str]] = {
+REFUSALS: dict[int, tuple[type[errors.AgentFixError], str]] = {
     401: (errors.AirflowLoginRefused, "No login, or one that has expired."),
     403: (errors.NotAllowed, "The login has no right to it, or Airflow did not make its token."),
     404: (errors.SessionNotFound, "Not there, or not for this login to know of: a session, or the task that is named."),
@@ -72,7 +72,7 @@ def declared(
 
 
 def _refusal(code: int) -> dict[str, Any]:
-    kind, told = _REFUSALS[code]
+    kind, told = REFUSALS[code]
     example = {"error": {"type": kind.__name__, "message": " ".join((kind.__doc__ or "").split())}}
     return {"model": ErrorAnswer, "description": told, "content": {"application/json": {"example": example}}}
 
