@@ -82,12 +82,12 @@ def rules() -> str:
 
 def tools() -> str:
     rows = [(f"`{name}`", one.reads, one.changes, f"`{one.autonomy}`", one.needs) for name, one in EFFECT_OF.items()]
-    return _table(("tool", "reads", "changes", "autonomy", "and"), rows)
+    return _table(("tool", "reads", "changes", "autonomy", "and needs"), rows)
 
 
 def routes() -> str:
     told = [(one, one.declared) for one in OPERATIONS]
-    rows = [(f"`{one}`", own["reads"], own["changes"], own["right"], own["approval"]) for one, own in told]
+    rows = [(f"`{one}`", own["reads"], own["changes"], own["right"], own["approval"].replace("none", "")) for one, own in told]
     return _table(("route", "reads", "changes", "right", "approval"), rows)
 
 
@@ -131,9 +131,9 @@ def who_may() -> str:
         ("no login, or one without a right on the DAG that failed", who.BY_DAG[""]),
         (with_roles("who may read that DAG", read), read),
         (with_roles("who may edit its runs", edit), edit),
-        ("the same, where `approvers` names somebody else", who.NAMED["not named"]),
-        ("the same, named in `approvers`", who.NAMED["named"]),
-        ("the same, a login that AgentFix worked with on the session", who.WORKER),
+        ("who may edit its runs, where `approvers` names others", who.NAMED["not named"]),
+        ("who may edit its runs, named in `approvers`", who.NAMED["named"]),
+        ("the login that AgentFix works with on that session", who.WORKER),
     ]
     rows = [(name, *("yes" if action in may else "no" for action in who.ACTIONS), "no") for name, may in people]
     return _table(("who", *who.ACTIONS, "change policy"), rows)

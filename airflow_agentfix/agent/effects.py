@@ -36,10 +36,14 @@ EFFECT_OF: Mapping[str, Effect] = {
     "load_skill": Effect("shipped, configured and the base branch's skills"),
     "change_files": Effect(_TREE, "the working copy, in a temporary folder", needs="every gate passed"),
     "open_fix": Effect(
-        _TREE, "a new branch with one commit; a draft pull request on GitHub", Autonomy.PROPOSE, "a change", outside=True
+        _TREE,
+        "a new branch with one commit; a draft pull request on GitHub",
+        Autonomy.PROPOSE,
+        "a change, which passed every gate",
+        outside=True,
     ),
     "rerun": Effect(
-        "the fix and its base, imported for their shape; then the rerun's tasks and their logs",
+        "the fix and its base, which are imported and checked; then the rerun's tasks and their logs",
         "the failed run: its version and its failed tasks",
         Autonomy.RERUN,
         "the approval of this very commit",

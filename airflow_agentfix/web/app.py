@@ -61,6 +61,8 @@ class _Once:
             return self._service
 
 
+_NOTICED = "nothing; one whose run of `agentfix_fix` ended without a word is ended as failed"
+
 _open = APIRouter(tags=["people"])
 _people = APIRouter(tags=["people"])
 
@@ -114,7 +116,10 @@ def create(user: GetUserDep, body: CreateBody, service: Service, response: Respo
 
 
 @_people.get(
-    "/sessions", **declared("List sessions", Right.READ, answers=schemas.PageAnswer, reads="sessions of the DAGs it may read")
+    "/sessions",
+    **declared(
+        "List sessions", Right.READ, answers=schemas.PageAnswer, reads="sessions of the DAGs that it may read", changes=_NOTICED
+    ),
 )
 def sessions(
     user: GetUserDep,
@@ -138,17 +143,33 @@ def sessions(
 
 @_people.get(
     "/sessions/{session_id}",
-    **declared("Get a session", Right.READ, answers=schemas.SessionAnswer, reads="the session", refuses=(404,), tagged=True),
+    **declared(
+        "Get a session",
+        Right.READ,
+        answers=schemas.SessionAnswer,
+        reads="the session",
+        changes=_NOTICED,
+        refuses=(404,),
+        tagged=True,
+    ),
 )
 def session(user: GetUserDep, session_id: SessionId, service: Service, response: Response, if_none_match: Known = None) -> Any:
-    """One whose run of `agentfix_fix` ended without a word is ended as failed when it is read."""
+    """With what it has spent, where it stands and how it ended."""
     found = service.get(session_id, user)
     return _unless_known(f'"{found.version}"', if_none_match, response, lambda: {"session": found.to_json()})
 
 
 @_people.get(
     "/sessions/{session_id}/events",
-    **declared("Get its events", Right.READ, answers=schemas.EventsAnswer, reads="its events", refuses=(404,), tagged=True),
+    **declared(
+        "Get its events",
+        Right.READ,
+        answers=schemas.EventsAnswer,
+        reads="its events",
+        changes=_NOTICED,
+        refuses=(404,),
+        tagged=True,
+    ),
 )
 def events(
     user: GetUserDep,

@@ -76,7 +76,7 @@ def ask(user: GetUserDep, session_id: SessionId, body: AskBody, service: Service
         Right.LEASE,
         answers=schemas.ApprovalAnswer,
         reads="approvals of the commit",
-        changes="a question where nobody has decided; starts a run of `agentfix_ask`",
+        changes="a question where nobody has decided, with a run of `agentfix_ask`; or the waiver, written down",
         approval="asks for it",
         refuses=_LEASED,
     ),

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import requests
 
+from airflow_agentfix.core.policy import NAMES
 from airflow_agentfix.settings import Settings
 from airflow_agentfix.web.declared import Right
 from tests.fakes.api_server import ApiServer
@@ -53,6 +54,13 @@ def test_every_route_declares_one_of_the_rights() -> None:
 
 def test_what_only_reads_is_a_get_and_what_changes_something_is_none() -> None:
     assert {str(one) for one in OPERATIONS if (one.method == "GET") is not one.declared["changes"].startswith("nothing")} == set()
+
+
+def test_no_route_changes_policy_and_a_request_names_an_autonomy_at_most() -> None:
+    """Which can only be stricter: `core.policy.combine`."""
+    taken = {name for one in OPERATIONS if one.body_schema for name in one.body_schema["properties"]}
+    assert taken & set(NAMES) == {"autonomy"}
+    assert {one.method for one in OPERATIONS if "policy" in one.path} == {"GET"}
 
 
 @every_operation
