@@ -6,12 +6,14 @@ That answers fit is held by `tests.web.routes.call`, through which every test of
 from __future__ import annotations
 
 import http.client
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from airflow_agentfix import errors
@@ -26,7 +28,7 @@ from airflow_agentfix.web.declared import Right
 from tests.fakes.api_server import ApiServer
 from tests.fakes.server import COMMIT, RUN, Server, fix_data, patch_data, worker_of
 from tests.web.conftest import example_session, server_in
-from tests.web.routes import OPERATIONS, Operation, call, document, errors_of, example_call, operation, resolved
+from tests.web.routes import BASE, OPERATIONS, Operation, call, document, errors_of, example_call, operation, resolved
 
 every_operation = pytest.mark.parametrize("one", OPERATIONS, ids=str)
 
@@ -36,6 +38,11 @@ every_operation = pytest.mark.parametrize("one", OPERATIONS, ids=str)
 
 def test_the_document_is_openapi_3_1() -> None:
     assert [error.message for error in OpenAPIV31SpecValidator(document()).iter_errors()] == []
+
+
+def test_the_document_is_served_to_anyone_with_the_place_the_api_is_mounted_at(api: ApiServer) -> None:
+    served = requests.get(f"{api.url}{BASE}/openapi.json", timeout=20).json()
+    assert served == {**json.loads(json.dumps(document())), "servers": [{"url": BASE}]}
 
 
 @every_operation
@@ -144,6 +151,7 @@ def test_every_refusal_that_is_documented_is_really_given(
         503: lambda: example_call(broken, one, session_id),
     }
     documented = sorted(int(code) for code in one.told["responses"] if int(code) >= 400)
+    assert set(documented) <= refusals.keys(), "A status is documented that this test has no way to: add one."
     assert [refusals[code]().status_code for code in documented] == documented
 
 
