@@ -55,7 +55,8 @@ def declared(
     """What a router's decorator takes. `answers`: the model of the answer; `also`: further statuses that answer so; `refuses`:
     beside what any route with a login may; `tagged`: with an ETag, and 304 for who knows it.
 
-    The models only document: answers are served as they are, and tests hold them to their schema."""
+    The models only document: answers are served as the JSON that routes return by annotation (without one FastAPI would encode
+    them in Python: 97 ms for 2,000 events in place of 9), and tests hold them to their schema."""
     refusals = (*_OF_ALL, *refuses) if right is not Right.NONE else refuses
     own = {"right": right.value, "reads": reads, "changes": changes, "approval": approval}
     return {
