@@ -11,6 +11,7 @@ from airflow_agentfix.core.circumstances import AssetEvent, AssetFacts, XCom
 from airflow_agentfix.core.incident import DagFacts, Incident, RunFacts, TaskFacts, TaskRef
 from airflow_agentfix.core.policy import Layer
 from airflow_agentfix.core.session import Event, EventKind, Outcome, Session, WaitFor
+from airflow_agentfix.core.summary import SoFar
 
 Json = dict[str, Any]
 
@@ -207,13 +208,15 @@ class ToolSchema:
 class ModelRequest:
     """One model call. `messages` are Messages API messages, append-only from call to call.
 
-    `incident` is what the first message renders; the offline model reads it as values, Claude does not get it.
+    `incident` is what the first message renders, `so_far` what its summary does where the conversation began from one: the
+    offline model reads them as values, Claude does not get them.
     """
 
     system: str
     tools: tuple[ToolSchema, ...]
     messages: Sequence[Json]
     incident: Incident
+    so_far: SoFar | None = None
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,10 @@ from airflow_agentfix.agent.reporting import done_so_far
 from airflow_agentfix.agent.toolbox import EFFECTS, use_tool
 from airflow_agentfix.agent.tools import TOOLS
 from airflow_agentfix.core import transcript
+from airflow_agentfix.core.basis import Basis, basis_of
 from airflow_agentfix.core.budget import exceeded, usage_of
 from airflow_agentfix.core.session import EventKind, Outcome, Session, State
+from airflow_agentfix.core.summary import so_far, summary
 from airflow_agentfix.core.transcript import Call
 from airflow_agentfix.errors import (
     AirflowError,
@@ -30,7 +32,7 @@ from airflow_agentfix.errors import (
     ModelUnavailable,
     RepositoryUnreachable,
 )
-from airflow_agentfix.ports import Model, ModelRequest, WaitRun
+from airflow_agentfix.ports import Model, ModelRequest, ToolSchema, WaitRun
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +50,7 @@ class Work:
     case: Case
     model: Model
     journal: Journal
+    tools: tuple[ToolSchema, ...] = TOOLS
 
 
 def run(work: Work) -> WaitRun | Session:
@@ -101,23 +104,38 @@ def _use(work: Work, call: Call) -> WaitRun | Ending | None:
 def _ask(work: Work) -> None:
     """One model call, saved with the number of the last event it had seen: later notes belong after it."""
     case, journal = work.case, work.journal
+    system = system_prompt(case.policy, case.skills, has_code=case.code is not None)
+    basis = basis_of(model=work.model.name, tools=map(vars, work.tools), prompt=system)
+    _begin_anew_if_changed(work, basis)
     seen = journal.last
     request = ModelRequest(
-        system=system_prompt(case.policy, case.skills, has_code=case.code is not None),
-        tools=TOOLS,
+        system=system,
+        tools=work.tools,
         messages=transcript.messages(journal.events),
         incident=case.incident,
+        so_far=so_far(journal.events),
     )
     turn = work.model.reply(request)
-    content = [dict(block) for block in turn.content]
     data = {
-        "content": content,
+        "content": transcript.own_ids(turn.content, journal.events),
         "stop_reason": turn.stop_reason,
         "model": turn.model,
         "usage": turn.usage,
         "dollars": turn.dollars,
     }
-    journal.append((EventKind.MODEL, {**data, "after": seen}))
+    journal.append((EventKind.MODEL, {**data, "after": seen, "basis": basis.to_json()}))
+
+
+def _begin_anew_if_changed(work: Work, basis: Basis) -> None:
+    """Where the conversation so far rests on another model, other tools or another prompt, it goes on from a summary."""
+    before = transcript.basis(work.journal.events)
+    because = before.changed(basis) if before else ()
+    if before is None or not because:
+        return
+    log.info("Session %s: new transcript from a summary; changed: %s", work.case.session_id, ", ".join(because))
+    text = summary(work.journal.events, because=because, redact=work.case.redact)
+    changed = {"because": list(because), "before": before.to_json(), "basis": basis.to_json(), "text": text}
+    work.journal.append((EventKind.NEW_TRANSCRIPT, changed))
 
 
 def _conclusion(work: Work) -> Ending | None:

@@ -15,7 +15,7 @@ from airflow_agentfix.agent.effects import EFFECT_OF
 from airflow_agentfix.agent.tools import TOOLS
 from airflow_agentfix.core import transcript
 from airflow_agentfix.core.plain import plain
-from airflow_agentfix.core.session import Event
+from airflow_agentfix.core.session import Event, EventKind
 from airflow_agentfix.core.transcript import Call
 from airflow_agentfix.errors import (
     AgentFixError,
@@ -68,12 +68,20 @@ FOR_THE_MODEL: tuple[type[AgentFixError], ...] = (
 def use_tool(call: Call, case: Case, events: Sequence[Event]) -> Given:
     """Run one call. Raises what the model cannot act on."""
     try:
-        _refuse_bad_input(call)
+        if not _under_way(call, events):
+            _refuse_bad_input(call)
         _refuse_repeat(call, events)
         return {**READING, **ACTING}[call.name](Use(call, case, events))
     except FOR_THE_MODEL as error:
         redact = case.redact_code if isinstance(error, EditRefused) else case.redact  # one quotes the code it did not match
         return Done(redact(str(error)), is_error=True)
+
+
+def _under_way(call: Call, events: Sequence[Event]) -> bool:
+    """Whether the call has asked or started something: its input was good then, and a newer schema does not undo it."""
+    begun = [e.number for e in transcript.of_kind(events, EventKind.INTENT) if e.data["call_id"] == call.id]
+    acted = (EventKind.QUESTION, EventKind.RERUN)
+    return bool(begun) and any(event.kind in acted and event.number > begun[0] for event in events)
 
 
 def _refuse_bad_input(call: Call) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_agentfix.cli.story import pending_question
@@ -112,6 +112,7 @@ def _gist(event: Event) -> str:
         "created": f"by {data.get('source')}, autonomy {data.get('autonomy')}",
         "policy": f"autonomy {(data.get('policy') or {}).get('autonomy')} {'; '.join(data.get('problems') or ())}",
         "incident": str((data.get("cause") or {}).get("line", "")) if event.kind == "incident" else "",
+        "new_transcript": f"from a summary; changed: {', '.join(data.get('because') or ())}{_models(data)}",
         "model": f"{data.get('model')}: {_said(data.get('content') or ())}",
         "intent": f"{data.get('tool')}",
         "result": f"{data.get('tool')}: {data.get('text')}",
@@ -128,6 +129,11 @@ def _gist(event: Event) -> str:
     }
     text = " ".join(parts.get(str(event.kind), "").split())
     return text if len(text) <= 140 else f"{text[:139]}…"
+
+
+def _models(data: Mapping[str, Any]) -> str:
+    before, now = ((data.get(name) or {}).get("model") for name in ("before", "basis"))
+    return "" if before == now else f" ({before}, now {now})"
 
 
 def _said(content: Sequence[dict[str, Any]]) -> str:

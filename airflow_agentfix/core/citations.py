@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_agentfix.core.session import Event, EventKind
-from airflow_agentfix.core.transcript import calls_of, incident_of, of_kind, results
+from airflow_agentfix.core.transcript import calls_of, incident_of, last, results, turns
 
 _ID_CITE = re.compile(r"([LE]\d+)(?:\s*-\s*[LE]?\d+)?")
 _CODE_CITE = re.compile(r"(?P<path>[^\s:]+):(?P<line>\d+)(?:\s*-\s*\d+)?")
@@ -43,11 +43,13 @@ class Shown:
 
 
 def shown(events: Sequence[Event]) -> Shown:
-    """What the incident's text and all tool results so far have shown."""
+    """What the incident's text and the tool results of the present conversation have shown, and the summary it began with."""
     seen = Shown()
     _read_text(seen, incident_of(events).text)
+    if (start := last(events, EventKind.NEW_TRANSCRIPT)) is not None:
+        _read_text(seen, start.data["text"])
     given = results(events)
-    for turn in of_kind(events, EventKind.MODEL):
+    for turn in turns(events):
         for call in calls_of(turn):
             result = given.get(call.id)
             if result is None:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from airflow_agentfix.core.basis import Basis
 from airflow_agentfix.core.incident import TaskRef
 from airflow_agentfix.errors import InvalidTransition
 
@@ -54,6 +55,7 @@ class EventKind(StrEnum):
     CLAIMED = "claimed"
     POLICY = "policy"
     INCIDENT = "incident"
+    NEW_TRANSCRIPT = "new_transcript"
     MODEL = "model"
     INTENT = "intent"
     RESULT = "result"
@@ -86,7 +88,15 @@ class PinEnd(StrEnum):
 
 
 WORKER_KINDS = frozenset(
-    {EventKind.INCIDENT, EventKind.MODEL, EventKind.INTENT, EventKind.RESULT, EventKind.PATCH, EventKind.FIX}
+    {
+        EventKind.INCIDENT,
+        EventKind.NEW_TRANSCRIPT,
+        EventKind.MODEL,
+        EventKind.INTENT,
+        EventKind.RESULT,
+        EventKind.PATCH,
+        EventKind.FIX,
+    }
 )
 
 
@@ -101,7 +111,10 @@ class Event:
     - policy: core.policy.Effective as JSON {policy, sources, problems}: what is in force from here on
     - incident: Incident.to_json() and {repository, base_commit} (null where the repository is not known, with `repository_error`)
     - model: {content: [content blocks as the Messages API has them], stop_reason, model, usage: {input_tokens, output_tokens,
-      cache_read_input_tokens, cache_creation_input_tokens}, dollars, after: number of the last event the model had seen}
+      cache_read_input_tokens, cache_creation_input_tokens}, dollars, after: number of the last event the model had seen,
+      basis: Basis.to_json(), absent in sessions of an earlier version}
+    - new_transcript: {because: the parts of the basis that changed, before: the basis so far, basis: the one from here on,
+      text: the summary that stands for the conversation so far}
     - intent: {call_id, tool, input}: written before a tool with an effect acts
     - result: {call_id, tool, text, is_error}
     - patch: {files: [{path, before, after}]}: whole texts, before null for a new file, after null for a deleted one;
@@ -268,7 +281,17 @@ def _model(session: Session, event: Event) -> dict[str, Any]:
         cache_write_tokens=so_far.cache_write_tokens + _spent(used.get("cache_creation_input_tokens")),
         dollars=so_far.dollars + _spent(event.data.get("dollars")),
     )
+    if event.data.get("basis"):
+        Basis(**event.data["basis"])  # the next worker reads it
     return {"usage": usage, "model": _text(event.data.get("model")) or session.model}
+
+
+def _new_transcript(_: Session, event: Event) -> dict[str, Any]:
+    """Changes no column; every later model call reads its text."""
+    if not isinstance(event.data["text"], str):
+        raise TypeError(f"text is {event.data['text']!r}; expected a summary")
+    Basis(**event.data["basis"])
+    return {}
 
 
 def _spent(amount: Any) -> Any:
@@ -331,6 +354,7 @@ def _erased(_: Session, __: Event) -> dict[str, Any]:
 _FOLDS: Mapping[EventKind, Callable[[Session, Event], dict[str, Any]]] = {
     EventKind.CLAIMED: _claimed,
     EventKind.INCIDENT: _incident,
+    EventKind.NEW_TRANSCRIPT: _new_transcript,
     EventKind.MODEL: _model,
     EventKind.PATCH: _patch,
     EventKind.FIX: _fix,

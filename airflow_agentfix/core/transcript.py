@@ -1,7 +1,8 @@
 """The transcript: a session's events folded into Messages API messages, and what else is read from them.
 
 Invariants: the fold is deterministic and append-only (more events only add to the end of what was sent before, which prompt
-caching and signed thinking need), and every tool_use block it holds is answered.
+caching and signed thinking need), and every tool_use block it holds is answered. Where the basis of the conversation changed
+(`core.basis`) a `new_transcript` event begins it anew: incident, summary, all notes, then the turns since.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_agentfix.core.basis import Basis
 from airflow_agentfix.core.incident import Incident
 from airflow_agentfix.core.session import SERVER, Event, EventKind
 
@@ -51,18 +53,37 @@ class Call:
 def messages(events: Events) -> list[Json]:
     """The Messages API messages for the next model call. Every call of the last turn must have a result (`pending`)."""
     folded: list[Json] = []
-    for block in [_text(first_text(incident_of(events))), *_notes(events, after=0, upto=_seen(events, _next_model(events, 0)))]:
+    for block in _opening(events):
         _add(folded, "user", block)
-    for turn in of_kind(events, EventKind.MODEL):
+    for turn in turns(events):
         _fold_turn(folded, turn, events)
     return folded
 
 
+def turns(events: Events) -> list[Event]:
+    """The model events of the present conversation."""
+    start = last(events, EventKind.NEW_TRANSCRIPT)
+    return [event for event in of_kind(events, EventKind.MODEL) if start is None or event.number > start.number]
+
+
+def _opening(events: Events) -> list[Json]:
+    """The first message: the incident, the summary where the conversation began anew, and every note that was there then."""
+    start = last(events, EventKind.NEW_TRANSCRIPT)
+    first = _next_model(events, start.number if start else 0)
+    summary = [_text(start.data["text"])] if start else []
+    return [_text(first_text(incident_of(events))), *summary, *_notes(events, after=0, upto=_seen(events, first))]
+
+
 def first_text(incident: Incident) -> str:
     """The incident as the first message shows it: fenced, so that nothing in it can pass for our words."""
-    fenced = _FENCE.sub(r"<\\\1", incident.text)
     head, tail = f"A task failed for good: {incident.ref}.", "Find the cause and act on it."
-    return f"{head}\n\n<evidence untrusted>\n{fenced}\n</evidence>\n\n{tail}"
+    return f"{head}\n\n{fenced(incident.text)}\n\n{tail}"
+
+
+def fenced(text: str) -> str:
+    """Others' words, marked as evidence. What would end the fence from inside is broken."""
+    inside = _FENCE.sub(r"<\\\1", text)
+    return f"<evidence untrusted>\n{inside}\n</evidence>"
 
 
 def _fold_turn(folded: list[Json], turn: Event, events: Events) -> None:
@@ -211,17 +232,47 @@ def said(events: Events) -> str:
     return ""
 
 
+def basis(events: Events) -> Basis | None:
+    """What the present conversation rests on; None before its first model call."""
+    newest = next((e for e in reversed(events) if e.kind in (EventKind.MODEL, EventKind.NEW_TRANSCRIPT)), None)
+    if newest is None:
+        return None
+    recorded = newest.data.get("basis")
+    return Basis(**recorded) if recorded else Basis(str(newest.data["model"]))
+
+
+def own_ids(content: Iterable[Mapping[str, Any]], events: Events) -> list[Json]:
+    """A turn's blocks, each call with an id that no call of the session has: a result is known by it, and so is an effect.
+
+    Claude's ids are unique; a gateway may count per answer, and the offline model counts per conversation."""
+    taken = {block["id"] for turn in of_kind(events, EventKind.MODEL) for block in turn.data["content"] if _is_call(block)}
+    blocks = []
+    for given in content:
+        block = dict(given)
+        if _is_call(block):
+            ids = (block["id"], *(f"{block['id']}_{number}" for number in range(2, len(taken) + 3)))
+            block["id"] = next(one for one in ids if one not in taken)
+            taken.add(block["id"])
+        blocks.append(block)
+    return blocks
+
+
+def _is_call(block: Mapping[str, Any]) -> bool:
+    return bool(block["type"] == "tool_use")
+
+
 def working_files(events: Events) -> dict[str, str | None]:
     """Path to text of every file the session changed (None: deleted): what makes the base tree the working copy."""
     return {file["path"]: file["after"] for event in of_kind(events, EventKind.PATCH) for file in event.data["files"]}
 
 
 def same_before(events: Events, call: Call) -> Event | None:
-    """The result of an identical earlier call that still holds: no file was changed and no try was added since."""
+    """The result of an identical earlier call that still holds: no file was changed and no try was added since. What was
+    read before the present conversation began is not in it, and may be read again."""
     moved = max((event.number for event in events if event.kind in (EventKind.PATCH, EventKind.RERUN)), default=0)
     given = results(events)
     wanted = json.dumps(call.input, sort_keys=True)
-    for turn in of_kind(events, EventKind.MODEL):
+    for turn in turns(events):
         for earlier in calls_of(turn):
             result = given.get(earlier.id)
             if earlier.id == call.id or earlier.name != call.name or result is None or result.data["is_error"]:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from airflow_agentfix.core.incident import Incident
+from airflow_agentfix.core.summary import SoFar
 from airflow_agentfix.core.transcript import ENDED, RERUN_GREEN
 from airflow_agentfix.models.recipes import RECIPES
 from airflow_agentfix.models.recipes.base import Call, Claim, Edit, Fix, NoFix, Repo, Result, Steps, Unreadable
@@ -30,7 +31,7 @@ class RulesModel:
 
     def reply(self, request: ModelRequest) -> Turn:
         """The next tool call, or a closing text where there is nothing left to do."""
-        call = _next_call(work(request.incident), _answers(request.messages))
+        call = _next_call(work(request.incident, request.so_far), _answers(request.messages))
         if call is None:
             return _turn({"type": "text", "text": "The rules have nothing to add to the report."}, "end_turn")
         turn = 1 + sum(message["role"] == "assistant" for message in request.messages)
@@ -42,8 +43,12 @@ def _turn(text: Json, stop_reason: str, *more: Json) -> Turn:
     return Turn((text, *more), stop_reason, RulesModel.name, dict(_USAGE), 0.0)
 
 
-def work(incident: Incident) -> Steps[None]:
-    """The whole of a session: try the recipes, make the one fix, rerun, report."""
+def work(incident: Incident, so_far: SoFar | None = None) -> Steps[None]:
+    """The whole of a session: try the recipes, make the one fix, rerun, report. `so_far`: what a conversation before this one
+    did; what it changed is not judged anew, only brought to its end."""
+    if so_far is not None and so_far.changed:
+        yield from _report((yield from _brought_to_its_end(incident, so_far)))
+        return
     fix, reasons = yield from _find_fix(incident)
     if fix is None:
         yield from _report(_nothing_found(incident, reasons))
@@ -82,6 +87,38 @@ def _carry_out(fix: Fix) -> Steps[Json]:
     if not rerun.is_error and rerun.text.startswith(RERUN_GREEN):
         return _report_of(fix, "fixed", None)
     return _report_of(fix, "proposed", f"The rerun did not prove the fix: {rerun.text}")
+
+
+def _brought_to_its_end(incident: Incident, so_far: SoFar) -> Steps[Json]:
+    """Rerun the fix that is open, where that was not done; the report says how far it came."""
+    if so_far.fix is None:
+        paths = ", ".join(so_far.changed)
+        told = f"Changed before and not opened as a fix: {paths}. Another's change is not the rules' to judge."
+        return _report_on(incident, told, "gave_up")
+    title, branch = so_far.fix["title"], so_far.fix["branch"]
+    told = f"Fixed before on {branch}: {title}\n\n{so_far.fix['summary']}"
+    if so_far.rerun:
+        rerun = Result(_TO_A_MODEL.sub("", so_far.rerun))
+    else:
+        rerun = yield Call("rerun", {}, f"Rerun the failed tasks on {branch}.")
+    if rerun.text.startswith(RERUN_GREEN):
+        return _report_on(incident, told, "fixed")
+    obstacle = f"The rerun did not prove the fix: {rerun.text}"
+    return {**_report_on(incident, told, "proposed"), "owner_action": f"Review the fix branch. {obstacle}"}
+
+
+def _report_on(incident: Incident, told: str, outcome: str) -> Json:
+    return {
+        "verdict": str(incident.judgement.verdict),
+        "confidence": incident.judgement.confidence,
+        "root_cause": f"{incident.cause.line}\n\n{told}",
+        "outcome": outcome,
+        "causal_chain": _chain((_failed_with(incident),)),
+    }
+
+
+def _failed_with(incident: Incident) -> Claim:
+    return Claim(f"The task failed with: {incident.cause.line}", log_cites(incident))
 
 
 def _replacement(edit: Edit) -> Json:
@@ -125,7 +162,7 @@ def _nothing_found(incident: Incident, reasons: list[str]) -> Json:
         "confidence": judged.confidence,
         "root_cause": f"{incident.cause.line}\n\n{judged.reason}\n\nExamined and ruled out:\n{ruled_out}\n{_RULED_OUT}",
         "outcome": "reported",
-        "causal_chain": _chain((Claim(f"The task failed with: {incident.cause.line}", log_cites(incident)),)),
+        "causal_chain": _chain((_failed_with(incident),)),
     }
     return {**report, "owner_action": judged.owner_action} if judged.owner_action else report
 

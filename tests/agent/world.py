@@ -11,6 +11,7 @@ from airflow_agentfix.agent import loop
 from airflow_agentfix.agent.case import Case, Code
 from airflow_agentfix.agent.journal import Journal
 from airflow_agentfix.agent.skills import Skills
+from airflow_agentfix.agent.tools import TOOLS
 from airflow_agentfix.code.gates import check
 from airflow_agentfix.code.import_check import ImportResult
 from airflow_agentfix.code.repo_checks import CheckResult
@@ -20,7 +21,7 @@ from airflow_agentfix.core.incident import Incident, Repository, RunFacts, TaskF
 from airflow_agentfix.core.policy import Policy, RepoCheck
 from airflow_agentfix.core.session import EventKind, Session, State
 from airflow_agentfix.errors import AirflowNotFound, BranchExists, NothingToCommit
-from airflow_agentfix.ports import Claim, Comparison, FixRequest, Model, OpenedFix, WaitRun
+from airflow_agentfix.ports import Claim, Comparison, FixRequest, Model, OpenedFix, ToolSchema, WaitRun
 from airflow_agentfix.redaction import redact, redact_code
 from tests.fakes.incidents import REF, an_incident
 from tests.fakes.models import ScriptedModel, call, turn
@@ -140,7 +141,7 @@ class World:
         self.session_id = "s1"
         self.case: Case | None = None
 
-    def work(self, model: Model) -> WaitRun | Session:
+    def work(self, model: Model, *, tools: tuple[ToolSchema, ...] = TOOLS) -> WaitRun | Session:
         """Claim the session on a worker that knows nothing of it, and run the loop."""
         self.workers += 1
         claim = self.client.claim(self.session_id, worker=f"w{self.workers}")
@@ -148,7 +149,7 @@ class World:
         if not transcript.of_kind(journal.events, EventKind.INCIDENT):
             journal.append((EventKind.INCIDENT, {**self.incident.to_json(), "repository": None, "base_commit": BASE}))
         self.case = self._case(claim, journal)
-        return loop.run(loop.Work(self.case, model, journal))
+        return loop.run(loop.Work(self.case, model, journal, tools))
 
     def messages(self) -> list[dict[str, Any]]:
         """What the model would be sent now."""

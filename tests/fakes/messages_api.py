@@ -1,7 +1,8 @@
 """A small Messages API over real HTTP: scripted turns, faults, and the checks the real one makes on a conversation.
 
 Refuses with 400 what Anthropic refuses: a history that was changed, tool calls left unanswered, sampling parameters, forced
-tool choice. `script` entries: a list of content blocks (a turn), a callable taking the request, or a `Fault`.
+tool choice, and turns made by another model or on other tools or instructions: thinking is bound to those. `script` entries:
+a list of content blocks (a turn), a callable taking the request, or a `Fault`.
 """
 
 from __future__ import annotations
@@ -94,9 +95,16 @@ def complaint(body: dict[str, Any], before: dict[str, Any] | None) -> str | None
     if body.get("tool_choice", {}).get("type") in ("any", "tool"):
         return "forced tool_choice is not supported"
     messages = [_plain(message) for message in body["messages"]]
-    if before and messages[: len(before["messages"])] != [_plain(message) for message in before["messages"]]:
+    if before and _bound_to(before) != _bound_to(body):
+        if any(message["role"] == "assistant" for message in messages):
+            return "thinking of another conversation: its model, tools or system prompt were others"
+    elif before and messages[: len(before["messages"])] != [_plain(message) for message in before["messages"]]:
         return "the history before this turn was changed"
     return _unanswered(messages)
+
+
+def _bound_to(body: dict[str, Any]) -> tuple[Any, ...]:
+    return body["model"], body.get("tools"), body.get("system")
 
 
 def _unanswered(messages: list[dict[str, Any]]) -> str | None:

@@ -33,9 +33,8 @@ def say(text: str, *, stop_reason: str = "end_turn") -> Turn:
 class ScriptedModel:
     """ports.Model: answers with the next turn, keeps what it was asked. An exception in the script is raised instead."""
 
-    name = "scripted"
-
-    def __init__(self, *script: Turn | Exception | Callable[[ModelRequest], Turn]) -> None:
+    def __init__(self, *script: Turn | Exception | Callable[[ModelRequest], Turn], name: str = "scripted") -> None:
+        self.name = name
         self._script = deque(script)
         self.requests: list[ModelRequest] = []
 
