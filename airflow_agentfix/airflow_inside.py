@@ -116,6 +116,7 @@ class AirflowInside:
             "body": question.body,
             "options": list(question.options),
             "assigned_users": list(question.assigned_users),
+            **({"answer_hours": question.hours} if question.hours else {}),
         }
         self.start_run(ASK_DAG, run_id=question.run_id, conf=conf)
         with create_session(scoped=False) as session:

@@ -19,7 +19,7 @@ from airflow_agentfix.core.pins import pinned
 from airflow_agentfix.core.policy import Autonomy, Effective, Layer, Policy, combine
 from airflow_agentfix.core.session import SERVER, Event, EventKind, PinEnd, Session, State, fix_run_id, fold
 from airflow_agentfix.errors import AirflowError, AirflowNotFound, NotAllowed, SessionNotFound, StaleWrite
-from airflow_agentfix.ports import RepositoryPolicy, ServerAirflow, UnpinRequest
+from airflow_agentfix.ports import HumanAnswer, RepositoryPolicy, ServerAirflow, UnpinRequest
 from airflow_agentfix.redaction import told
 from airflow_agentfix.settings import Settings
 from airflow_agentfix.store.record import Change, Draft, Stored
@@ -128,6 +128,12 @@ class Desk:
         """Whether the session's workers log in as this user, as any task can: its yes is no person's. Where everybody is the
         same user it cannot be told."""
         return user_id in questions.workers(self.store.events(session_id)) and not self.airflow.one_user_for_all()
+
+    def decision(self, session_id: str, question: Event, human: HumanAnswer) -> str:
+        """What an answer under Required Actions says: answer | approve | reject. The yes of a login that worked on the session
+        says nothing."""
+        decision = questions.decision_of(question, human.option, user=human.user)
+        return "answer" if decision == "approve" and self.works_on(session_id, human.user) else decision
 
     def release_askers(self, stored: Stored, events: Sequence[Event], user: Any, message: str) -> None:
         """End the runs of questions nobody needs an answer to any more, so that no worker waits for them."""

@@ -118,7 +118,8 @@ class Claim:
 
 @dataclass(frozen=True)
 class Answer:
-    """A person's answer, as the server recorded it. `decision`: answer | approve | reject."""
+    """What became of a question, as the server recorded it. `decision`: answer | approve | reject, or `nobody` where it ended
+    without an answer: `message` says why then."""
 
     question_id: str
     decision: str
@@ -167,7 +168,7 @@ class SessionClient(Protocol):
         """Ask a person; WaitRun until answered, then the Answer."""
 
     def approval(self, session_id: str, *, lease: str, call_id: str, commit: str) -> Approved | Answer | WaitRun:
-        """May this commit be run? Approved; a WaitRun on the question; or an Answer with decision `reject`."""
+        """May this commit be run? Approved; a WaitRun on the question; or an Answer with decision `reject` or `nobody`."""
 
     def shape(self, session_id: str, *, lease: str) -> Json:
         """`core.shape` of the failed run's own serialized DAG."""
@@ -373,6 +374,8 @@ class Question:
     body: str
     options: tuple[str, ...]
     assigned_users: tuple[str, ...] = ()
+    hours: float = 0.0
+    """after which it ends without an answer; 0 waits for ever"""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from airflow_agentfix.errors import (
     SessionNotFound,
     StaleWrite,
 )
-from airflow_agentfix.ports import RepositoryPolicy, ServerAirflow
+from airflow_agentfix.ports import HumanAnswer, RepositoryPolicy, ServerAirflow
 from airflow_agentfix.redaction import redact, told
 from airflow_agentfix.settings import Settings
 from airflow_agentfix.store.record import Draft, Stored, Wanted
@@ -272,9 +272,22 @@ class SessionService:
         else:
             drafts, option = _answered(question, user, decision, message)
         run_id = question.data["ask_run"]["run_id"]
-        if self._airflow.answer(run_id) is None:  # else the run has ended already and the worker is on its way
+        human = self._airflow.answer(run_id)
+        if human is None:
             self._airflow.give_answer(run_id, option=option, message=message, user=user)
+        elif (human.user, human.option) != (str(user.get_id()), option):  # ours is there where an earlier call got half-way
+            self._refuse_second_answer(stored, question, human, decision)
         return self._desk.save(stored, *drafts).session
+
+    def _refuse_second_answer(self, stored: Stored, question: Event, human: HumanAnswer, decision: str | None) -> None:
+        """The first answer counts, wherever it was given. A click that decides nothing about an approval is none."""
+        first = self._desk.decision(stored.session.id, question, human)
+        is_question = question.data["about"] == "question"
+        if is_question or (first in ("approve", "reject") and first != decision):
+            raise InvalidTransition(
+                f"{question.data['question_id']} was answered under Required Actions before, by {human.user!r} with "
+                f"{human.option!r}; that one counts."
+            )
 
     def _waiting(self, stored: Stored, question_id: str | None) -> Event:
         session, waiting = stored.session, questions.waiting(self._store.events(stored.session.id))

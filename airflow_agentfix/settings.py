@@ -18,6 +18,7 @@ from airflow_agentfix.core.redact import redact
 from airflow_agentfix.errors import ConfigurationError
 
 SECTION = "agentfix"
+MOST_HOURS = 24 * 365
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class Settings:
     evidence_chars: int = 7_500
     settle_seconds: int = 30
     lease_seconds: int = 900
+    answer_hours: float = 0.0
     callback_timeout: float = 2.0
     redact_patterns: tuple[str, ...] = ()
     """beside the built-in rules; `redaction.redact` reads it by `redact_patterns()`, in every process"""
@@ -120,6 +122,12 @@ def _boolean(text: str) -> bool:
         return {"true": True, "false": False, "t": True, "f": False, "1": True, "0": False}[text.lower()]
     except KeyError:
         raise ValueError("not True or False") from None
+
+
+def _hours(text: str) -> float:
+    if not 0 <= (hours := float(text)) <= MOST_HOURS:
+        raise ValueError(f"not 0 to {MOST_HOURS}")
+    return hours
 
 
 def _list(text: str) -> tuple[str, ...]:
@@ -233,6 +241,9 @@ OPTIONS: dict[str, Option] = {
         int,
     ),
     "lease_seconds": Option("After this silence another worker may take a session over.", "integer", int),
+    "answer_hours": Option(
+        "Hours after which a question ends without an answer, and an approval without a rerun; 0 waits for ever.", "float", _hours
+    ),
     "callback_timeout": Option("Seconds the on-failure callback may take for its one request.", "float", float),
     "redact_patterns": Option(
         "Regular expressions of further secrets to mask, as a JSON list or one a line: their first group, else the whole match.",

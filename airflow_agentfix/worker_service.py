@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from airflow_agentfix.core import questions
@@ -183,7 +183,7 @@ class WorkerService:
             answer = self._answer(stored, question)
             if answer is None:
                 return self._wait_for(question, call_id)
-            if answer.decision == "reject":
+            if answer.decision in ("reject", "nobody"):
                 return answer
             stored = self._held(session_id, user, lease)  # the answer was just written
             if approved := self._approved(stored):
@@ -250,6 +250,7 @@ class WorkerService:
             "commit": asking.commit,
             "ask_run": {"dag_id": ASK_DAG, "run_id": f"agentfix__{session_id}__q{number}"},
             "approvers": list(asking.approvers),
+            "hours": self._desk.settings.answer_hours,
         }
         stored = self._desk.save(stored, Draft(EventKind.QUESTION, WORKER, data))
         question = self._store.events(session_id, after=number - 1)[0]
@@ -258,8 +259,8 @@ class WorkerService:
 
     def _show(self, question: Event) -> None:
         data = question.data
-        options, approvers = tuple(data["options"]), tuple(data["approvers"])
-        self._airflow.ask(Question(data["ask_run"]["run_id"], data["subject"], data["body"], options, approvers))
+        options, approvers, hours = tuple(data["options"]), tuple(data["approvers"]), data.get("hours") or 0.0
+        self._airflow.ask(Question(data["ask_run"]["run_id"], data["subject"], data["body"], options, approvers, hours))
 
     def _wait_for(self, question: Event, call_id: str) -> WaitRun:
         run = question.data["ask_run"]
@@ -279,15 +280,14 @@ class WorkerService:
         self._show(question)  # starts the run if there is none; refuses one that shows anything else, before its answer counts
         human = self._airflow.answer(run_id)
         if human is not None:
-            decision = questions.decision_of(question, human.option, user=human.user)
+            decision = self._desk.decision(stored.session.id, question, human)
             words = redact(human.message)
             said = f"{human.option}: {words}" if words else human.option
             message, actor, via = (words if data["about"] == "approval" else said), human.user, "required_actions"
-            if decision == "approve" and self._desk.works_on(stored.session.id, human.user):
-                decision, message = "answer", NO_PERSON
+            if decision == "answer" and human.option == questions.APPROVE and self._desk.works_on(stored.session.id, human.user):
+                message = NO_PERSON
         elif state in ENDED:
-            decision = "reject" if data["about"] == "approval" else "answer"
-            message, actor, via = NOBODY, SERVER, "required_actions"
+            decision, message, actor, via = "nobody", self._nobody(question), SERVER, "required_actions"
         else:
             return None
         answer = {"question_id": data["question_id"], "decision": decision, "message": message, "via": via}
@@ -297,6 +297,13 @@ class WorkerService:
             drafts.append(Draft(EventKind.APPROVAL, actor, of_commit))
         self._desk.save(stored, *drafts)
         return Answer(data["question_id"], decision, message, actor)
+
+    def _nobody(self, question: Event) -> str:
+        """Why a question that has ended has no answer: its time was up, or somebody ended its run."""
+        hours = question.data.get("hours") or 0.0
+        if hours and self._desk.clock() >= datetime.fromisoformat(question.at) + timedelta(hours=hours):
+            return f"Nobody answered within {hours:g} hours."
+        return NOBODY
 
     # --- the rerun
 

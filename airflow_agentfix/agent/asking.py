@@ -22,4 +22,6 @@ def pause_for_human(use: Use) -> Given:
     )
     if isinstance(answer, WaitRun):
         return answer
+    if answer.decision == "nobody":
+        return Done(f"{answer.message} Go on without an answer, or end with submit_report and say what is open.")
     return Done(case.redact(f"{answer.actor} answered ({answer.decision}): {answer.message}"))

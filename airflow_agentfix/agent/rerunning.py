@@ -43,7 +43,7 @@ def rerun(use: Use) -> Given:
     if isinstance(approved, WaitRun):
         return approved
     if isinstance(approved, Answer):
-        return _rejected(approved, fix, str(use.case.incident.judgement.verdict))
+        return _not_approved(approved, fix, str(use.case.incident.judgement.verdict))
     refused, notes = checked(use.case, use.case.tree())
     return refused or _gone(use.case.tree(), fix) or _start(use, fix, notes)
 
@@ -84,7 +84,12 @@ def _started(events: Sequence[Event], commit: str) -> Event | None:
     return next((e for e in reversed(events) if e.kind is EventKind.RERUN and e.data["commit"] == commit), None)
 
 
-def _rejected(answer: Answer, fix: Event, verdict: str) -> Ending:
+def _not_approved(answer: Answer, fix: Event, verdict: str) -> Ending:
+    """Who said no rejected it; where nobody said anything the fix is still proposed, and nothing of it ran."""
+    if answer.decision == "nobody":
+        commit, branch = fix.data["commit"][:10], fix.data["branch"]
+        told = f"{answer.message} Nothing was rerun; {commit} on {branch} stays proposed. A message to the session asks anew."
+        return Ending(Outcome.PROPOSED, told, verdict)
     said = f": {answer.message}" if answer.message else ""
     return Ending(
         Outcome.REJECTED,

@@ -123,8 +123,9 @@ class Event:
       call_id}
     - note: {message}: what a person said; from `server`: why no worker comes (its run could not be started)
     - question: {question_id, call_id, about: question | approval, subject, body, options, commit, ask_run: {dag_id, run_id},
-      approvers: user ids it is assigned to}
-    - answer: {question_id, decision, message, via: required_actions | api}
+      approvers: user ids it is assigned to, hours: after which it ends without an answer, 0 never}
+    - answer: {question_id, decision: answer | approve | reject, or `nobody` from `server` where its run ended without one,
+      message, via: required_actions | api}
     - approval: {question_id or null, commit, decision: approve | reject, via: required_actions | api | waived}
     - rerun: {way, dag_id, run_id, commit, task_ids, map_index: of the failed task, -1 for all that failed, original_version}
     - parked: {waiting_for, dag_id, run_id, call_id or null}

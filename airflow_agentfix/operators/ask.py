@@ -6,6 +6,7 @@ hold `{{ }}`.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
@@ -18,7 +19,10 @@ MESSAGE = "message"
 
 
 class AskOperator(HITLOperator):
-    """Show the question of the run's conf ({subject, body, options, assigned_users}) and end with its answer."""
+    """Show the question of the run's conf ({subject, body, options, assigned_users, answer_hours}) and end with its answer.
+
+    After `answer_hours` it fails without one. There are no defaults to fall back to: a timeout may stop, never approve.
+    """
 
     template_fields = ()
 
@@ -49,6 +53,8 @@ class AskOperator(HITLOperator):
             raise ConfigurationError(
                 f"The run's conf has {sorted(conf)!r}; expected subject and options. AgentFix starts the runs of this DAG."
             )
+        hours = float(conf.get("answer_hours") or 0)
+        self.response_timeout = timedelta(hours=hours) if hours else None
         self.subject = str(conf["subject"])
         self.body = str(conf.get("body") or "")
         self.options = [str(option) for option in conf["options"]]

@@ -14,6 +14,7 @@ from airflow_agentfix.errors import ConfigurationError, ModelRefused, ModelUnava
 from airflow_agentfix.ports import ModelRequest, Turn, WaitRun
 from tests.agent.world import EDIT, World, report, story
 from tests.fakes.models import ScriptedModel, call, say, turn
+from tests.fakes.session_client import NOBODY
 
 BRANCH = "fix/shop-daily-revenue-call-to-euros-the-helper-s-new-name-01234567"
 
@@ -212,6 +213,22 @@ def test_a_rejected_rerun_ends_the_session_and_runs_nothing(make_world: Callable
     assert done.verdict == "code"
     assert "anna rejected" in (done.summary or "")
     assert (world.client.reruns, world.imports) == ([], [])
+
+
+def test_an_approval_nobody_gave_in_time_leaves_the_fix_proposed_and_runs_nothing(make_world: Callable[..., World]) -> None:
+    world = make_world(approve="nobody", policy=Policy())
+    done = world.work(ScriptedModel(*story()))
+    assert isinstance(done, Session)
+    assert done.outcome is Outcome.PROPOSED
+    assert "Nobody answered within 24 hours. Nothing was rerun;" in (done.summary or "")
+    assert (world.client.reruns, world.imports) == ([], [])
+
+
+def test_a_question_nobody_answered_is_told_to_the_model_as_that(world: World) -> None:
+    world.client.answers["Which currency?"] = NOBODY
+    model = ScriptedModel(turn(call("pause_for_human", reason="Which currency?", summary_for_human="Two.")), turn(report()))
+    world.work(model)
+    assert world.results("pause_for_human")[0]["text"].startswith("Nobody answered within 24 hours. Go on without an answer")
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,11 @@ class FakeServerAirflow:
         self.answers[run_id] = HumanAnswer(option, message, user)
         self.runs[ASK_DAG, run_id] = "success"
 
+    def time_out(self, run_id: str) -> None:
+        """The question's time is up: its run fails without an answer."""
+        assert self.questions[run_id].hours
+        self.runs[ASK_DAG, run_id] = "failed"
+
     # --- the port
 
     def dag(self, dag_id: str) -> DagFacts:

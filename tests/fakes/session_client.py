@@ -12,13 +12,14 @@ from airflow_agentfix.core.session import WORKER_KINDS, Event, EventKind, Outcom
 from airflow_agentfix.errors import InvalidTransition, RerunImpossible, SessionConflict, SessionNotFound
 from airflow_agentfix.ports import Answer, Approved, Claim, Json, Rerun, WaitRun
 
+NOBODY = "Nobody answered within 24 hours."
 AT = "2026-11-22T06:00:00+00:00"
 
 
 class MemorySessionClient:
     """ports.SessionClient over one session.
 
-    `approve`: what a person says to an approval: `approve`, `reject`, None while nobody has, or `waived`.
+    `approve`: what a person says to an approval: `approve`, `reject`, None while nobody has, `nobody` when time is up, `waived`.
     `pin` is called once per commit that is rerun; it makes the rerun's effect on Airflow.
     """
 
@@ -68,14 +69,16 @@ class MemorySessionClient:
     ) -> Answer | WaitRun:
         self._held(session_id, lease)
         asked = {"subject": subject, "body": body, "options": list(options), "commit": None}
-        return self._asked(call_id, "question", asked, self.answers.get(subject), "answer")
+        words = self.answers.get(subject)
+        return self._asked(call_id, "question", asked, words, "nobody" if words == NOBODY else "answer")
 
     def approval(self, session_id: str, *, lease: str, call_id: str, commit: str) -> Approved | Answer | WaitRun:
         self._held(session_id, lease)
         if self.approve == "waived":
             return Approved(commit, "waived")
         asked = {"subject": f"Run {commit}?", "body": "", "options": ["Approve", "Reject"], "commit": commit}
-        given = self._asked(call_id, "approval", asked, self.approve and f"{self.approve}d", self.approve or "")
+        words = NOBODY if self.approve == "nobody" else self.approve and f"{self.approve}d"
+        given = self._asked(call_id, "approval", asked, words, self.approve or "")
         return Approved(commit, "anna") if isinstance(given, Answer) and given.decision == "approve" else given
 
     def shape(self, session_id: str, *, lease: str) -> Json:

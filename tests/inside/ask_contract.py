@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import count
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from airflow_agentfix import resources
 from airflow_agentfix.airflow_inside import AirflowInside
+from airflow_agentfix.errors import AirflowConflict
 from airflow_agentfix.ports import HumanAnswer, Question
 from tests.inside.database import Deployment
 
@@ -71,6 +73,29 @@ def work(task: Any, run_id: str) -> str:
     return str(run_task_in_process(ti=message, task=task).ti.state.value)
 
 
+def sweep() -> None:
+    """What the scheduler does now and then."""
+    from airflow.jobs.job import Job
+    from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
+
+    SchedulerJobRunner(Job()).check_awaiting_input_timeouts()
+
+
+def _instance(run_id: str) -> Any:
+    from airflow.models import TaskInstance
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+    from sqlalchemy.orm import joinedload
+
+    with create_session(scoped=False) as session:
+        of_run = select(TaskInstance).where(TaskInstance.dag_id == "agentfix_ask", TaskInstance.run_id == run_id)
+        return session.scalar(of_run.options(joinedload(TaskInstance.trigger)))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 def shown(run_id: str) -> Any:
     from airflow.utils.session import create_session
 
@@ -96,6 +121,32 @@ def test_an_answer_ends_the_run_and_carries_its_message(task: Any, uma: Any) -> 
     AirflowInside().give_answer(run_id, option="No", message="wait for Ann", user=uma)
     assert AirflowInside().answer(run_id) == HumanAnswer(option="No", message="wait for Ann", user="uma")
     assert work(task, run_id) == "success"
+
+
+def test_a_question_with_an_end_to_it_fails_without_an_answer_when_that_has_come(task: Any) -> None:
+    run_id = ask(hours=1e-7)
+    state = work(task, run_id)
+    if state == "deferred":  # before 3.3 the triggerer ends the wait
+        assert _instance(run_id).trigger.kwargs["timeout_datetime"] < _now()
+        return
+    sweep()
+    assert AirflowInside().answer(run_id) is None
+    assert work(task, run_id) == "failed"
+
+
+def test_a_question_without_an_end_to_it_waits_for_ever(task: Any) -> None:
+    run_id = ask()
+    if work(task, run_id) == "deferred":
+        assert _instance(run_id).trigger.kwargs["timeout_datetime"] is None
+    else:
+        assert _instance(run_id).trigger_timeout is None
+
+
+def test_a_question_whose_end_was_configured_later_is_still_the_same_question(task: Any) -> None:
+    run_id = ask()
+    ask(run_id=run_id)
+    with pytest.raises(AirflowConflict):
+        ask(run_id=run_id, hours=1.0)
 
 
 def test_a_run_without_a_question_fails_and_shows_nothing(task: Any) -> None:
