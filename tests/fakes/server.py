@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -63,8 +63,9 @@ class Server:
         self.store = SqlStore(open_engine(self.url), key=b"key of the tests")
         migrate(self.store.engine)
         ids = count(1)
+        self.new_id: Callable[[], str] = lambda: f"id{next(ids)}"
         self.service = SessionService(
-            self.store, self.airflow, self.settings, policies=self.policies, clock=self.clock, new_id=lambda: f"id{next(ids)}"
+            self.store, self.airflow, self.settings, policies=self.policies, clock=self.clock, new_id=self.new_id
         )
         self.airflow.fail(DAG, RUN, TASK)
         self.airflow.rights |= {("anna", DAG): "edit", ("agentfix-worker", DAG): "edit", ("reader", DAG): "read"}
