@@ -35,6 +35,7 @@ from airflow_agentfix.errors import (
     NotAllowed,
     RerunImpossible,
     SessionConflict,
+    SessionNotFound,
 )
 from airflow_agentfix.ports import Answer, Approved, Claim, Json, PinRequest, Question, Rerun, WaitRun
 from airflow_agentfix.redaction import redact
@@ -329,6 +330,9 @@ class WorkerService:
         return self._pin(self._held(session_id, user, lease), commit, call_id)
 
     def _pin(self, stored: Stored, commit: str, call_id: str) -> Rerun | WaitRun:
+        if stored.session.state is not State.RUNNING:
+            raise InvalidTransition(f"Session {stored.session.id!r} is {stored.session.state}; a rerun needs it running.")
+        stored = self._desk.save(stored, lease_until=self._lease_end())  # who lost the session since it was read pins nothing
         session = stored.session
         tasks = self._failed_of_cause(session)
         own = tasks.pop(session.task_id)
@@ -348,9 +352,21 @@ class WorkerService:
             "map_index": own,
             "original_version": pinned.original_version,
         }
-        event = Draft(EventKind.RERUN, SERVER, data)
-        self._desk.save(stored, event, lease_until=self._lease_end())
+        self._record_rerun(stored, data)
         return Rerun("pin", session.dag_id, pinned.run_id, commit, pinned.task_ids, own)
+
+    @again
+    def _record_rerun(self, pinned: Stored, data: Json) -> None:
+        """Write the pin down, whatever became of the session while it was made: nobody takes a run off a commit that it is not
+        known to be on. SessionConflict, after that, for a worker that has lost the session."""
+        now = self._store.get(pinned.session.id)
+        if now is None:
+            raise SessionNotFound(f"Session {pinned.session.id!r} went away; run {data['run_id']!r} is on {data['commit']}.")
+        events = self._store.events(now.session.id)
+        if not any(event.kind is EventKind.RERUN and event.data["commit"] == data["commit"] for event in events):
+            self._desk.save(now, Draft(EventKind.RERUN, SERVER, data))
+        if now.lease != pinned.lease:
+            raise SessionConflict(f"Session {now.session.id!r} was taken from {pinned.holder!r} while its run was pinned.")
 
     def _failed_of_cause(self, session: Session) -> dict[str, int]:
         """Map index by task of what failed of this cause in the session's run; -1 where several indexes of a task did."""

@@ -603,6 +603,15 @@ def test_a_worker_killed_after_the_pin_and_before_its_record_reruns_nothing_twic
     assert len(server.airflow.pins) == 1
 
 
+def test_a_worker_that_has_given_the_session_back_reruns_nothing(make: Any) -> None:
+    server = make(Settings(allow_unreviewed_reruns=True))
+    claim = server.with_fix()
+    finish(server, claim, Outcome.PROPOSED)
+    with pytest.raises(InvalidTransition, match="needs it running"):
+        server.rerun(claim)
+    assert server.airflow.pins == []
+
+
 def test_a_rerun_waits_for_a_failed_run_that_is_still_going(make: Any) -> None:
     server = make(WAIVED)
     claim = server.with_fix()

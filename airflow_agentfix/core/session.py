@@ -232,7 +232,7 @@ ALLOWED: Mapping[EventKind, frozenset[State]] = {
     **dict.fromkeys(WORKER_KINDS, _AT_WORK),
     EventKind.POLICY: _AT_WORK,
     EventKind.QUESTION: _AT_WORK,
-    EventKind.RERUN: _AT_WORK,
+    EventKind.RERUN: _ALWAYS,  # a session that ended while its run was pinned has pinned it all the same
     EventKind.PARKED: _AT_WORK,
     EventKind.ANSWER: _ASKED,
     EventKind.APPROVAL: _ASKED,

@@ -192,17 +192,17 @@ class RealWorld:
 
     # --- what Airflow and people do ---
 
-    def drive(self, try_number: int = 1) -> WaitRun | Session:
+    def drive(self, worker: str | None = None, *, try_number: int = 1) -> WaitRun | Session:
         """A worker takes the session until it waits, ends or dies."""
-        worker = worker_of(self.session_id, try_number=try_number)
+        worker = worker or worker_of(self.session_id, try_number=try_number)
         return Driver(RealBench(self), settle_seconds=0).drive(self.session_id, worker=worker, last_try=False)
 
-    def live(self) -> Session:
+    def live(self, worker: str | None = None) -> Session:
         """Work on the session until it has ended."""
         tries = 1
         for _ in range(20):
             try:
-                given = self.drive(tries)
+                given = self.drive(worker, try_number=tries)
             except Killed:
                 tries += 1
                 continue

@@ -6,63 +6,15 @@ boundary: before an event reached the server, after it did and before the worker
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from airflow_agentfix.core.session import Outcome, Session
-from tests.agent.real_world import RealWorld, make_origin, real_world
-from tests.fakes.server_airflow import ASK_DAG
-
-
-@dataclass(frozen=True)
-class Undisturbed:
-    """The same story without a death."""
-
-    moments: Sequence[str]
-    kinds: Counter[str]
-    calls: int
-    summary: str | None
-
-    def deaths(self, *names: str) -> list[int]:
-        """Where to die: before the first moment of all, and after each innermost call whose name begins so."""
-        ends = [
-            number
-            for number, (before, after) in enumerate(pairwise(self.moments), 2)
-            if before.startswith("before ") and after == before.replace("before ", "after ", 1)
-        ]
-        return [number for number in ends if self.moments[number - 1].removeprefix("after ").startswith(names)]
-
-
-@pytest.fixture(scope="module")
-def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_origin(tmp_path_factory.mktemp("origin"))
-
-
-Live = Callable[..., Undisturbed]
-
-
-@pytest.fixture(scope="module")
-def undisturbed(origin: Path, tmp_path_factory: pytest.TempPathFactory) -> Live:
-    """Tells of a world in which nobody dies; told once for each kind of world."""
-    told: dict[str, Undisturbed] = {}
-
-    def tell(**more: Any) -> Undisturbed:
-        key = str(sorted(more.items()))
-        if key not in told:
-            with real_world(tmp_path_factory.mktemp("undisturbed"), origin, **more) as world:
-                done = world.live()
-                assert_whole(world, done)
-                told[key] = Undisturbed(world.reaper.moments, world.kinds(), world.model.calls, done.summary)
-        return told[key]
-
-    return tell
+from tests.agent.real_world import RealWorld, real_world
+from tests.agent.undisturbed import Live, Undisturbed, assert_whole
 
 
 @pytest.fixture
@@ -73,23 +25,6 @@ def dying_at(origin: Path, tmp_path: Path) -> Callable[..., Any]:
             yield world
 
     return dying_at
-
-
-def assert_whole(world: RealWorld, done: Session) -> None:
-    """One of each effect, and a record without a gap."""
-    events, fix = world.events(), f"{done.fix_branch}"
-    assert done.outcome is Outcome.FIXED
-    assert sorted(world.branches()) == sorted([fix, "main"])
-    assert world.commits(fix) == 1
-    assert world.github.text("rev-parse", fix) == done.fix_commit
-    if not world.plain_git:
-        assert [pull["head"]["ref"] for pull in world.github.pulls] == [fix]
-    assert [pin.commit for pin in world.server.airflow.pins] == [done.fix_commit]
-    asked = [run_id for dag_id, run_id in world.server.airflow.runs if dag_id == ASK_DAG]
-    assert len(asked) == len(world.server.airflow.answers) == 2
-    assert [one.person for one in world.server.store.approvals(world.session_id)] == ["anna"]
-    assert [event.number for event in events] == list(range(1, len(events) + 1))
-    assert world.server.store.broken_link(world.session_id) is None
 
 
 def assert_all_survived(dying_at: Callable[..., Any], before: Undisturbed, deaths: Sequence[int], **more: Any) -> None:
@@ -151,7 +86,7 @@ def test_two_deaths_on_the_way_are_survived_like_one(undisturbed: Live, dying_at
     before = undisturbed()
     first = next(at for at in before.deaths("POST") if before.moments[at - 1].endswith("git/refs"))
     with dying_at(first) as world:
-        world.reaper.and_then("after airflow.pin")
+        world.reaper.when("after airflow.pin", world.reaper.kill)
         done = world.live()
         assert world.reaper.deaths == [before.moments[first - 1], "after airflow.pin"]
         assert_whole(world, done)

@@ -14,26 +14,28 @@ class Killed(BaseException):
 
 
 class Reaper:
-    """Lets moments pass and kills at the `at`-th; without one it only counts."""
+    """Lets moments pass and kills at the `at`-th; without one it only counts. `when` has something else happen at a moment."""
 
     def __init__(self, at: int | None = None) -> None:
-        self.at = at
         self.moments: list[str] = []
         self.deaths: list[str] = []
         self.watches_requests = False
-        self._next: str | None = None
+        self._planned: list[tuple[int | str, Callable[[], None]]] = [(at, self.kill)] if at else []
 
-    def and_then(self, name: str) -> None:
-        """Kill a second time, at the first moment of this name after the first death."""
-        self._next = name
+    def when(self, moment: int | str, action: Callable[[], None]) -> None:
+        """Do this once, when the moment of this number or name comes and what was planned before has happened."""
+        self._planned.append((moment, action))
+
+    def kill(self) -> None:
+        self.deaths.append(self.moments[-1])
+        self.watches_requests = False
+        raise Killed(self.moments[-1])
 
     def moment(self, name: str) -> None:
         self.moments.append(name)
-        if len(self.moments) == self.at or (self.deaths and name == self._next):
-            self._next = None if self.deaths else self._next
-            self.deaths.append(name)
-            self.watches_requests = False
-            raise Killed(name)
+        if self._planned and self._planned[0][0] in (len(self.moments), name):
+            _, action = self._planned.pop(0)
+            action()
 
 
 class Mortal:
