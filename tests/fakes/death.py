@@ -26,6 +26,11 @@ class Reaper:
         """Do this once, when the moment of this number or name comes and what was planned before has happened."""
         self._planned.append((moment, action))
 
+    @property
+    def waits_for_a_moment(self) -> bool:
+        """Whether something is planned that has not come yet."""
+        return bool(self._planned)
+
     def kill(self) -> None:
         self.deaths.append(self.moments[-1])
         self.watches_requests = False
