@@ -59,10 +59,14 @@ class RepeatingModel:
     name = "scripted"
 
     def __init__(self, turns: list[Turn]) -> None:
-        self.turns, self.calls = turns, 0
+        self.turns, self.requests = turns, list[ModelRequest]()
+
+    @property
+    def calls(self) -> int:
+        return len(self.requests)
 
     def reply(self, request: ModelRequest) -> Turn:
-        self.calls += 1
+        self.requests.append(request)
         return self.turns[sum(message["role"] == "assistant" for message in request.messages)]
 
 
@@ -158,6 +162,8 @@ class RealWorld:
     database: str = "sqlite"
     settings: Settings = field(default_factory=Settings)
     plain_git: bool = False
+    reruns: list[bool] = field(default_factory=list)
+    """which of the first reruns are green; the later ones all are"""
     turns: list[Turn] = field(default_factory=lambda: story())
 
     def __post_init__(self) -> None:
@@ -222,8 +228,9 @@ class RealWorld:
             self.end_rerun()
 
     def end_rerun(self) -> None:
-        self.airflow.end_rerun(green=True)
-        self.server.airflow.runs[REF.dag_id, REF.run_id] = "success"
+        green = self.reruns.pop(0) if self.reruns else True
+        self.airflow.end_rerun(green=green)
+        self.server.airflow.runs[REF.dag_id, REF.run_id] = "success" if green else "failed"
 
     # --- what is there then ---
 
