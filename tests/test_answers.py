@@ -11,8 +11,10 @@ import pytest
 from airflow_agentfix.core.session import EventKind, Outcome
 from airflow_agentfix.errors import InvalidRequest, InvalidTransition, NotAllowed, SessionNotFound
 from airflow_agentfix.ports import Answer, Approved, Claim, Rerun, WaitRun
+from airflow_agentfix.service import SessionService
 from airflow_agentfix.settings import Settings
 from tests.fakes.databases import new_database
+from tests.fakes.death import Killed, Mortal, Reaper
 from tests.fakes.server import ANNA, COMMIT, READER, STRANGER, WORKER, Server
 from tests.fakes.server_airflow import ASK_DAG
 
@@ -114,6 +116,33 @@ def test_an_answer_whose_record_failed_is_given_again_and_recorded_once(server: 
     server.service.reply(claim.session.id, ANNA, decision="approve")
     assert server.approval(claim) == Approved(COMMIT, "anna")
     assert answers(server, claim) == [("anna", "approve")]
+
+
+@pytest.mark.parametrize("decision", ["approve", "reject"])
+@pytest.mark.parametrize("at", range(1, 5))
+def test_an_api_server_that_died_while_it_took_an_answer_has_one_or_none_and_takes_it_again(
+    server: Server, at: int, decision: str
+) -> None:
+    claim = server.with_fix()
+    server.approval(claim)
+    reaper = Reaper(at)
+    with pytest.raises(Killed):
+        mortal(server, reaper).reply(claim.session.id, ANNA, decision=decision)
+    is_on_record = reaper.deaths == ["after store.write"]
+    assert answers(server, claim) == ([("anna", decision)] if is_on_record else [])
+    if is_on_record:
+        with pytest.raises(InvalidTransition, match="asks nothing"):
+            server.service.reply(claim.session.id, ANNA, decision=decision)
+    else:
+        server.service.reply(claim.session.id, ANNA, decision=decision)
+    assert answers(server, claim) == [("anna", decision)]
+    assert [one.decision for one in server.store.approvals(claim.session.id)] == [decision]
+
+
+def mortal(server: Server, reaper: Reaper) -> SessionService:
+    """The same service in an API server that may die."""
+    store, airflow = Mortal(server.store, reaper, "store", "write"), Mortal(server.airflow, reaper, "airflow", "give_answer")
+    return SessionService(store, airflow, server.settings, clock=server.clock, new_id=server.new_id)  # type: ignore[arg-type]
 
 
 # --- late ------------------------------------------------------------------------------------------------------------
