@@ -73,7 +73,7 @@ def test_of_an_answer_under_required_actions_and_a_later_one_through_the_api_the
     with pytest.raises(InvalidTransition, match="by 'ben' with 'B'"):
         server.service.reply(claim.session.id, ANNA, message="A")
     again = server.claimed(claim.session.id)
-    assert ask(server, again) == Answer("q3", "answer", "B", "ben")
+    assert ask(server, again) == Answer("q4", "answer", "B", "ben")
     assert answers(server, claim) == [("ben", "answer")]
 
 
@@ -142,7 +142,7 @@ def test_an_api_server_that_died_while_it_took_an_answer_has_one_or_none_and_tak
 def mortal(server: Server, reaper: Reaper) -> SessionService:
     """The same service in an API server that may die."""
     store, airflow = Mortal(server.store, reaper, "store", "write"), Mortal(server.airflow, reaper, "airflow", "give_answer")
-    return SessionService(store, airflow, server.settings, clock=server.clock, new_id=server.new_id)  # type: ignore[arg-type]
+    return SessionService(store, airflow, server.settings, policies=server.policies, clock=server.clock, new_id=server.new_id)  # type: ignore[arg-type]
 
 
 # --- late ------------------------------------------------------------------------------------------------------------
@@ -184,7 +184,7 @@ def test_an_answer_after_days_is_taken_in(server: Server) -> None:
     server.clock.pass_seconds(9 * DAY)
     server.service.reply(claim.session.id, ANNA, message="B")
     again = server.claimed(claim.session.id)
-    assert ask(server, again) == Answer("q3", "answer", "B", "anna")
+    assert ask(server, again) == Answer("q4", "answer", "B", "anna")
 
 
 # --- for another question, from another person -----------------------------------------------------------------------
@@ -195,7 +195,7 @@ def test_an_approval_that_names_a_question_does_not_decide_another(server: Serve
     ask(server, claim)
     approval = server.approval(claim, call_id="call-2")
     with pytest.raises(InvalidRequest, match="not an approval"):
-        server.service.reply(claim.session.id, ANNA, decision="approve", question_id="q5")
+        server.service.reply(claim.session.id, ANNA, decision="approve", question_id="q6")
     with pytest.raises(InvalidRequest, match="No question 'q9'"):
         server.service.reply(claim.session.id, ANNA, decision="approve", question_id="q9")
     assert server.store.approvals(claim.session.id) == []
@@ -208,7 +208,7 @@ def test_an_answer_to_another_sessions_question_is_none(server: Server) -> None:
     server.approval(claim)
     other = server.claimed(server.taken(run_id="tuesday"))
     with pytest.raises(InvalidTransition, match="asks nothing"):
-        server.service.reply(other.session.id, ANNA, decision="approve", question_id="q5")
+        server.service.reply(other.session.id, ANNA, decision="approve", question_id="q6")
     assert server.store.approvals(claim.session.id) == []
 
 
@@ -236,7 +236,7 @@ def test_an_answer_while_the_worker_is_dead_reaches_the_next_one(server: Server)
     assert len(server.airflow.pins) == 1
 
 
-@pytest.mark.parametrize("order", [("q3", "q4"), ("q4", "q3")])
+@pytest.mark.parametrize("order", [("q4", "q5"), ("q5", "q4")])
 def test_several_questions_are_each_answered_once_in_any_order(server: Server, order: tuple[str, str]) -> None:
     claim = server.claimed()
     first = ask(server, claim, "call-1")
@@ -246,7 +246,7 @@ def test_several_questions_are_each_answered_once_in_any_order(server: Server, o
         server.service.reply(claim.session.id, ANNA, message=f"to {question_id}", question_id=question_id)
         server.clock.pass_seconds(2 * DAY)
     again = server.claimed(claim.session.id)
-    assert [ask(server, again, call_id).message for call_id in ("call-1", "call-2")] == ["to q3", "to q4"]
+    assert [ask(server, again, call_id).message for call_id in ("call-1", "call-2")] == ["to q4", "to q5"]
     assert len(server.airflow.questions) == 2
 
 
@@ -275,7 +275,7 @@ def test_a_question_that_nobody_answers_in_time_says_so(make: Any) -> None:
     server.clock.pass_seconds(2 * DAY)
     server.airflow.time_out(wait.run_id)
     again = server.claimed(claim.session.id)
-    assert ask(server, again) == Answer("q3", "nobody", "Nobody answered within 48 hours.", "server")
+    assert ask(server, again) == Answer("q4", "nobody", "Nobody answered within 48 hours.", "server")
 
 
 def test_an_approval_that_nobody_gives_in_time_decides_nothing_and_runs_nothing(make: Any) -> None:
@@ -285,7 +285,7 @@ def test_an_approval_that_nobody_gives_in_time_decides_nothing_and_runs_nothing(
     server.clock.pass_seconds(2 * DAY)
     server.airflow.time_out(wait.run_id)
     for _ in range(2):
-        assert server.approval(claim) == Answer("q5", "nobody", "Nobody answered within 48 hours.", "server")
+        assert server.approval(claim) == Answer("q6", "nobody", "Nobody answered within 48 hours.", "server")
     assert server.store.approvals(claim.session.id) == []
     with pytest.raises(NotAllowed):
         server.rerun(claim)
@@ -315,7 +315,7 @@ def test_a_run_somebody_ended_by_hand_is_not_called_a_timeout(make: Any) -> None
     claim = server.claimed()
     wait = ask(server, claim)
     server.airflow.runs[ASK_DAG, wait.run_id] = "failed"
-    assert ask(server, claim) == Answer("q3", "nobody", "The question's run ended without an answer.", "server")
+    assert ask(server, claim) == Answer("q4", "nobody", "The question's run ended without an answer.", "server")
 
 
 def test_a_question_keeps_the_time_it_was_asked_with(make: Any) -> None:

@@ -120,7 +120,7 @@ def reopen(world: World, message: str) -> None:
 def test_a_policy_that_changed_meanwhile_begins_a_new_transcript_under_the_new_one(world: World) -> None:
     world.work(ScriptedModel(turn(call("pause_for_human", **ASK))))
     world.client.answers[ASK["reason"]] = "euro"
-    world.client.policy = Policy(allow_unreviewed_reruns=True, denied_paths=("dags/shop/**",))
+    world.client.policy = Policy(allow_unreviewed_reruns=True, denied_paths=(("dags/shop/**",),))
     model = ScriptedModel(turn(report()))
     world.work(model)
     assert breaks(world)[0]["because"] == ["prompt"]
