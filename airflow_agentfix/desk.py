@@ -17,7 +17,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_rand
 from airflow_agentfix.core import questions
 from airflow_agentfix.core.pins import pinned
 from airflow_agentfix.core.policy import Autonomy, Effective, Layer, Policy, combine
-from airflow_agentfix.core.session import SERVER, Event, EventKind, PinEnd, Session, State, fix_run_id, fold
+from airflow_agentfix.core.session import SERVER, Event, EventKind, PinEnd, Session, State, fix_run_id, fold, run_of
 from airflow_agentfix.errors import AirflowError, AirflowNotFound, NotAllowed, SessionNotFound, StaleWrite
 from airflow_agentfix.ports import HumanAnswer, RepositoryPolicy, ServerAirflow, UnpinRequest
 from airflow_agentfix.redaction import told
@@ -120,9 +120,12 @@ class Desk:
         return Change(before, replace(after, **columns), events, failures, erase)
 
     def is_abandoned(self, stored: Stored) -> bool:
-        """Its run of the fix DAG ended and left it undone (killed, or a broken installation): nobody works on it."""
+        """Its run of the fix DAG ended and left it undone (killed, or a broken installation), and no other DAG drives it."""
         run_id = fix_run_id(stored.session.id, stored.runs)
-        return stored.session.state is not State.DONE and self.airflow.run_state(FIX_DAG, run_id) in ENDED
+        if stored.session.state is State.DONE or self.airflow.run_state(FIX_DAG, run_id) not in ENDED:
+            return False
+        dag_id, other = run_of(stored.holder or "") or (FIX_DAG, run_id)
+        return dag_id == FIX_DAG or self.airflow.run_state(dag_id, other) in (*ENDED, None)
 
     def works_on(self, session_id: str, user_id: str) -> bool:
         """Whether the session's workers log in as this user, as any task can: its yes is no person's. Where everybody is the

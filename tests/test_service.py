@@ -178,6 +178,19 @@ def test_a_waiting_session_whose_run_was_killed_is_noticed_and_goes_on_with_a_me
     assert server.airflow.runs["agentfix_fix", fix_run_id(claim.session.id, 2)] == "running"
 
 
+def test_a_session_another_dag_drives_is_not_ended_because_its_own_run_gave_up(server: Server) -> None:
+    """A user's DAG with an AgentFixOperator has it; the run of agentfix_fix was refused the lease until its tries were over."""
+    session_id = server.taken()
+    server.airflow.runs["my_dag", "monday"] = "running"
+    claim = server.service.worker.claim(session_id, WORKER, worker="my_dag/monday/drive/1")
+    server.airflow.runs["agentfix_fix", fix_run_id(session_id, 1)] = "failed"
+    assert server.service.get(session_id, ANNA).state is State.RUNNING
+    park(server, claim, WaitRun(ASK_DAG, "q", WaitFor.PERSON))
+    assert server.service.get(session_id, ANNA).state is State.WAITING
+    server.airflow.runs["my_dag", "monday"] = "failed"
+    assert server.service.get(session_id, ANNA).outcome is Outcome.FAILED
+
+
 def test_a_session_that_waits_for_its_run_to_be_startable_is_not_ended(server: Server) -> None:
     server.airflow.paused.add("agentfix_fix")
     session_id = server.taken()

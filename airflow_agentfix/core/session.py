@@ -382,6 +382,12 @@ def worker_name(dag_id: str, run_id: str, task_id: str, try_number: int) -> str:
     return f"{dag_id}/{run_id}/{task_id}/{try_number}"
 
 
+def run_of(worker: str) -> tuple[str, str] | None:
+    """The DAG and the run a worker belongs to; None for a name that is no task instance's."""
+    ref = _worker(worker)
+    return (ref.dag_id, ref.run_id) if ref else None
+
+
 def takes_over(worker: str, holder: str) -> bool:
     """May `worker` take the session from `holder` at once? Airflow runs one try of a task at a time: a newer try, or the
     session's next run, means that the old process is dead; the same name is the same task resumed."""
