@@ -288,10 +288,12 @@ def _model(session: Session, event: Event) -> dict[str, Any]:
 
 
 def _new_transcript(_: Session, event: Event) -> dict[str, Any]:
-    """Changes no column; every later model call reads its text."""
-    if not isinstance(event.data["text"], str):
-        raise TypeError(f"text is {event.data['text']!r}; expected a summary")
-    Basis(**event.data["basis"])
+    """Changes no column; every later model call reads its text, and people what changed."""
+    words = [event.data["text"], *event.data["because"]]
+    if not all(isinstance(word, str) for word in words):
+        raise TypeError("text and what because lists are no texts")
+    for name in ("before", "basis"):
+        Basis(**event.data[name])
     return {}
 
 
