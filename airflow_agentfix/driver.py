@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -88,6 +89,7 @@ class Driver:
     settle_seconds: float = Settings.settle_seconds
     """a task that just failed is terminal within seconds; whatever takes longer is waited for without a slot"""
     sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def drive(self, session_id: str, *, worker: str, last_try: bool) -> WaitRun | Session:
         """Work on the session until it waits (WaitRun) or ends. `last_try`: nobody will try again after us."""
@@ -123,7 +125,7 @@ class Driver:
             return self._reported(journal, found.incident)
         with tempfile.TemporaryDirectory(prefix="agentfix-tree-") as folder:
             case = self.bench.case(found, claim=claim, folder=Path(folder))
-            return loop.run(Work(case, self.bench.model(), journal))
+            return loop.run(Work(case, self.bench.model(), journal, self.clock))
 
     def _found(self, session: Session, journal: Journal) -> Found | WaitRun:
         """The evidence recorded before, else collected now and recorded."""

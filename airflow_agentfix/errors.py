@@ -21,7 +21,8 @@ AgentFixError
 │   ├── InvalidTransition         the state does not allow it
 │   ├── DecisionRequired          an approval is pending and no decision was given
 │   ├── NotAllowed                the person has no right to it
-│   └── InvalidRequest            a field is missing or malformed
+│   ├── InvalidRequest            a field is missing or malformed
+│   └── RateLimited               too many failures at once from one login (retry helps)
 ├── StoreError
 │   ├── StoreUnavailable          database locked or away (retry may help)
 │   └── StoreOutdated             tables are missing or from another version
@@ -40,10 +41,12 @@ AgentFixError
 │   ├── ModelUnavailable          overloaded, away, stream cut (retry may help)
 │   └── ModelRefused              the model declined; its reason is in the message
 ├── ToolRefused                   a model's tool call cannot be done as asked
-└── BudgetExceeded                turns, tokens, dollars or time are used up
+└── BudgetExceeded                the day's dollars do not suffice
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 
 class AgentFixError(Exception):
@@ -134,6 +137,13 @@ class InvalidRequest(SessionError):
     """A field is missing or malformed."""
 
 
+class RateLimited(SessionError):
+    """The login handed over more failures a minute than `[agentfix] intake_per_minute`. Trying again after Retry-After helps."""
+
+    retry_after: int = 60
+    """seconds"""
+
+
 class StoreError(AgentFixError):
     """AgentFix's own tables."""
 
@@ -193,6 +203,10 @@ class RerunImpossible(AgentFixError):
 class ModelError(AgentFixError):
     """The model gave no usable turn."""
 
+    usage: Mapping[str, int] | None = None
+    """what its attempts used all the same, as a turn's usage; None where nothing is known to have been used"""
+    dollars: float = 0.0
+
 
 class ModelUnavailable(ModelError):
     """The model is overloaded or away, or its stream was cut, after all retries. Trying again may help."""
@@ -207,4 +221,4 @@ class ToolRefused(AgentFixError):
 
 
 class BudgetExceeded(AgentFixError):
-    """The session's turns, tokens, dollars or time are used up."""
+    """The day's dollars of the DAG or of the deployment do not suffice for the session. After midnight UTC they do."""

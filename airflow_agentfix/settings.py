@@ -6,6 +6,7 @@ The table in `OPTIONS` is the provider's config section (`provider_info.py`), th
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Collection, Mapping
@@ -30,6 +31,18 @@ class RepositoryRule:
     base_branch: str
     subdir: str = ""
     connection: str | None = None
+
+
+@dataclass(frozen=True)
+class Price:
+    """One entry of `prices`: US dollars for a million tokens of the models that `model`, a glob, matches. A cached token without
+    a price of its own costs what input costs."""
+
+    model: str
+    input: float
+    output: float
+    cache_read: float | None = None
+    cache_write: float | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +73,9 @@ class Settings:
     max_dollars: float = 5.0
     max_minutes: int = 120
     daily_dollars: float = 50.0
+    daily_dollars_total: float = 200.0
+    prices: tuple[Price, ...] = ()
+    intake_per_minute: int = 600
     repository_policy: bool = True
     run_checks: bool = True
     evidence_chars: int = 7_500
@@ -162,6 +178,32 @@ def _repositories(text: str) -> tuple[RepositoryRule, ...]:
     return tuple(RepositoryRule(**entry) for entry in json.loads(text))
 
 
+def _prices(text: str) -> tuple[Price, ...]:
+    found = json.loads(text)
+    if not isinstance(found, dict) or not all(isinstance(entry, dict) for entry in found.values()):
+        raise ValueError("not a JSON object of objects")
+    return tuple(
+        Price(model, **{name: _dollars(f"{model}: {name}", value) for name, value in entry.items()})
+        for model, entry in found.items()
+    )
+
+
+def _dollars(what: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise ValueError(f"{what} is {value!r}, not a number of dollars from 0 on")
+    return float(value)
+
+
+def _amount(text: str) -> float:
+    return _dollars("it", float(text))
+
+
+def _count(text: str) -> int:
+    if (count := int(text)) < 1:
+        raise ValueError("less than 1")
+    return count
+
+
 def _patterns(text: str) -> tuple[str, ...]:
     try:
         found = json.loads(text)
@@ -225,9 +267,20 @@ OPTIONS: dict[str, Option] = {
     "max_fixes": Option("Fixes a session may push: the first, and amendments after a rerun failed on one.", "integer", int),
     "max_turns": Option("Model calls a session may make.", "integer", int),
     "max_tokens": Option("Tokens a session may use, in and out together.", "integer", int),
-    "max_dollars": Option("US dollars a session may spend.", "float", float),
+    "max_dollars": Option("US dollars a session may spend.", "float", _amount),
     "max_minutes": Option("Minutes a session may be at work; waiting does not count.", "integer", int),
-    "daily_dollars": Option("US dollars all sessions of one DAG may spend in a day (UTC).", "float", float),
+    "daily_dollars": Option("US dollars all sessions of one DAG may spend in a day (UTC).", "float", _amount),
+    "daily_dollars_total": Option("US dollars all sessions together may spend in a day (UTC).", "float", _amount),
+    "prices": Option(
+        "Prices that count instead of the published ones: a JSON object from a model, or a glob, to US dollars for a million "
+        "tokens: {input, output, cache_read, cache_write}. The first that matches counts.",
+        "string",
+        _prices,
+        '{"claude-*": {"input": 4, "output": 20, "cache_read": 0.4, "cache_write": 5}}',
+    ),
+    "intake_per_minute": Option(
+        "Failures one login may hand over, and sessions it may start, in a minute: at one API server process.", "integer", _count
+    ),
     "repository_policy": Option(
         "Read .agentfix.yaml on the base branch: it can only make policy stricter. False: this section alone decides.",
         "boolean",

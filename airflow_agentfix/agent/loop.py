@@ -8,7 +8,10 @@ with an effect are written so that doing them again changes nothing.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from airflow_agentfix.agent.case import Case, Done, Ending, Pause
 from airflow_agentfix.agent.journal import Journal, Stopped
@@ -18,7 +21,7 @@ from airflow_agentfix.agent.toolbox import EFFECTS, use_tool
 from airflow_agentfix.agent.tools import TOOLS
 from airflow_agentfix.core import transcript
 from airflow_agentfix.core.basis import Basis, basis_of
-from airflow_agentfix.core.budget import exceeded, usage_of
+from airflow_agentfix.core.budget import exceeded, minutes_at_work, usage_of
 from airflow_agentfix.core.session import EventKind, Outcome, Session, State
 from airflow_agentfix.core.summary import so_far, summary
 from airflow_agentfix.core.transcript import Call
@@ -50,6 +53,7 @@ class Work:
     case: Case
     model: Model
     journal: Journal
+    clock: Callable[[], datetime]
     tools: tuple[ToolSchema, ...] = TOOLS
 
 
@@ -115,7 +119,11 @@ def _ask(work: Work) -> None:
         incident=case.incident,
         so_far=so_far(journal.events),
     )
-    turn = work.model.reply(request)
+    try:
+        turn = work.model.reply(request)
+    except ModelError as error:
+        journal.append((EventKind.SPENT, _spent(work, error)))
+        raise
     data = {
         "content": transcript.own_ids(turn.content, journal.events),
         "stop_reason": turn.stop_reason,
@@ -138,6 +146,12 @@ def _begin_anew_if_changed(work: Work, basis: Basis) -> None:
     work.journal.append((EventKind.NEW_TRANSCRIPT, changed))
 
 
+def _spent(work: Work, error: ModelError) -> dict[str, Any]:
+    """A call that gave no turn is on record and counts as one: a model that only fails must not be asked for ever."""
+    reason = work.case.redact(f"{type(error).__name__}: {error}")
+    return {"model": work.model.name, "usage": dict(error.usage or {}), "dollars": error.dollars, "reason": reason}
+
+
 def _conclusion(work: Work) -> Ending | None:
     """The end that what happened so far asks for: a refusal, turns that lead nowhere, a budget that is used up."""
     events = transcript.since_finished(work.journal.events)
@@ -146,7 +160,9 @@ def _conclusion(work: Work) -> Ending | None:
         return _ending(work, Outcome.GAVE_UP, "The model declined to go on.")
     if transcript.idle_turns(events) >= IDLE_TURNS:
         return _ending(work, Outcome.GAVE_UP, "The model ended its turn without a report, twice.")
-    if (limit := exceeded(usage_of(work.journal.events), work.case.policy)) is not None:
+    all_events = work.journal.events
+    minutes = minutes_at_work(all_events, work.clock())
+    if (limit := exceeded(usage_of(all_events), work.case.policy, minutes=minutes)) is not None:
         return _ending(work, Outcome.OVER_BUDGET, limit)
     return None
 

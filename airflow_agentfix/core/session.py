@@ -57,6 +57,7 @@ class EventKind(StrEnum):
     INCIDENT = "incident"
     NEW_TRANSCRIPT = "new_transcript"
     MODEL = "model"
+    SPENT = "spent"
     INTENT = "intent"
     RESULT = "result"
     PATCH = "patch"
@@ -92,6 +93,7 @@ WORKER_KINDS = frozenset(
         EventKind.INCIDENT,
         EventKind.NEW_TRANSCRIPT,
         EventKind.MODEL,
+        EventKind.SPENT,
         EventKind.INTENT,
         EventKind.RESULT,
         EventKind.PATCH,
@@ -113,6 +115,7 @@ class Event:
     - model: {content: [content blocks as the Messages API has them], stop_reason, model, usage: {input_tokens, output_tokens,
       cache_read_input_tokens, cache_creation_input_tokens}, dollars, after: number of the last event the model had seen,
       basis: Basis.to_json(), absent in sessions of an earlier version}
+    - spent: {model, usage, dollars, reason}: a model call that gave no turn, and what it used all the same
     - new_transcript: {because: the parts of the basis that changed, before: the basis so far, basis: the one from here on,
       text: the summary that stands for the conversation so far}
     - intent: {call_id, tool, input}: written before a tool with an effect acts
@@ -359,6 +362,7 @@ _FOLDS: Mapping[EventKind, Callable[[Session, Event], dict[str, Any]]] = {
     EventKind.INCIDENT: _incident,
     EventKind.NEW_TRANSCRIPT: _new_transcript,
     EventKind.MODEL: _model,
+    EventKind.SPENT: _model,
     EventKind.PATCH: _patch,
     EventKind.FIX: _fix,
     EventKind.NOTE: _note,

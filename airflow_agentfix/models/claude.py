@@ -9,18 +9,18 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import anthropic  # noqa: TID253 - this module is the adapter; wiring.py alone imports it
 import httpx2
-from genai_prices import Usage as PricedUsage
-from genai_prices import calc_price
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from airflow_agentfix.errors import ConfigurationError, ModelError, ModelKeyError, ModelUnavailable
+from airflow_agentfix.models.prices import dollars
 from airflow_agentfix.ports import Json, ModelRequest, Turn
-from airflow_agentfix.settings import Settings
+from airflow_agentfix.settings import Price, Settings
 
 log = logging.getLogger(__name__)
 
@@ -30,37 +30,57 @@ SDK_RETRIES = 4
 CUT_STREAM_ATTEMPTS = 3
 CACHE = {"type": "ephemeral"}
 USAGE_KEYS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+CHARS_PER_TOKEN = 4
+PASSING = frozenset({"overloaded_error", "rate_limit_error", "timeout_error", "api_error"})
+"""errors of the API that trying again may mend"""
+FOREIGN = (anthropic.AnthropicError, httpx2.TransportError)
 
 
 class ClaudeModel:
     """ports.Model over an `anthropic` client: first-party, Bedrock, Vertex, Foundry or a gateway."""
 
-    def __init__(self, client: Any, *, model: str, effort: str, max_wait: float = 20.0) -> None:
+    def __init__(self, client: Any, *, model: str, effort: str, prices: Sequence[Price] = (), max_wait: float = 20.0) -> None:
         self.name = model
         self._client = client.with_options(max_retries=SDK_RETRIES)
         self._effort = effort
+        self._prices = prices
         self._max_wait = max_wait
 
     def reply(self, request: ModelRequest) -> Turn:
-        """One turn. A stream cut half-way is asked for again; a turn that was cut is never acted on."""
+        """One turn. A stream cut half-way is asked for again; a turn that was cut is never acted on, and paid for all the same:
+        the turn, or the error where there is none, has the usage of all attempts."""
         retrying = Retrying(
             retry=retry_if_exception_type(ModelUnavailable),
             stop=stop_after_attempt(CUT_STREAM_ATTEMPTS),
             wait=wait_random_exponential(max=self._max_wait),
             reraise=True,
         )
-        return retrying(self._stream, request)
+        cut: list[Json] = []
+        try:
+            turn = retrying(self._stream, request, cut)
+        except ModelError as error:
+            error.usage, error.dollars = _sum(cut) if cut else None, self._dollars(*cut)
+            raise
+        return replace(turn, usage=_sum([*cut, turn.usage]), dollars=self._dollars(*cut, turn.usage))
 
-    def _stream(self, request: ModelRequest) -> Turn:
+    def _stream(self, request: ModelRequest, cut: list[Json]) -> Turn:
+        """One attempt; one that gave no turn adds to `cut` what it used."""
         with mapped_errors(self.name), self._client.messages.stream(**self._body(request)) as stream:
-            message = stream.get_final_message()
+            try:
+                message = stream.get_final_message()
+            except FOREIGN:
+                cut.extend(_used_by_cut(stream))
+                raise
         if message.stop_reason is None:
+            cut.extend(_used_by_cut(stream))
             raise ModelUnavailable(f"The stream of {self.name!r} ended before the turn was complete. Trying again may help.")
         if message.stop_reason == "refusal":
             log.warning("%s refused: %s", self.name, getattr(message, "stop_details", None))
-        usage = {key: getattr(message.usage, key, None) or 0 for key in USAGE_KEYS}
         content = tuple(block.to_dict(mode="json") for block in message.content)
-        return Turn(content, message.stop_reason, message.model, usage, dollars(self.name, usage))
+        return Turn(content, message.stop_reason, message.model, _usage(message))
+
+    def _dollars(self, *usages: Json) -> float:
+        return sum(dollars(self.name, usage, self._prices) for usage in usages)
 
     def _body(self, request: ModelRequest) -> Json:
         tools = [{"name": t.name, "description": t.description, "input_schema": t.input_schema} for t in request.tools]
@@ -77,27 +97,33 @@ class ClaudeModel:
         }
 
 
+def _usage(message: Any) -> Json:
+    return {key: getattr(message.usage, key, None) or 0 for key in USAGE_KEYS}
+
+
+def _used_by_cut(stream: Any) -> list[Json]:
+    """What a stream used that broke off. The API tells the input at its start and the output at its end alone: of the output it
+    is what arrived, roughly, and at least what was told."""
+    message = None
+    with suppress(AssertionError):  # the SDK's own: nothing had come
+        message = stream.current_message_snapshot
+    if message is None:
+        return []
+    blocks = [block.to_dict(mode="json") for block in message.content]
+    arrived = sum(len(str(block.get(name) or "")) for block in blocks for name in ("text", "thinking", "input"))
+    usage = _usage(message)
+    return [{**usage, "output_tokens": max(usage["output_tokens"], arrived // CHARS_PER_TOKEN)}]
+
+
+def _sum(usages: Sequence[Json]) -> Json:
+    return {key: sum(usage[key] for usage in usages) for key in USAGE_KEYS}
+
+
 def with_cache_point(messages: Sequence[Json]) -> list[Json]:
     """The messages with the cache point on the last block of the last one; the messages given stay as they are."""
     *earlier, last = messages
     content = [{"type": "text", "text": last["content"]}] if isinstance(last["content"], str) else list(last["content"])
     return [*earlier, {**last, "content": [*content[:-1], {**content[-1], "cache_control": CACHE}]}]
-
-
-def dollars(model: str, usage: Json) -> float:
-    """What the call cost. A model without a known price is counted as the default one, so that the budget still holds."""
-    cached, written = usage["cache_read_input_tokens"], usage["cache_creation_input_tokens"]
-    priced = PricedUsage(
-        input_tokens=usage["input_tokens"] + cached + written,
-        output_tokens=usage["output_tokens"],
-        cache_read_tokens=cached,
-        cache_write_tokens=written,
-    )
-    try:
-        return float(calc_price(priced, model, provider_id="anthropic").total_price)
-    except LookupError:
-        log.warning("No price known for model %s; counted as %s", model, Settings.model)
-        return float(calc_price(priced, Settings.model, provider_id="anthropic").total_price)
 
 
 @contextmanager
@@ -123,9 +149,15 @@ def mapped_errors(model: str) -> Iterator[None]:
         anthropic.APIConnectionError,
         httpx2.TransportError,
     ) as error:
-        raise ModelUnavailable(f"{model!r} did not answer: {_reason(error)}. Trying again may help.") from error
+        raise _unavailable(model, error) from error
     except anthropic.AnthropicError as error:
+        if getattr(error, "type", None) in PASSING:  # told half-way in a stream, under the status 200 it began with
+            raise _unavailable(model, error) from error
         raise ModelError(f"{model!r} gave no usable answer: {_reason(error)}") from error
+
+
+def _unavailable(model: str, error: Exception) -> ModelUnavailable:
+    return ModelUnavailable(f"{model!r} did not answer: {_reason(error)}. Trying again may help.")
 
 
 def _reason(error: Exception) -> str:
@@ -143,7 +175,7 @@ def build_claude(settings: Settings, *, find_connection: Callable[[str], Any | N
 
         client: Any = AnthropicHook(conn_id=settings.anthropic_conn_id).get_conn()
         model = connection.extra_dejson.get("model") or settings.model
-        return ClaudeModel(client, model=model, effort=settings.effort)
+        return ClaudeModel(client, model=model, effort=settings.effort, prices=settings.prices)
     if os.environ.get("ANTHROPIC_API_KEY"):
-        return ClaudeModel(anthropic.Anthropic(), model=settings.model, effort=settings.effort)
+        return ClaudeModel(anthropic.Anthropic(), model=settings.model, effort=settings.effort, prices=settings.prices)
     return None

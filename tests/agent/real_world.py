@@ -201,7 +201,8 @@ class RealWorld:
     def drive(self, worker: str | None = None, *, try_number: int = 1) -> WaitRun | Session:
         """A worker takes the session until it waits, ends or dies."""
         worker = worker or worker_of(self.session_id, try_number=try_number)
-        return Driver(RealBench(self), settle_seconds=0).drive(self.session_id, worker=worker, last_try=False)
+        driver = Driver(RealBench(self), settle_seconds=0, clock=self.server.clock)
+        return driver.drive(self.session_id, worker=worker, last_try=False)
 
     def live(self, worker: str | None = None) -> Session:
         """Work on the session until it has ended."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from airflow_agentfix.core.budget import usage_of
 from airflow_agentfix.core.policy import Policy
-from airflow_agentfix.core.session import EventKind, Outcome, Session, WaitFor
+from airflow_agentfix.core.session import EventKind, Outcome, Session, Usage, WaitFor
 from airflow_agentfix.errors import ConfigurationError, ModelRefused, ModelUnavailable, SessionConflict
 from airflow_agentfix.ports import ModelRequest, Turn, WaitRun
 from tests.agent.world import EDIT, World, report, story
@@ -44,6 +45,7 @@ def test_a_failed_run_is_read_fixed_rerun_and_reported(world: World) -> None:
     assert [(change.path, change.content) for change in request.changes] == [
         ("dags/shop/revenue.py", b"from shop import money\n\n\ndef total(row):\n    return money.to_euros(row)\n")
     ]
+    assert "AgentFix session `s1`; 3 model calls, 3,300 tokens, $0.03 so far." in request.body
     assert request.message.endswith(
         "\n\nAgentfix-Session: s1\nAgentfix-Dag: shop_daily_revenue\nAgentfix-File: dags/shop_daily_revenue.py\n"
         "Agentfix-Fingerprint: fp1:0123456789abcdef\n"
@@ -253,6 +255,65 @@ def test_the_budget_counts_what_earlier_workers_used(make_world: Callable[..., W
     assert isinstance(done, Session)
     assert done.outcome is Outcome.OVER_BUDGET
     assert "rerun green" in (done.summary or "")
+
+
+def test_a_session_that_worked_too_long_ends_with_its_findings_before_the_next_call(make_world: Callable[..., World]) -> None:
+    world = make_world(policy=Policy(allow_unreviewed_reruns=True, max_minutes=30))
+
+    def slow(request: ModelRequest) -> Turn:
+        world.now += timedelta(minutes=31)
+        return turn(call("list_files"), text="money.py lost to_euro")
+
+    done = world.work(ScriptedModel(slow))
+    assert isinstance(done, Session)
+    assert done.outcome is Outcome.OVER_BUDGET
+    assert "31 of 30 minutes at work are used up (max_minutes)." in (done.summary or "")
+    assert "Findings so far: money.py lost to_euro" in (done.summary or "")
+
+
+def test_the_time_a_rerun_takes_is_not_the_sessions(make_world: Callable[..., World]) -> None:
+    world = make_world(policy=Policy(allow_unreviewed_reruns=True, max_minutes=30))
+    model = ScriptedModel(*story())
+    world.work(model)
+    world.now += timedelta(hours=5)
+    world.airflow.end_rerun(green=True)
+    done = world.work(model)
+    assert isinstance(done, Session)
+    assert done.outcome is Outcome.FIXED
+
+
+def unavailable(**used: int) -> ModelUnavailable:
+    error = ModelUnavailable("the stream of password=hunter2secret9 was cut")
+    error.usage, error.dollars = used, 0.4
+    return error
+
+
+def test_what_a_failed_call_used_is_on_record_and_counted(world: World) -> None:
+    with pytest.raises(ModelUnavailable):
+        world.work(ScriptedModel(unavailable(input_tokens=900)))
+    (spent,) = world.client.of(EventKind.SPENT)
+    assert (spent.data["model"], spent.data["usage"], spent.data["dollars"]) == ("scripted", {"input_tokens": 900}, 0.4)
+    assert "hunter2" not in spent.data["reason"]
+    assert usage_of(world.client.events) == Usage(turns=1, input_tokens=900, dollars=0.4)
+
+
+def test_calls_that_only_fail_end_the_session_however_often_it_is_taken_up(make_world: Callable[..., World]) -> None:
+    world = make_world(policy=Policy(max_dollars=1.0))
+    for _ in range(3):
+        with pytest.raises(ModelUnavailable):
+            world.work(ScriptedModel(unavailable()))
+    done = world.work(ScriptedModel())
+    assert isinstance(done, Session)
+    assert done.outcome is Outcome.OVER_BUDGET
+    assert "max_dollars" in (done.summary or "")
+
+
+def test_after_a_failed_call_the_conversation_is_what_it_was(world: World) -> None:
+    model = ScriptedModel(turn(call("list_files")), unavailable(), turn(report()))
+    with pytest.raises(ModelUnavailable):
+        world.work(model)
+    world.work(model)
+    assert model.requests[2].messages == model.requests[1].messages
 
 
 def test_a_stop_seen_while_saving_ends_the_session_before_the_tool_acts(world: World) -> None:

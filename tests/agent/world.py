@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,9 @@ class World:
         session = Session(
             "s1", REF.dag_id, REF.run_id, REF.task_id, -1, 1, State.OPEN, "rerun", "cli", created_at=AT, updated_at=AT
         )
+        self.now = datetime.fromisoformat(AT)
         self.client = MemorySessionClient(session, policy=policy, approve=approve)
+        self.client.clock = lambda: self.now
         self.client.pin = lambda commit: setattr(self.airflow, "run_state", "queued")
         self.incident = an_incident(**incident)
         self.next_incident = self.incident
@@ -149,7 +152,7 @@ class World:
         if not transcript.of_kind(journal.events, EventKind.INCIDENT):
             journal.append((EventKind.INCIDENT, {**self.incident.to_json(), "repository": None, "base_commit": BASE}))
         self.case = self._case(claim, journal)
-        return loop.run(loop.Work(self.case, model, journal, tools))
+        return loop.run(loop.Work(self.case, model, journal, lambda: self.now, tools))
 
     def messages(self) -> list[dict[str, Any]]:
         """What the model would be sent now."""

@@ -57,8 +57,8 @@ def test_a_session_goes_from_open_to_done_by_its_events() -> None:
 def test_what_a_model_call_used_is_added_up() -> None:
     call = {"model": "m", "usage": {"input_tokens": 5, "cache_read_input_tokens": None}, "dollars": 0.5}
     session = replace(OPEN, state=State.RUNNING)
-    for _ in range(2):
-        session = fold(session, event(EventKind.MODEL, call))
+    for kind in (EventKind.MODEL, EventKind.SPENT):
+        session = fold(session, event(kind, call))
     assert (session.model, session.usage) == ("m", Usage(turns=2, input_tokens=10, dollars=1.0))
 
 

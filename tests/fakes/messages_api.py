@@ -20,11 +20,15 @@ Block = dict[str, Any]
 
 @dataclass(frozen=True)
 class Fault:
-    """An answer that is no turn: an error status, or a stream that ends half-way (`cut`)."""
+    """An answer that is no turn: an error status, or a stream that ends half-way (`cut`), after it `said` something, cleanly or
+    with the connection (`broken`) or by an error event (`overloaded`)."""
 
     status: int = 200
     kind: str = "overloaded_error"
     cut: bool = False
+    said: str = ""
+    broken: bool = False
+    overloaded: bool = False
     headers: dict[str, str] = field(default_factory=dict)
 
 
@@ -124,15 +128,21 @@ def _plain(message: dict[str, Any]) -> dict[str, Any]:
     return {"role": message["role"], "content": [{k: v for k, v in b.items() if k != "cache_control"} for b in blocks]}
 
 
-def _events(content: list[Block], stop_reason: str, model: str, *, cut: bool) -> Iterator[tuple[str, dict[str, Any]]]:
+def _half(fault: Fault, model: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The first half of a stream."""
+    events = list(_events([text(fault.said)], "end_turn", model))
+    yield from events[: 3 if fault.said else 2]
+    if fault.overloaded:
+        yield "error", {"type": "error", "error": {"type": fault.kind, "message": "scripted fault"}}
+
+
+def _events(content: list[Block], stop_reason: str, model: str) -> Iterator[tuple[str, dict[str, Any]]]:
     usage = {"input_tokens": 900, "output_tokens": 1, "cache_read_input_tokens": 400, "cache_creation_input_tokens": 100}
     message = {"id": "msg_1", "type": "message", "role": "assistant", "model": model, "content": [], "stop_reason": None}
     yield "message_start", {"type": "message_start", "message": {**message, "stop_sequence": None, "usage": usage}}
     for index, block in enumerate(content):
         empty = {**block, "text": ""} if block["type"] == "text" else {**block, "input": {}}
         yield "content_block_start", {"type": "content_block_start", "index": index, "content_block": empty}
-        if cut:
-            return
         delta = (
             {"type": "text_delta", "text": block["text"]}
             if block["type"] == "text"
@@ -161,12 +171,12 @@ def _handler(api: MessagesApi) -> type[BaseHTTPRequestHandler]:
             elif isinstance(answer, Fault) and answer.status != 200:
                 self._error(answer.status, answer.kind, "scripted fault", answer.headers)
             elif isinstance(answer, Fault):
-                self._stream(_events([text("half")], "end_turn", body["model"], cut=True))
+                self._stream(_half(answer, body["model"]), missing=answer.broken)
             elif isinstance(answer, Refusal):
-                self._stream(_events(list(answer.content), answer.stop_reason, body["model"], cut=False))
+                self._stream(_events(list(answer.content), answer.stop_reason, body["model"]))
             else:
                 stop = "tool_use" if any(block["type"] == "tool_use" for block in answer) else "end_turn"
-                self._stream(_events(answer, stop, body["model"], cut=False))
+                self._stream(_events(answer, stop, body["model"]))
 
         def _error(self, status: int, kind: str, message: str, headers: dict[str, str] | None = None) -> None:
             data = json.dumps({"type": "error", "error": {"type": kind, "message": message}}).encode()
@@ -176,12 +186,13 @@ def _handler(api: MessagesApi) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(data)
 
-        def _stream(self, events: Iterator[tuple[str, dict[str, Any]]]) -> None:
+        def _stream(self, events: Iterator[tuple[str, dict[str, Any]]], *, missing: bool = False) -> None:
             data = "".join(f"event: {name}\ndata: {json.dumps(value)}\n\n" for name, value in events).encode()
             self.send_response(200)
             self.send_header("content-type", "text/event-stream")
-            self.send_header("content-length", str(len(data)))
+            self.send_header("content-length", str(len(data) + missing))
             self.end_headers()
             self.wfile.write(data)
+            self.close_connection = missing
 
     return Handler

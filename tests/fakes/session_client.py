@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
@@ -36,6 +37,8 @@ class MemorySessionClient:
         self.run_shape: Json = {"tasks": {}, "groups": {}}
         self.before_append: Callable[[list[EventKind]], None] = lambda kinds: None
         self.after_append: Callable[[list[EventKind]], None] = lambda kinds: None
+        self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        """a driver's own clock is the real one"""
         self._lease: str | None = None
         self._leases = count(1)
         self.server(EventKind.CREATED, {"source": "test", "autonomy": str(self.policy.autonomy), "requested_by": None})
@@ -149,7 +152,7 @@ class MemorySessionClient:
         return Answer(question, decision, message, "anna")
 
     def _add(self, kind: EventKind, actor: str, data: Mapping[str, Any]) -> None:
-        self.events.append(Event(len(self.events) + 1, kind, actor, AT, dict(data)))
+        self.events.append(Event(len(self.events) + 1, kind, actor, self.clock().isoformat(), dict(data)))
 
     def _known(self, session_id: str) -> None:
         if session_id != self.session.id:

@@ -9,18 +9,19 @@ import pytest
 
 from airflow_agentfix.agent.tools import TOOLS
 from airflow_agentfix.errors import AgentFixError, ConfigurationError, ModelError, ModelKeyError, ModelUnavailable
-from airflow_agentfix.models.claude import ClaudeModel, build_claude, dollars
+from airflow_agentfix.models.claude import ClaudeModel, build_claude
+from airflow_agentfix.models.prices import dollars
 from airflow_agentfix.ports import Json, ModelRequest
-from airflow_agentfix.settings import Settings
+from airflow_agentfix.settings import Price, Settings
 from tests.fakes.incidents import an_incident
 from tests.fakes.messages_api import Fault, MessagesApi, Refusal, call, text
 
 QUESTION: list[Json] = [{"role": "user", "content": [{"type": "text", "text": "What failed?"}]}]
 
 
-def ask(api: MessagesApi, messages: Sequence[Json] = QUESTION, *, key: str = "test-key"):
+def ask(api: MessagesApi, messages: Sequence[Json] = QUESTION, *, key: str = "test-key", prices: Sequence[Price] = ()):
     client = anthropic.Anthropic(api_key=key, base_url=api.url)
-    model = ClaudeModel(client, model="claude-opus-5-5", effort="low", max_wait=0.01)
+    model = ClaudeModel(client, model="claude-opus-5-5", effort="low", prices=prices, max_wait=0.01)
     return model.reply(ModelRequest("You are an engineer.", TOOLS, messages, an_incident()))
 
 
@@ -62,6 +63,40 @@ def test_an_overloaded_answer_and_a_cut_stream_on_the_way_cost_nothing_but_time(
     assert turn.content[0]["text"] == "here"
 
 
+CUT = {"input_tokens": 900, "output_tokens": 1, "cache_read_input_tokens": 400, "cache_creation_input_tokens": 100}
+
+
+@pytest.mark.parametrize("how", [{}, {"broken": True}, {"overloaded": True}], ids=["clean", "broken", "error event"])
+def test_a_turn_after_a_cut_stream_has_the_usage_of_both(how: dict[str, bool]):
+    with MessagesApi([Fault(cut=True, **how), [text("here")]]) as api:
+        turn = ask(api)
+    assert turn.content[0]["text"] == "here"
+    assert turn.usage == {**CUT, "input_tokens": 1800, "output_tokens": 121} | {
+        "cache_read_input_tokens": 800,
+        "cache_creation_input_tokens": 200,
+    }
+    assert turn.dollars == pytest.approx(dollars("claude-opus-5-5", turn.usage))
+
+
+def test_what_a_stream_said_before_it_was_cut_counts_as_output():
+    with MessagesApi([Fault(cut=True, said="word " * 80), [text("here")]]) as api:
+        assert ask(api).usage["output_tokens"] == 120 + 100
+
+
+def test_the_error_after_the_last_cut_stream_has_the_usage_of_all():
+    attempts = [Fault(cut=True), Fault(cut=True, broken=True), Fault(529, headers={"retry-after": "0"}), Fault(cut=True)]
+    with MessagesApi(attempts) as api, pytest.raises(ModelUnavailable) as caught:
+        ask(api)
+    assert caught.value.usage == {key: 3 * value for key, value in CUT.items()}
+    assert caught.value.dollars == pytest.approx(3 * dollars("claude-opus-5-5", CUT))
+
+
+def test_a_call_that_was_never_answered_used_nothing():
+    with MessagesApi([Fault(413, "request_too_large")]) as api, pytest.raises(ModelError) as caught:
+        ask(api)
+    assert (caught.value.usage, caught.value.dollars) == (None, 0.0)
+
+
 def test_a_stream_that_is_always_cut_ends_as_unavailable_and_never_as_a_turn():
     with MessagesApi([Fault(cut=True)] * 3) as api, pytest.raises(ModelUnavailable, match="ended before the turn"):
         ask(api)
@@ -76,7 +111,8 @@ def test_tool_calls_of_a_turn_that_did_not_stop_for_them_are_not_run():
 
 def test_a_refusal_is_a_turn_with_its_reason():
     with MessagesApi([Refusal("refusal", (text("I will not."),))]) as api:
-        assert ask(api).stop_reason == "refusal"
+        turn = ask(api)
+    assert (turn.stop_reason, turn.usage["input_tokens"], turn.dollars > 0) == ("refusal", 900, True)
 
 
 @pytest.mark.parametrize(
@@ -123,6 +159,7 @@ def test_the_environments_key_is_used_without_a_connection(monkeypatch: pytest.M
     assert model.name == "claude-haiku-5-5"
 
 
-def test_a_model_without_a_known_price_is_counted_as_the_default_one():
-    usage = {"input_tokens": 10, "output_tokens": 10, "cache_read_input_tokens": 0, "cache_creation_input_tokens": 0}
-    assert dollars("a-gateways-own-name", usage) == dollars(Settings.model, usage) > 0
+def test_a_turn_costs_what_the_deployment_says():
+    with MessagesApi([[text("ok")]]) as api:
+        turn = ask(api, prices=[Price("claude-*", input=1000.0, output=0.0, cache_read=10.0, cache_write=2000.0)])
+    assert turn.dollars == pytest.approx((900 * 1000 + 400 * 10 + 100 * 2000) / 1e6)
