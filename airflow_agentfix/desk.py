@@ -25,7 +25,9 @@ from airflow_agentfix.settings import Settings
 from airflow_agentfix.store.record import Change, Draft, Stored
 
 if TYPE_CHECKING:
+    from airflow_agentfix.core.budget import DayLimits
     from airflow_agentfix.core.incident import TaskRef
+    from airflow_agentfix.core.session import Session
     from airflow_agentfix.store.sql import SqlStore
 
 log = logging.getLogger(__name__)
@@ -87,7 +89,7 @@ class Desk:
 
     def policy_in_force(self, session: Session) -> Policy:
         """What was written down when a worker took the session, and whatever the deployment has made stricter since."""
-        recorded = policy_on_record(self.store.events(session.id))
+        recorded = policy_on_record(self.store.events(session.id, kinds=(EventKind.POLICY,)))
         layers = [*self.settings.ceilings(session.dag_id, self._tags(session.dag_id)), _asked_for(session)]
         return combine([*layers, *([recorded.policy.as_layer("recorded")] if recorded else [])]).policy
 
@@ -106,11 +108,26 @@ class Desk:
             events.append(event)
         return events, replace(stored, session=session)
 
-    def save(
-        self, before: Stored, *drafts: Draft, failures: Sequence[TaskRef] = (), erase: Sequence[int] = (), **columns: Any
+    def create(
+        self, session: Session, *drafts: Draft, failure: TaskRef, limits: DayLimits | None = None, **columns: Any
     ) -> Stored:
-        """Append the drafts and set `columns` of `Stored`. Raises StaleWrite where another writer was first."""
-        return self.store.write(self.change(before, *drafts, failures=failures, erase=erase, **columns))[0]
+        """Write a new session. Raises StaleWrite where the failure or the task has one; with `limits` BudgetExceeded."""
+        events, stored = self.number(Stored(session, **columns), drafts)
+        return self.store.create(stored, events, failure=failure, limits=limits)
+
+    def save(
+        self,
+        before: Stored,
+        *drafts: Draft,
+        failures: Sequence[TaskRef] = (),
+        erase: Sequence[int] = (),
+        limits: DayLimits | None = None,
+        **columns: Any,
+    ) -> Stored:
+        """Append the drafts and set `columns` of `Stored`. Raises StaleWrite where another writer was first; with `limits`
+        BudgetExceeded where the day has not what the session reserves."""
+        change = self.change(before, *drafts, failures=failures, erase=erase, **columns)
+        return self.store.write(replace(change, limits=limits))[0]
 
     def change(
         self, before: Stored, *drafts: Draft, failures: Sequence[TaskRef] = (), erase: Sequence[int] = (), **columns: Any

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_agentfix import budgets
 from airflow_agentfix.core import questions
+from airflow_agentfix.core.budget import Budget
 from airflow_agentfix.core.incident import TaskRef
 from airflow_agentfix.core.pins import pinned
 from airflow_agentfix.core.policy import Autonomy, Effective, Layer, combine, is_own
@@ -20,6 +22,7 @@ from airflow_agentfix.desk import ENDED, FIX_DAG, Desk, again
 from airflow_agentfix.duplicates import occurrence, was_looked_at
 from airflow_agentfix.errors import (
     AirflowError,
+    BudgetExceeded,
     ConfigurationError,
     DecisionRequired,
     InvalidRequest,
@@ -78,7 +81,7 @@ class SessionService:
         new_id: Callable[[], str],
     ) -> None:
         self._desk = Desk(store, airflow, settings, policies=policies, clock=clock, new_id=new_id)
-        self._store, self._airflow, self._settings = store, airflow, settings
+        self._store, self._airflow, self.settings = store, airflow, settings
         self.worker = WorkerService(self._desk, on_done=self._go_on)
 
     # --- the way in
@@ -118,15 +121,16 @@ class SessionService:
     def _joined_or_new(self, ref: TaskRef, failure: Failure, user: Any, *, requested_by: str | None) -> Taken:
         working = self._store.open_on(ref.dag_id, ref.run_id, ref.task_id)
         if working is None:
-            return self._started(self._made(ref, failure, user, requested_by), created=True)
+            made = self._made(ref, failure, user, requested_by)
+            return self._started(made, created=made.session.version == 0)  # else it was added to one that never started
         if ref in self._store.failures(working.session.id):  # another report of it was first
             return self._started(self._told(working, failure, user))
         return self._started(self._told(self._desk.save(working, occurrence(ref), failures=(ref,)), failure, user))
 
     def _made(self, ref: TaskRef, failure: Failure, user: Any, requested_by: str | None) -> Stored:
-        at, ceilings = self._desk.at(), self._settings.ceilings(ref.dag_id, self._airflow.dag(ref.dag_id).tags)
+        at, ceilings = self._desk.at(), self.settings.ceilings(ref.dag_id, self._airflow.dag(ref.dag_id).tags)
         asked = Layer("the request", autonomy=_autonomy(failure.autonomy) if failure.autonomy else None)
-        autonomy = combine([*ceilings, asked]).policy.autonomy  # the repository's word is asked for when a worker comes
+        policy = combine([*ceilings, asked]).policy  # the repository's word is asked for when a worker comes
         session = Session(
             id=self._desk.new_id(),
             dag_id=ref.dag_id,
@@ -135,16 +139,28 @@ class SessionService:
             map_index=ref.map_index,
             try_number=ref.try_number,
             state=State.OPEN,
-            autonomy=autonomy.value,
+            autonomy=policy.autonomy.value,
             source=failure.source,
             created_at=at,
             updated_at=at,
             requested_by=requested_by,
         )
-        how = {"source": failure.source, "autonomy": autonomy.value, "requested_by": requested_by}
+        how = {"source": failure.source, "autonomy": policy.autonomy.value, "requested_by": requested_by}
         drafts = [Draft(EventKind.CREATED, requested_by or SERVER, how), *_notes(failure, user)]
-        events, stored = self._desk.number(Stored(session), drafts)
-        return self._store.create(stored, events, failure=ref)
+        try:
+            return self._desk.create(session, *drafts, failure=ref, **budgets.reserving(self._desk, policy))
+        except BudgetExceeded as refusal:
+            return self._on_record(session, drafts, ref, refusal)
+
+    def _on_record(self, session: Session, drafts: Sequence[Draft], ref: TaskRef, refusal: BudgetExceeded) -> Stored:
+        """The failure without a run for it, which a person can start when there is money again: one session for all indexes of a
+        mapped task."""
+        known = self._store.unstarted_on(ref.dag_id, ref.run_id, ref.task_id)
+        if known is None:
+            return self._desk.create(session, *drafts, budgets.over_budget(refusal), failure=ref)
+        attached = () if ref in self._store.failures(known.session.id) else (ref,)
+        why = Draft(EventKind.NOTE, SERVER, {"message": str(refusal)})
+        return self._desk.save(known, *map(occurrence, attached), why, failures=attached)
 
     def _go_on(self, done: Session) -> None:
         """Failures that were put behind a session and stand as reported get one of their own, the others behind it."""
@@ -186,7 +202,8 @@ class SessionService:
         """With a run of the fix DAG for it. Where that cannot be started the session waits, and says why."""
         session = stored.session
         if session.state is State.DONE:
-            return Taken(session.id, session.state, created)
+            over = session.outcome is Outcome.OVER_BUDGET
+            return Taken(session.id, session.state, created, session.summary if over else None)
         try:
             run_state = self._airflow.run_state(FIX_DAG, fix_run_id(session.id, stored.runs))
             if run_state in ENDED:  # its worker died for good: the session goes on in a new run
@@ -215,6 +232,10 @@ class SessionService:
     def get(self, session_id: str, user: Any) -> Session:
         session = self._desk.open(session_id, user, edit=False).session
         return session if session.state is State.DONE else self._noticed(session_id)
+
+    def budget(self, session_id: str, user: Any) -> Budget:
+        """What the session used of what it may: turns, tokens, dollars, minutes; and where its day stands."""
+        return self.worker.budget(self._desk.open(session_id, user, edit=False))
 
     @again
     def _noticed(self, session_id: str) -> Session:
@@ -251,12 +272,14 @@ class SessionService:
 
     @again
     def message(self, session_id: str, user: Any, message: str) -> Taken:
-        """Tell the session something; one that is done goes on with it in a new run of the fix DAG."""
+        """Tell the session something; one that is done goes on with it in a new run of the fix DAG. Raises BudgetExceeded, and
+        changes nothing, where the day has no dollars for that."""
         stored = self._desk.open(session_id, user, edit=True)
         note = Draft(EventKind.NOTE, user.get_name(), {"message": redact(message)})
         if stored.session.state is State.DONE:
             self._require_whole(stored)
-            return self._started(self._desk.save(stored, note, runs=stored.runs + 1))
+            reserving = budgets.reserving(self._desk, self._desk.policy_in_force(stored.session))
+            return self._started(self._desk.save(stored, note, runs=stored.runs + 1, **reserving))
         return self._started(self._desk.save(stored, note))
 
     @again

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from airflow_agentfix import budgets
 from airflow_agentfix.core import questions
+from airflow_agentfix.core.budget import Budget
 from airflow_agentfix.core.findings import Finding, Severity
-from airflow_agentfix.core.policy import Autonomy, Policy
+from airflow_agentfix.core.policy import Autonomy, Effective, Policy
 from airflow_agentfix.core.session import (
     SERVER,
     WORKER,
@@ -30,6 +32,7 @@ from airflow_agentfix.desk import ENDED, Desk, again, policy_on_record
 from airflow_agentfix.duplicates import settle
 from airflow_agentfix.errors import (
     AirflowConflict,
+    BudgetExceeded,
     InvalidRequest,
     InvalidTransition,
     NotAllowed,
@@ -74,7 +77,7 @@ class WorkerService:
     @again
     def claim(self, session_id: str, user: Any, *, worker: str) -> Claim:
         """Take the session: no one holds it, its holder is silent, or the holder is known to be dead. One that is done is
-        given without a lease: there is nothing to do."""
+        given without a lease, as there is nothing to do; so is one that ends here, for its day has no dollars for it."""
         stored = self._desk.open(session_id, user, edit=True)
         if stored.session.state is State.DONE:
             return self._claim("", stored.session)
@@ -85,15 +88,20 @@ class WorkerService:
             )
         lease = self._desk.new_id()
         claimed = Draft(EventKind.CLAIMED, WORKER, {"worker": worker, "login": str(user.get_id())})
-        drafts = [claimed, *self._policy_to_record(stored.session)]
-        taken = self._desk.save(stored, *drafts, lease=lease, holder=worker, lease_until=self._lease_end())
+        policy = self._desk.policy_of(stored.session)
+        drafts = [claimed, *self._policy_to_record(stored.session, policy)]
+        mine: dict[str, Any] = {"lease": lease, "holder": worker, "lease_until": self._lease_end()}
+        try:
+            taken = self._desk.save(stored, *drafts, **mine, **budgets.reserving(self._desk, policy.policy))
+        except BudgetExceeded as refusal:
+            return self._claim("", budgets.end(self._desk, stored, refusal, user))
         return self._claim(lease, self._settled(taken.session))
 
-    def _policy_to_record(self, session: Session) -> list[Draft]:
+    def _policy_to_record(self, session: Session, now: Effective) -> list[Draft]:
         """What is allowed from here on, where that is not what was written down before: the base branch may have moved."""
-        now = self._desk.policy_of(session).to_json()
-        before = policy_on_record(self._store.events(session.id))
-        return [] if before is not None and before.to_json() == now else [Draft(EventKind.POLICY, SERVER, now)]
+        before = policy_on_record(self._store.events(session.id, kinds=(EventKind.POLICY,)))
+        is_known = before is not None and before.to_json() == now.to_json()
+        return [] if is_known else [Draft(EventKind.POLICY, SERVER, now.to_json())]
 
     def _settled(self, session: Session) -> Session:
         """The worker before may have died after its incident was written and before others with its cause were looked for."""
@@ -103,7 +111,8 @@ class WorkerService:
         return session
 
     def _claim(self, lease: str, session: Session) -> Claim:
-        return Claim(lease, session, tuple(self._store.events(session.id)), self._policy(session).to_json())
+        policy = budgets.capped(self._desk, self._policy(session))
+        return Claim(lease, session, tuple(self._store.events(session.id)), policy.to_json())
 
     def _lease_end(self) -> str:
         return self._desk.at(self._desk.clock() + timedelta(seconds=self._desk.settings.lease_seconds))
@@ -117,6 +126,10 @@ class WorkerService:
 
     def _policy(self, session: Session) -> Policy:
         return self._desk.policy_in_force(session)
+
+    def budget(self, stored: Stored) -> Budget:
+        """What the session used of what it may; not only for workers."""
+        return budgets.shown(self._desk, stored, self._policy(stored.session))
 
     # --- events
 

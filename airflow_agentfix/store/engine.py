@@ -27,7 +27,10 @@ def open_engine(url: str, *, busy_seconds: float = _BUSY_SECONDS) -> sa.Engine:
         _begin_explicitly(engine)
         return engine
     if dialect == "postgresql":
-        return sa.create_engine(url, json_serializer=canonical, hide_parameters=True, pool_pre_ping=True)
+        # who waits for a lock has to see what its holder wrote, whatever the server's default is
+        return sa.create_engine(
+            url, json_serializer=canonical, hide_parameters=True, pool_pre_ping=True, isolation_level="READ COMMITTED"
+        )
     raise ConfigurationError(
         f"AgentFix keeps its tables in SQLite or Postgres, not in {dialect!r}; set [agentfix] sql_alchemy_conn to one of them."
     )

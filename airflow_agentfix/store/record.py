@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from airflow_agentfix.core.budget import DayLimits
 from airflow_agentfix.core.incident import TaskRef, Verdict
 from airflow_agentfix.core.plain import plain
 from airflow_agentfix.core.session import Event, EventKind, Outcome, Session, State, WaitFor
@@ -23,6 +24,8 @@ class Stored:
     holder: str | None = None
     lease_until: str | None = None
     """ISO 8601; None once the lease was given back"""
+    max_dollars: float | None = None
+    """what it may spend in all; while it is at work the rest is reserved of its day. None: it costs nothing"""
 
     def leased(self, now: datetime) -> bool:
         return self.lease_until is not None and datetime.fromisoformat(self.lease_until) > now
@@ -44,13 +47,17 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Change:
-    """What a write makes of one session: `after` in place of `before`, `events` appended, `failures` given to it."""
+    """What a write makes of one session: `after` in place of `before`, `events` appended, `failures` given to it.
+
+    With `limits` only where the day has what the session then reserves.
+    """
 
     before: Stored
     after: Stored
     events: Sequence[Event] = ()
     failures: Sequence[TaskRef] = ()
     erase: Sequence[int] = ()
+    limits: DayLimits | None = None
 
 
 @dataclass(frozen=True)

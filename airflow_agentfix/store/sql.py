@@ -16,10 +16,11 @@ import sqlalchemy as sa  # noqa: TID253 - the store runs inside the API server o
 from sqlalchemy.exc import IntegrityError  # noqa: TID253 - as above
 
 from airflow_agentfix.core.audit import digest, link
+from airflow_agentfix.core.budget import Day, DayLimits
 from airflow_agentfix.core.incident import TaskRef
 from airflow_agentfix.core.session import Event, EventKind, Outcome, Session, State, Usage, WaitFor
 from airflow_agentfix.errors import StaleWrite
-from airflow_agentfix.store import tables
+from airflow_agentfix.store import spending, tables
 from airflow_agentfix.store.engine import reading, writing
 from airflow_agentfix.store.record import Approval, Change, Stored, Wanted
 
@@ -47,6 +48,14 @@ class SqlStore:
     def open_on(self, dag_id: str, run_id: str, task_id: str) -> Stored | None:
         """The session that works on this task now."""
         return self._one(tables.session.c.open_key == _open_key(dag_id, run_id, task_id))
+
+    def unstarted_on(self, dag_id: str, run_id: str, task_id: str) -> Stored | None:
+        """The newest session on this task that ended before a worker came, for want of money."""
+        t = tables.session
+        of_task = [t.c.dag_id == dag_id, t.c.run_id == run_id, t.c.task_id == task_id]
+        unstarted = [t.c.outcome == Outcome.OVER_BUDGET.value, t.c.worker_run_id.is_(None)]
+        newest = sa.select(t.c.id).where(*of_task, *unstarted).order_by(t.c.created_at.desc(), t.c.id).limit(1)
+        return self._one(t.c.id == newest.scalar_subquery())
 
     def same_cause(self, session: Session) -> list[Stored]:
         """The other sessions with its repository, DAG and fingerprint that are not done, or that looked at its very run."""
@@ -78,11 +87,25 @@ class SqlStore:
             total = connection.scalar(sa.select(sa.func.count()).select_from(t).where(*fits)) or 0
             return [_stored(row).session for row in connection.execute(page).mappings()], total
 
-    def events(self, session_id: str, *, after: int = 0) -> list[Event]:
-        t = tables.event
+    def events(self, session_id: str, *, after: int = 0, kinds: Iterable[EventKind] = ()) -> list[Event]:
+        """Those above `after`; of these kinds alone, where any are named."""
+        t, wanted = tables.event, [kind.value for kind in kinds]
         query = sa.select(t).where(t.c.session_id == session_id, t.c.number > after).order_by(t.c.number)
+        query = query.where(t.c.kind.in_(wanted)) if wanted else query
         with reading(self.engine) as connection:
             return [_event(row) for row in connection.execute(query).mappings()]
+
+    def moments(self, session_id: str) -> list[Event]:
+        """Its events without what they hold: what happened when, by whom."""
+        t = tables.event
+        query = sa.select(t.c.number, t.c.kind, t.c.actor, t.c.at).where(t.c.session_id == session_id).order_by(t.c.number)
+        with reading(self.engine) as connection:
+            return [Event(row.number, EventKind(row.kind), row.actor, row.at, {}) for row in connection.execute(query)]
+
+    def day(self, dag_id: str, day: str) -> Day:
+        """What was spent on that day and is reserved now, of a DAG and of all."""
+        with reading(self.engine) as connection:
+            return spending.day_of(connection, dag_id, day)
 
     def approvals(self, session_id: str) -> list[Approval]:
         """Decisions, oldest first."""
@@ -110,22 +133,24 @@ class SqlStore:
 
     # --- writing
 
-    def create(self, stored: Stored, events: Sequence[Event], *, failure: TaskRef) -> Stored:
-        """Raises StaleWrite where another writer took the failure, or the task, first."""
+    def create(self, stored: Stored, events: Sequence[Event], *, failure: TaskRef, limits: DayLimits | None = None) -> Stored:
+        """Raises StaleWrite where another writer took the failure, or the task, first; BudgetExceeded where the day has not
+        what the session would reserve."""
         try:
-            with writing(self.engine) as connection:
+            with writing(self.engine) as connection, spending.reserving(connection, (stored.session, limits)):
                 connection.execute(sa.insert(tables.session).values(**_columns(stored)))
-                self._add(connection, stored.session.id, events, after=0)
+                self._add(connection, stored.session, events, after=0)
                 _assign(connection, failure, stored.session)
         except IntegrityError as error:
             raise StaleWrite(f"Another writer took the failure {failure} first; read again.") from error
         return stored
 
     def write(self, *changes: Change) -> list[Stored]:
-        """Make all changes or none. Raises StaleWrite unless each `before` is what the table holds."""
+        """Make all changes or none. Raises StaleWrite unless each `before` is what the table holds, and as `create` does."""
         in_order = sorted(changes, key=lambda change: change.before.session.id)  # two writers of the same rows must not deadlock
         try:
-            with writing(self.engine) as connection:
+            reserved = [(change.before.session, change.limits) for change in in_order]
+            with writing(self.engine) as connection, spending.reserving(connection, *reserved):
                 written = {change.before.session.id: self._change(connection, change) for change in in_order}
         except IntegrityError as error:
             ids = ", ".join(change.before.session.id for change in in_order)
@@ -145,15 +170,16 @@ class SqlStore:
         where = (t.c.id == session_id, t.c.version == version)
         if connection.execute(sa.update(t).where(*where).values(**_columns(after))).rowcount != 1:
             raise StaleWrite(f"Session {session_id!r} is past version {version}; read it again.")
-        self._add(connection, session_id, change.events, after=change.before.session.last_event)
+        self._add(connection, after.session, change.events, after=change.before.session.last_event)
         for failure in change.failures:
             _assign(connection, failure, after.session)
         if change.erase:
             _erase(connection, session_id, change.erase)
         return after
 
-    def _add(self, connection: sa.Connection, session_id: str, events: Sequence[Event], *, after: int) -> None:
-        t = tables.event
+    def _add(self, connection: sa.Connection, session: Session, events: Sequence[Event], *, after: int) -> None:
+        t, session_id = tables.event, session.id
+        spending.count(connection, session.dag_id, events)
         last = sa.select(t.c.hash).where(t.c.session_id == session_id, t.c.number == after)
         previous: str = connection.scalar(last) or ""
         for event in events:
@@ -207,6 +233,7 @@ def _columns(stored: Stored) -> dict[str, Any]:
         "lease": stored.lease,
         "holder": stored.holder,
         "lease_until": stored.lease_until,
+        "max_dollars": stored.max_dollars,
         "open_key": open_key,
     }
 
@@ -225,7 +252,7 @@ def _stored(row: sa.RowMapping) -> Stored:
             "usage": Usage(**{name: row[name] for name in _USAGE_FIELDS}),
         }
     )
-    return Stored(session, runs=row["runs"], lease=row["lease"], holder=row["holder"], lease_until=row["lease_until"])
+    return Stored(session, **{name: row[name] for name in ("runs", "lease", "holder", "lease_until", "max_dollars")})
 
 
 def _event(row: sa.RowMapping) -> Event:

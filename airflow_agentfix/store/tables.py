@@ -62,6 +62,7 @@ session = Table(
     Column("lease", _ID),
     Column("holder", Text),
     Column("lease_until", String(32)),
+    Column("max_dollars", Float),
     Column("open_key", String(64), unique=True),  # hash of the task while the session is not done: one open session per task
     Index("idx_agentfix_session_list", "dag_id", "created_at"),
     Index("idx_agentfix_session_fingerprint", "fingerprint"),
@@ -103,4 +104,12 @@ approval = Table(
     Column("person", Text, nullable=False),
     Column("via", String(32), nullable=False),
     Column("at", String(32), nullable=False),
+)
+
+spending = Table(
+    "agentfix_spending",
+    metadata,
+    Column("day", String(10), primary_key=True),  # YYYY-MM-DD, UTC
+    Column("dag_id", _KEY, primary_key=True),
+    Column("dollars", Float, nullable=False),
 )

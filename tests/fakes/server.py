@@ -64,11 +64,13 @@ class Server:
         migrate(self.store.engine)
         ids = count(1)
         self.new_id: Callable[[], str] = lambda: f"id{next(ids)}"
-        self.service = SessionService(
-            self.store, self.airflow, self.settings, policies=self.policies, clock=self.clock, new_id=self.new_id
-        )
+        self.service = self.with_ids(self.new_id)
         self.airflow.fail(DAG, RUN, TASK)
         self.airflow.rights |= {("anna", DAG): "edit", ("agentfix-worker", DAG): "edit", ("reader", DAG): "read"}
+
+    def with_ids(self, new_id: Callable[[], str]) -> SessionService:
+        """The same server, giving other ids."""
+        return SessionService(self.store, self.airflow, self.settings, policies=self.policies, clock=self.clock, new_id=new_id)
 
     def close(self) -> None:
         self.store.engine.dispose()

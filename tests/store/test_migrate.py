@@ -8,13 +8,18 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
 
+from airflow_agentfix.core.budget import Day
 from airflow_agentfix.errors import StoreOutdated
-from airflow_agentfix.store import tables
+from airflow_agentfix.store import migrations, tables
 from airflow_agentfix.store.engine import open_engine
 from airflow_agentfix.store.migrate import check, migrate
+from airflow_agentfix.store.sql import SqlStore
 from tests.fakes.databases import new_database
 
+MIGRATIONS = Path(migrations.__file__).parent
 MIGRATE = "import sys; from airflow_agentfix.store import engine, migrate; migrate.migrate(engine.open_engine(sys.argv[1]))"
 
 
@@ -45,6 +50,36 @@ def test_migrating_twice_changes_nothing_and_touches_no_table_of_airflow(url: st
     with engine.connect() as connection:
         assert connection.scalar(sa.text("SELECT version_num FROM alembic_version")) == "airflows own"
     engine.dispose()
+
+
+def test_sessions_of_the_version_before_stay_and_reserve_nothing(url: str) -> None:
+    engine = open_engine(url)
+    _upgrade_to(engine, "0001")
+    row = {"id": "s1", "dag_id": "orders", "run_id": "monday", "task_id": "load", "map_index": -1, "state": "open"}
+    counters = ("version", "last_event", "turns", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
+    words = {"autonomy": "rerun", "source": "cli", "created_at": "2026", "updated_at": "2026", "open_key": "k"}
+    values = {**row, **words, **dict.fromkeys(counters, 0), "dollars": 0.5, "runs": 1}
+    with engine.begin() as connection:
+        names = ", ".join(values)
+        connection.execute(
+            sa.text(f"INSERT INTO agentfix_session ({names}) VALUES ({', '.join(f':{name}' for name in values)})"), values
+        )
+    migrate(engine)
+    store = SqlStore(engine, key=b"k")
+    stored = store.get("s1")
+    assert stored is not None
+    assert (stored.session.usage.dollars, stored.max_dollars) == (0.5, None)
+    assert store.day("orders", "2026-11-22") == Day()
+    engine.dispose()
+
+
+def _upgrade_to(engine: sa.Engine, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
 
 
 def test_processes_that_migrate_at_once_all_succeed(url: str) -> None:
