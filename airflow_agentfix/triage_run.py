@@ -6,7 +6,7 @@ that could not ask or could not hand over fails, so the next one looks again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from airflow_agentfix.core.incident import RunFacts
 from airflow_agentfix.core.policy import is_own
 from airflow_agentfix.core.session import Session, State
-from airflow_agentfix.errors import AgentFixError, AirflowUnreachable, StoreUnavailable
+from airflow_agentfix.errors import AgentFixError, AirflowUnreachable, RateLimited, StoreUnavailable
 from airflow_agentfix.pins import Settled, lines
 from airflow_agentfix.redaction import redact
 
@@ -59,6 +59,13 @@ class Report:
     known: int = 0
     import_errors: tuple[Mapping[str, Any], ...] = ()
     pins: tuple[Settled, ...] = ()
+    left: int = 0
+    """failures that were not handed over: the rate of intakes was reached"""
+
+    def require_whole(self) -> None:
+        """Raises RateLimited where something is left: the triage run fails, so that the next one looks again."""
+        if self.left:
+            raise RateLimited(_left_line(self))
 
 
 class Failures(Protocol):
@@ -87,9 +94,11 @@ def triage(airflow: Failures, intake: Intake, *, now: datetime) -> Report:
     since = watermark(airflow.triage_runs(), now=now)
     failed = in_order(task for task in airflow.failed_tasks(since=since) if not is_own(task.dag_id))
     new = list(_unknown(failed, intake))
+    handed = tuple(_hand_over_all(new, intake))
     return Report(
         since=since,
-        handed=tuple(_hand_over(task, intake) for task in new),
+        handed=handed,
+        left=len(new) - len(handed),
         known=len(failed) - len(new),
         import_errors=tuple(airflow.import_errors()),
     )
@@ -128,10 +137,19 @@ def _unknown(tasks: Iterable[FailedTask], intake: Intake) -> Iterable[FailedTask
         yield from (task for task in of_dag if not any(knows(session, task) for session in sessions))
 
 
+def _hand_over_all(tasks: Iterable[FailedTask], intake: Intake) -> Iterator[Handed]:
+    """As many as the rate of intakes lets through."""
+    for task in tasks:
+        try:
+            yield _hand_over(task, intake)
+        except RateLimited:
+            return
+
+
 def _hand_over(task: FailedTask, intake: Intake) -> Handed:
     try:
         return Handed(task, session=intake.take(task))
-    except (AirflowUnreachable, StoreUnavailable):
+    except (AirflowUnreachable, RateLimited, StoreUnavailable):
         raise  # the next triage run will try again from the same watermark
     except AgentFixError as error:  # this failure is refused for good; the others are not
         return Handed(task, refused=str(error))
@@ -141,8 +159,16 @@ def render(report: Report) -> str:
     """The report as text, grouped by DAG; redacted, because import errors quote code."""
     count = len(report.handed)
     head = f"Triage since {report.since.isoformat(timespec='seconds')}: {count} new, {report.known} known before."
-    told = [head, *_dag_lines(report.handed), *_import_lines(report.import_errors), *lines(report.pins)]
+    left = [_left_line(report)] if report.left else []
+    told = [head, *_dag_lines(report.handed), *left, *_import_lines(report.import_errors), *lines(report.pins)]
     return redact("\n".join(told))
+
+
+def _left_line(report: Report) -> str:
+    return (
+        f"{report.left} failed tasks are not handed over yet: the intake takes no more within a minute ([agentfix] "
+        "intake_per_minute). This run fails for it, and the next triage run goes on from where this one began."
+    )
 
 
 def _dag_lines(handed: Sequence[Handed]) -> Iterable[str]:

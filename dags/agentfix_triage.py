@@ -27,8 +27,10 @@ with DAG(
         from airflow_agentfix.triage_rest import run_triage
         from airflow_agentfix.triage_run import render
 
-        report = render(run_triage(now=datetime.now(UTC)))
+        found = run_triage(now=datetime.now(UTC))
+        report = render(found)
         logging.getLogger(__name__).info("%s", report)
+        found.require_whole()
         return report
 
     triage()

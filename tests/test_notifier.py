@@ -76,6 +76,16 @@ def test_a_warning_of_the_server_is_passed_on(airflow: Deployment, caplog: pytes
     assert "agentfix_fix is paused" in said(caplog)[0]
 
 
+def test_an_intake_that_takes_no_more_is_asked_once_and_left_to_triage(airflow: Deployment, caplog: pytest.LogCaptureFixture):
+    told = {"error": {"type": "RateLimited", "message": "600 failures within a minute."}}
+    airflow.errors[f"POST {API}/failures"] = (429, told)
+    AgentFixNotifier()({"ti": Ti(), "exception": KeyError("amount")})
+    assert len(failures(airflow)) == 1
+    assert said(caplog) == [
+        "AgentFix was not told of this failure (RateLimited: 600 failures within a minute.). Its triage DAG will find it."
+    ]
+
+
 def test_secrets_in_the_exception_do_not_leave_the_task(airflow: Deployment):
     error = RuntimeError("could not connect to postgresql://app:hunter2@db:5432/shop " + "x" * 50_000)
     AgentFixNotifier()({"ti": Ti(), "exception": error})

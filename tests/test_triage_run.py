@@ -10,7 +10,7 @@ import pytest
 from airflow_agentfix.airflow_login import Login, connect_with
 from airflow_agentfix.core.incident import RunFacts
 from airflow_agentfix.core.session import Session, State
-from airflow_agentfix.errors import AirflowUnreachable, NotAllowed
+from airflow_agentfix.errors import AirflowUnreachable, NotAllowed, RateLimited
 from airflow_agentfix.triage_rest import RestFailures
 from airflow_agentfix.triage_run import (
     FIRST_LOOK,
@@ -210,6 +210,24 @@ def test_an_intake_that_is_away_fails_the_triage_so_that_the_next_one_looks_agai
         airflow.add_run("orders", "monday", state="failed", end=at(1), failed=(("load", at(4)),))
         with pytest.raises(AirflowUnreachable):
             look(airflow, Sessions(refuses={"orders": AirflowUnreachable("away")}))
+
+
+def test_an_intake_that_takes_no_more_ends_this_triage_and_the_next_one_looks_again():
+    with Deployment() as airflow:
+        for dag_id in ("orders", "stock", "taxes"):
+            airflow.add_run(dag_id, "monday", state="failed", end=at(1), failed=(("load", at(4)),))
+        intake = Sessions(refuses={"stock": RateLimited("Try again in 9 s.")})
+        report = look(airflow, intake)
+    assert [task.dag_id for task in intake.taken] == ["orders"]
+    assert "orders: 1 failed task\n  monday · load try 1: session session-1\n2 failed tasks are not handed over yet" in render(
+        report
+    )
+    with pytest.raises(RateLimited, match="the next triage run goes on"):
+        report.require_whole()
+
+
+def test_a_report_with_nothing_left_lets_the_triage_succeed():
+    Report(NOW).require_whole()
 
 
 def test_the_report_groups_by_dag_and_lists_files_that_do_not_import_without_their_secrets():

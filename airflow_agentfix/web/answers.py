@@ -32,9 +32,11 @@ STATUS: dict[type[AgentFixError], int] = {
     errors.SessionConflict: 409,
     errors.InvalidTransition: 409,
     errors.AirflowConflict: 409,
+    errors.BudgetExceeded: 409,
     errors.DecisionRequired: 422,
     errors.InvalidRequest: 422,
     errors.RerunImpossible: 422,
+    errors.RateLimited: 429,
     errors.AgentFixError: 503,  # the deployment's own trouble: configuration, Airflow, database
 }
 _OF_STATUS: dict[int, type[AgentFixError]] = {
@@ -65,7 +67,8 @@ def _ours(_: Request, error: Exception) -> JSONResponse:
     status = status_of(error)
     if status == 503:
         log.warning("%s: %s", type(error).__name__, told(error))
-    return JSONResponse(error_to_json(type(error)(told(error))), status)
+    wait = {"Retry-After": str(error.retry_after)} if isinstance(error, errors.RateLimited) else None
+    return JSONResponse(error_to_json(type(error)(told(error))), status, headers=wait)
 
 
 def _malformed(_: Request, error: Exception) -> JSONResponse:

@@ -6,6 +6,7 @@ the OpenAPI document; a docstring is its description there.
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -14,6 +15,7 @@ from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import APIRouter, FastAPI, Query, Response  # noqa: TID253 - the API server only
 
 from airflow_agentfix import __version__
+from airflow_agentfix.core.audit import canonical
 from airflow_agentfix.core.incident import Verdict
 from airflow_agentfix.core.session import Outcome, State, WaitFor
 from airflow_agentfix.ports import Json
@@ -31,7 +33,8 @@ from airflow_agentfix.web.bodies import (
 )
 from airflow_agentfix.web.declared import Right, declared
 from airflow_agentfix.web.document import Documented
-from airflow_agentfix.web.given import DagId, Known, Service, SessionId
+from airflow_agentfix.web.given import DagId, Known, Service, SessionId, WithinRate
+from airflow_agentfix.web.rate import IntakeRate
 
 ServiceFactory = Callable[[], SessionService]
 
@@ -40,6 +43,7 @@ def build_app(service_factory: ServiceFactory) -> FastAPI:
     """The sub-app that the plugin mounts. The service is built at its first use, and again after that failed."""
     app = Documented(version=__version__)
     app.state.service = _Once(service_factory)
+    app.state.intakes = IntakeRate()
     app.add_middleware(BodyLimit)
     add_error_answers(app)
     for router in (_open, _people, worker.router):
@@ -86,8 +90,9 @@ def health() -> Json:
         status=202,
         reads="the task instance, in Airflow",
         changes="a session, or an occurrence of one; starts a run of `agentfix_fix`",
-        refuses=(404, 409, 413),
+        refuses=(404, 409, 413, 429),
     ),
+    dependencies=[WithinRate],
 )
 def report_failure(user: GetUserDep, body: FailureBody, service: Service) -> Json:
     """The same failure again gives the same session; a failure of a task that has a session at work is its occurrence. At most
@@ -105,8 +110,9 @@ def report_failure(user: GetUserDep, body: FailureBody, service: Service) -> Jso
         also={200: "The session that works on this task already; the message was told to it."},
         reads="the task instance, in Airflow",
         changes="a session; starts a run of `agentfix_fix`",
-        refuses=(404, 409, 413),
+        refuses=(404, 409, 413, 429),
     ),
+    dependencies=[WithinRate],
 )
 def create(user: GetUserDep, body: CreateBody, service: Service, response: Response) -> Json:
     """Even if an earlier session on it ended."""
@@ -146,17 +152,20 @@ def sessions(
     **declared(
         "Get a session",
         Right.READ,
-        answers=schemas.SessionAnswer,
-        reads="the session",
+        answers=schemas.ShownAnswer,
+        reads="the session, and what was spent today",
         changes=_NOTICED,
         refuses=(404,),
         tagged=True,
     ),
 )
 def session(user: GetUserDep, session_id: SessionId, service: Service, response: Response, if_none_match: Known = None) -> Any:
-    """With what it has spent, where it stands and how it ended."""
-    found = service.get(session_id, user)
-    return _unless_known(f'"{found.version}"', if_none_match, response, lambda: {"session": found.to_json()})
+    """With what it has spent of what it may, where it stands and how it ended. The day's dollars are in `budget`: what other
+    sessions spend is a change too."""
+    found, budget = service.get(session_id, user), service.budget(session_id, user).to_json()
+    spent = hashlib.sha256(canonical(budget).encode()).hexdigest()[:16]  # by other sessions too, and by time
+    answer = {"session": found.to_json(), "budget": budget}
+    return _unless_known(f'"{found.version}-{spent}"', if_none_match, response, lambda: answer)
 
 
 @_people.get(

@@ -31,9 +31,10 @@ REFUSALS: dict[int, tuple[type[errors.AgentFixError], str]] = {
     401: (errors.AirflowLoginRefused, "No login, or one that has expired."),
     403: (errors.NotAllowed, "The login has no right to it, or Airflow did not make its token."),
     404: (errors.SessionNotFound, "Not there, or not for this login to know of: a session, or the task that is named."),
-    409: (errors.InvalidTransition, "The state does not allow it, another writer was first, or the lease is another's."),
+    409: (errors.InvalidTransition, "State or budget do not allow it, another writer was first, or the lease is another's."),
     413: (errors.InvalidRequest, "The body is too large."),
     422: (errors.InvalidRequest, "A field is missing or wrong; the message names it, never its value."),
+    429: (errors.RateLimited, "This login handed over too much within a minute; Retry-After says when to come again."),
     503: (errors.StoreUnavailable, "The deployment's own trouble: configuration, database, Airflow. Trying again may help."),
 }
 _OF_ALL = (401, 403, 422, 503)
@@ -75,9 +76,11 @@ def declared(
 def _refusal(code: int) -> dict[str, Any]:
     kind, told = REFUSALS[code]
     example = {"error": {"type": kind.__name__, "message": " ".join((kind.__doc__ or "").split())}}
-    return {"model": ErrorAnswer, "description": told, "content": {"application/json": {"example": example}}}
+    answer = {"model": ErrorAnswer, "description": told, "content": {"application/json": {"example": example}}}
+    return {**answer, "headers": _RETRY_AFTER} if code == 429 else answer
 
 
 _ETAG = {"ETag": {"description": "Of this answer; send it as If-None-Match.", "schema": {"type": "string"}, "required": True}}
+_RETRY_AFTER = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}, "required": True}}
 _TAGGED = {"headers": _ETAG}
 _UNCHANGED = {"description": "Nothing has changed since the answer with that ETag; no body.", "headers": _ETAG}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from airflow_agentfix.core.budget import Day, DayLimits, overview
 from airflow_agentfix.core.policy import Effective, Policy
 from airflow_agentfix.core.session import Event, EventKind, Outcome, Session, State, Usage, WaitFor, worker_name
 from airflow_agentfix.ports import Answer, Approved, Claim, Json, Rerun, WaitRun
@@ -28,7 +29,12 @@ _session = Session(
 )  # fmt: skip
 _event = Event(3, EventKind.NOTE, "anna", AT, {"message": "The column was renamed last week."}, HASH)
 
+_budget = overview(
+    _session.usage, Policy(), minutes=3.4, day=Day(1.25, 5.0, 3.5, 10.0), limits=DayLimits(AT[:10], dag=50.0, total=200.0)
+)
+
 SESSION: Json = {"session": _session.to_json()}
+SHOWN: Json = {**SESSION, "budget": _budget.to_json()}
 PAGE: Json = Page((_session,), 1).to_json()
 EVENTS: Json = {"events": [_event.to_json()]}
 TAKEN: Json = Taken(ID, State.OPEN, created=True).to_json()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import Depends, Header, Path, Request  # noqa: TID253 - the API server only
 
 from airflow_agentfix.service import SessionService
@@ -16,6 +17,14 @@ def _service(request: Request) -> SessionService:
 
 
 Service = Annotated[SessionService, Depends(_service)]
+
+
+def _within_rate(request: Request, user: GetUserDep, service: Service) -> None:
+    request.app.state.intakes.require(str(user.get_id()), per_minute=service.settings.intake_per_minute)
+
+
+WithinRate = Depends(_within_rate)
+"""one more intake of this login"""
 SessionId = Annotated[str, Path(max_length=64, examples=[examples.ID])]
 DagId = Annotated[str, Path(max_length=250, examples=[examples.DAG])]
 Known = Annotated[str | None, Header(description="The ETag of the answer you have: 304 while it is the newest.")]

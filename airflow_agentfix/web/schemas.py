@@ -10,6 +10,7 @@ from typing import Any, Literal, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, RootModel, create_model
 
+from airflow_agentfix.core.budget import Budget
 from airflow_agentfix.core.policy import Effective, Policy
 from airflow_agentfix.core.session import Event, Session, State
 from airflow_agentfix.ports import Answer, Approved, Json, Rerun, WaitRun
@@ -68,6 +69,13 @@ class SessionAnswer(BaseModel):
     model_config = _shown(examples.SESSION)
 
     session: Session
+
+
+class ShownAnswer(BaseModel):
+    model_config = _shown(examples.SHOWN)
+
+    session: Session
+    budget: Budget
 
 
 class PageAnswer(BaseModel):

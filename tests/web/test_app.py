@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,9 +11,11 @@ import pytest
 from airflow_agentfix import errors
 from airflow_agentfix.core.session import EventKind
 from airflow_agentfix.errors import AgentFixError, StoreUnavailable
+from airflow_agentfix.settings import Settings
 from airflow_agentfix.store.wire import error_from_json
 from airflow_agentfix.web.answers import MAX_BODY, MAX_FAILURE, STATUS, status_of
 from tests.fakes.api_server import ApiServer
+from tests.fakes.databases import new_database
 from tests.fakes.server import COMMIT, DAG, RUN, TASK, Server, fix_data, model_data, patch_data, worker_of
 from tests.web.routes import call
 
@@ -29,6 +32,57 @@ def test_a_failure_is_accepted_and_a_second_report_too(api: ApiServer) -> None:
     first, second = (call(api, "POST", "/failures", json={**FAILURE, "hint": hint}) for _ in range(2))
     assert (first.status_code, second.status_code) == (202, 202)
     assert first.json() | {"created": False} == second.json()
+
+
+@pytest.fixture
+def few(tmp_path: Path) -> Iterator[ApiServer]:
+    """Takes two failures a minute of each login."""
+    server = Server(new_database("sqlite", tmp_path), Settings(intake_per_minute=2))
+    with ApiServer(server.service) as api:
+        yield api
+    server.close()
+
+
+def test_a_login_that_hands_over_too_much_at_once_is_told_when_to_come_again(few: ApiServer) -> None:
+    taken = [call(few, "POST", path, json=FAILURE).status_code for path in ("/failures", "/sessions")]
+    refused = [call(few, "POST", path, json=FAILURE) for path in ("/failures", "/sessions")]
+    assert taken == [202, 200]
+    assert [(one.status_code, one.json()["error"]["type"]) for one in refused] == [(429, "RateLimited")] * 2
+    assert all(0 < int(one.headers["Retry-After"]) <= 60 for one in refused)
+    assert "intake_per_minute" in refused[0].json()["error"]["message"]
+    assert call(few, "POST", "/failures", user="agentfix-worker", json=FAILURE).status_code == 202  # another login's turn
+    assert call(few, "GET", "/sessions").status_code == 200
+
+
+def test_a_session_is_given_with_its_budget_and_another_ones_spending_is_news(api: ApiServer, server: Server) -> None:
+    claim = server.claimed()
+    path = f"/sessions/{claim.session.id}"
+    first = call(api, "GET", path, user="reader")
+    assert set(first.json()) == {"session", "budget"}
+    assert first.json()["budget"] == {
+        "turns": {"used": 0, "limit": 40},
+        "tokens": {"used": 0, "limit": 1_000_000},
+        "dollars": {"used": 0.0, "limit": 5.0},
+        "minutes": {"used": 0.0, "limit": 120},
+        "day": {"used": 0.0, "reserved": 5.0, "limit": 50.0, "total_used": 0.0, "total_limit": 200.0},
+    }
+    server.airflow.fail(DAG, RUN, "another")
+    server.taken(task_id="another")
+    newer = call(api, "GET", path, headers={"If-None-Match": first.headers["ETag"]})
+    assert newer.json()["budget"]["day"]["reserved"] == 10.0
+
+
+def test_a_message_the_day_has_no_dollars_for_is_a_conflict_that_says_so(tmp_path: Path) -> None:
+    server = Server(new_database("sqlite", tmp_path), Settings(daily_dollars=5.0))
+    session_id = server.taken()
+    server.airflow.fail(DAG, RUN, "another")
+    with ApiServer(server.service) as api:
+        call(api, "POST", f"/sessions/{session_id}/stop", json={})
+        server.taken(task_id="another")
+        answer = call(api, "POST", f"/sessions/{session_id}/message", json={"message": "Look again."})
+    server.close()
+    assert (answer.status_code, answer.json()["error"]["type"]) == (409, "BudgetExceeded")
+    assert "(daily_dollars)" in answer.json()["error"]["message"]
 
 
 def test_a_paused_fix_dag_is_a_warning_in_the_answer(api: ApiServer, server: Server) -> None:

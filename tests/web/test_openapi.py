@@ -8,7 +8,8 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import fields
+from contextlib import ExitStack
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from airflow_agentfix import errors
 from airflow_agentfix.core.session import Event, Session
 from airflow_agentfix.errors import SessionConflict, StoreUnavailable
 from airflow_agentfix.service import SessionService
+from airflow_agentfix.settings import Settings
 from airflow_agentfix.store.record import Change, Stored
 from airflow_agentfix.store.sql import SqlStore
 from airflow_agentfix.web import examples
@@ -113,9 +115,17 @@ class Contended(SqlStore):
 
 
 def contended(server: Server) -> SessionService:
-    store = Contended(server.store.engine, key=b"k")
+    return beside(server, Contended(server.store.engine, key=b"k"), server.settings)
+
+
+def impatient(server: Server) -> SessionService:
+    """Takes one failure a minute."""
+    return beside(server, server.store, replace(server.settings, intake_per_minute=1))
+
+
+def beside(server: Server, store: SqlStore, settings: Settings) -> SessionService:
     more: Any = {"policies": server.policies, "clock": server.clock, "new_id": lambda: "s"}
-    return SessionService(store, server.airflow, server.settings, **more)
+    return SessionService(store, server.airflow, settings, **more)
 
 
 def failing() -> Any:
@@ -123,19 +133,19 @@ def failing() -> Any:
 
 
 @pytest.fixture(scope="module")
-def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, ApiServer, ApiServer, ApiServer]]:
-    """A server that works; its API, the API where another writer is always first, and the one that has no database."""
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, list[ApiServer]]]:
+    """A server that works; its API, those where another writer is always first and where a minute has room for one failure, and
+    the one that has no database."""
     server = server_in(Path(tmp_path_factory.mktemp("busy")))
-    with ApiServer(server.service) as api, ApiServer(contended(server)) as second, ApiServer(failing) as broken:
-        yield server, api, second, broken
+    with ExitStack() as stack:
+        services = (server.service, contended(server), impatient(server), failing)
+        yield server, [stack.enter_context(ApiServer(service)) for service in services]
     server.close()
 
 
 @every_operation
-def test_every_refusal_that_is_documented_is_really_given(
-    busy: tuple[Server, ApiServer, ApiServer, ApiServer], one: Operation
-) -> None:
-    server, api, second, broken = busy
+def test_every_refusal_that_is_documented_is_really_given(busy: tuple[Server, list[ApiServer]], one: Operation) -> None:
+    server, (api, second, slow, broken) = busy
     session_id = example_session(server)
     server.airflow.fail(examples.DAG, examples.RUN, "new")
     server.airflow.rights["anna", "nowhere"] = "edit"
@@ -148,6 +158,7 @@ def test_every_refusal_that_is_documented_is_really_given(
         409: lambda: example_call(second, one, session_id, **another),
         413: lambda: example_call(api, one, session_id, data=b"x" * (MAX_BODY + 1), json=None),
         422: lambda: example_call(api, one, "x" * 65, dag_id="x" * 251, **wrong),
+        429: lambda: [example_call(slow, one, session_id) for _ in range(2)][-1],
         503: lambda: example_call(broken, one, session_id),
     }
     documented = sorted(int(code) for code in one.told["responses"] if int(code) >= 400)
