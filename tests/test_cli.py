@@ -104,8 +104,11 @@ def test_sessions_are_listed_with_state_verdict_and_cause(agentfix: Shell):
     add_waiting(agentfix.airflow)
     done = agentfix("sessions")
     assert done.code == 0
-    assert [line.split()[:3] for line in done.out.splitlines()[1:]] == [["s1", "fixed", "code"], ["s2", "waiting", "code"]]
+    *rows, last = done.out.splitlines()[1:]
+    assert [line.split()[:3] for line in rows] == [["s1", "fixed", "code"], ["s2", "waiting", "code"]]
     assert "orders / monday / load  NameError: name 'amont' is not defined" in done.out
+    assert rows[0].split()[-3:] == ["6", "12,345", "0.00"]
+    assert last == "Today: $3.50 of $200.00 for all DAGs"
     assert [one["id"] for one in agentfix("sessions", "--state", "done", "--json").json] == ["s1"]
 
 
@@ -121,13 +124,13 @@ def test_the_list_of_sessions_is_narrowed_by_options_and_says_what_it_does_not_s
         assert [one["id"] for one in agentfix("sessions", *options, "--json").json] == found
     agentfix.airflow.page = 1
     done = agentfix("sessions")
-    assert (len(done.out.splitlines()), done.err) == (2, "The newest 1 of 2; options narrow the list.\n")
+    assert (len(done.out.splitlines()), done.err) == (3, "The newest 1 of 2; options narrow the list.\n")
 
 
 def test_show_tells_the_story_in_about_ten_lines(agentfix: Shell):
     add_fixed(agentfix.airflow)
     lines = agentfix("show", "s1").out.splitlines()
-    assert lines[:10] == [
+    assert lines[:11] == [
         "Session  s1: fixed",
         "Failed   orders / monday / load try 1",
         "Cause    NameError: name 'amont' is not defined",
@@ -138,8 +141,10 @@ def test_show_tells_the_story_in_about_ten_lines(agentfix: Shell):
         "Rerun    pin: orders / monday: load, publish",
         "Result   The run is green on the fix commit.",
         "Cost     30 s, 6 turns, 12,345 tokens, $0.00, rules",
+        "Budget   6 of 40 turns, 12,345 of 1,000,000 tokens, $0.50 of $5.00, 3.4 of 120 minutes at work. "
+        "Today: $1.25 and $5.00 reserved of $50.00 for orders, $3.50 of $200.00 for all DAGs",
     ]
-    assert [line.rstrip() for line in lines[10:]] == [
+    assert [line.rstrip() for line in lines[11:]] == [
         "--- a/dags/money.py",
         "+++ b/dags/money.py",
         "@@ -1 +1 @@",

@@ -12,11 +12,10 @@ from typing import Any
 
 from airflow_agentfix.agent.case import Case, Code, Done, Use
 from airflow_agentfix.agent.reading import CAP
-from airflow_agentfix.core import commit, transcript
-from airflow_agentfix.core.budget import usage_of
+from airflow_agentfix.core import budget, commit, transcript
 from airflow_agentfix.core.findings import Finding, Severity
 from airflow_agentfix.core.policy import Autonomy
-from airflow_agentfix.core.session import Event, EventKind
+from airflow_agentfix.core.session import EventKind
 from airflow_agentfix.errors import BranchExists, EditRefused, NothingToCommit, ToolRefused
 from airflow_agentfix.ports import FixRequest, Json, OpenedFix
 
@@ -120,7 +119,7 @@ def _request(use: Use, code: Code, findings: Iterable[Finding], *, suffix: str) 
     trailers = commit.trailers(incident, session_id=case.session_id, file=file, audit=_chain_head(use))
     body = commit.pull_request_body(
         incident, session_id=case.session_id, summary=summary, paths=[change.path for change in changes], findings=findings,
-        stages=_stages(), cost=_cost(use.events),
+        stages=_stages(), cost=budget.told(budget.usage_of(use.events)),
     )  # fmt: skip
     return FixRequest(
         session_id=case.session_id,
@@ -147,11 +146,6 @@ def _said(use: Use) -> tuple[str, str]:
 
 def _stages() -> list[tuple[str, str]]:
     return [("gates and static checks", "passed"), ("import and shape", "not run yet"), ("rerun", "not run yet")]
-
-
-def _cost(events: Sequence[Event]) -> str:
-    used = usage_of(events)
-    return f"{used.turns} model calls, ${used.dollars:.2f} so far"
 
 
 def _fix(use: Use, code: Code, opened: OpenedFix, findings: Sequence[Finding]) -> Mapping[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_agentfix.cli.story import pending_question
+from airflow_agentfix.core import budget
 from airflow_agentfix.core.session import Event, Session
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def _lines(story: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if session["summary"] or story["error"]:
         yield "Result", story["error"] or session["summary"]
     yield "Cost", _cost(story["cost"])
+    yield "Budget", _budget(story["budget"], dag=session["dag_id"])
 
 
 def _policy(found: dict[str, Any]) -> str:
@@ -81,6 +83,21 @@ def _cost(cost: dict[str, Any]) -> str:
     return f"{spent}, {cost['model']}" if cost["model"] else spent
 
 
+def _budget(given: dict[str, Any], *, dag: str) -> str:
+    turns, tokens, dollars, minutes = (given[name] for name in ("turns", "tokens", "dollars", "minutes"))
+    return (
+        f"{turns['used']} of {turns['limit']} turns, {tokens['used']:,} of {tokens['limit']:,} tokens, "
+        f"${dollars['used']:.2f} of ${dollars['limit']:.2f}, {minutes['used']:.1f} of {minutes['limit']} minutes at work. "
+        + day_line(given["day"], dag=dag)
+    )
+
+
+def day_line(day: dict[str, float], *, dag: str | None) -> str:
+    """Where the day (UTC) stands, of one DAG and of all."""
+    of_dag = f"${day['used']:.2f} and ${day['reserved']:.2f} reserved of ${day['limit']:.2f} for {dag}, " if dag else ""
+    return f"Today: {of_dag}${day['total_used']:.2f} of ${day['total_limit']:.2f} for all DAGs"
+
+
 def _next(story: dict[str, Any], question: dict[str, Any]) -> str:
     how = "--approve | --reject" if question["about"] == "approval" else f"--answer TEXT ({' | '.join(question['options'])})"
     return f"{question['subject']}\n{' ' * LABEL}agentfix continue {story['session']['id']} {how}"
@@ -92,12 +109,21 @@ def print_sessions(console: Console, sessions: Sequence[Session]) -> None:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("session", no_wrap=True, min_width=ID_LENGTH)  # to be copied whole
-    for name in ("state", "verdict", "failed", "cause", "dollars"):  # before there is a cause: why nobody works on it
+    for name in (
+        "state",
+        "verdict",
+        "failed",
+        "cause",
+        "turns",
+        "tokens",
+        "dollars",
+    ):  # before there is a cause: why nobody works on it
         table.add_column(name, no_wrap=True, overflow="ellipsis")
     for one in sessions:
         failed = f"{one.dag_id} / {one.run_id} / {one.task_id}"
         state = str(one.outcome or one.state)
-        table.add_row(one.id, state, one.verdict or "", failed, one.cause or one.summary or "", f"{one.usage.dollars:.2f}")
+        cost = (str(one.usage.turns), f"{budget.tokens(one.usage):,}", f"{one.usage.dollars:.2f}")
+        table.add_row(one.id, state, one.verdict or "", failed, one.cause or one.summary or "", *cost)
     console.print(table)
 
 
@@ -114,6 +140,7 @@ def _gist(event: Event) -> str:
         "incident": str((data.get("cause") or {}).get("line", "")) if event.kind == "incident" else "",
         "new_transcript": f"from a summary; changed: {', '.join(data.get('because') or ())}{_models(data)}",
         "model": f"{data.get('model')}: {_said(data.get('content') or ())}",
+        "spent": f"{data.get('model')}, no turn: {data.get('reason')}",
         "intent": f"{data.get('tool')}",
         "result": f"{data.get('tool')}: {data.get('text')}",
         "fix": f"{data.get('branch')} at {str(data.get('commit'))[:12]}",

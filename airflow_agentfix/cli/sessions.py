@@ -80,11 +80,13 @@ def sessions(
     as_json: AsJson = False,
 ) -> None:
     """List sessions, newest first; with several options those that all of them fit."""
-    page = here.sessions_api().page(dag_id=dag, run_id=run, state=state, outcome=outcome, waiting_for=waiting)
+    api = here.sessions_api()
+    page = api.page(dag_id=dag, run_id=run, state=state, outcome=outcome, waiting_for=waiting)
     if as_json:
         print_json([one.to_json() for one in page.sessions])
     elif page.sessions:
         render.print_sessions(console(), page.sessions)
+        typer.echo(render.day_line(api.budget(page.sessions[0].id)["day"], dag=dag))
     else:
         typer.echo("No sessions.")
     if page.total > len(page.sessions):
@@ -96,7 +98,7 @@ def show(
     events: Annotated[bool, typer.Option("--events", help="Every event too, one line each.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Tell a session's story: cause, verdict, diff, branch, rerun, time, tokens, dollars."""
+    """Tell a session's story: cause, verdict, diff, branch, rerun, time, tokens, dollars, and what of its budget is used."""
     api = here.sessions_api()
     _print(api, session, as_json=as_json)
     if events and not as_json:
@@ -152,7 +154,7 @@ def _followed(api: SessionsApi, session_id: str, *, quiet: bool) -> Session:
 
 
 def _print(api: SessionsApi, session_id: str, *, as_json: bool) -> None:
-    story = story_of(api.get(session_id), api.events(session_id))
+    story = story_of(api.get(session_id), api.events(session_id), api.budget(session_id))
     if as_json:
         print_json({**story, "waits_for": pending_question(story)})
     else:

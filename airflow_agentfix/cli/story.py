@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from airflow_agentfix.core.session import Event, EventKind, Session
 
 
-def story_of(session: Session, events: Sequence[Event]) -> dict[str, Any]:
+def story_of(session: Session, events: Sequence[Event], budget: Mapping[str, Any]) -> dict[str, Any]:
     """The whole story as plain JSON values; parts that did not happen are null or empty."""
     finished = _last(events, EventKind.FINISHED) or {}
     return {
@@ -24,6 +24,7 @@ def story_of(session: Session, events: Sequence[Event]) -> dict[str, Any]:
         "report": finished.get("report"),
         "error": finished.get("error"),
         "cost": {**asdict(session.usage), "model": session.model, "seconds": seconds_of(session, events)},
+        "budget": budget,
         "events": [event.to_json() for event in events],
     }
 

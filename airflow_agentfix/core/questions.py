@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from airflow_agentfix.core import budget
 from airflow_agentfix.core.findings import Finding
 from airflow_agentfix.core.policy import Policy
 from airflow_agentfix.core.session import Event, EventKind, Session
@@ -80,7 +81,7 @@ def approval_subject(session: Session, commit: str) -> str:
 
 
 def approval_body(session: Session, fix: Mapping[str, Any], *, objections: Sequence[Finding], approvers: Sequence[str]) -> str:
-    """What a person needs to decide, as Markdown: cause, branch, commit, objections, diff, and how to say yes.
+    """What a person needs to decide, as Markdown: cause, branch, commit, cost, objections, diff, and how to say yes.
 
     Cause, title and diff are others' words: each stays on its line or inside its fence, so that none can pass for ours.
     """
@@ -98,6 +99,7 @@ def approval_body(session: Session, fix: Mapping[str, Any], *, objections: Seque
         "Branch": _inline(session.fix_branch or ""),
         "Commit": f"`{session.fix_commit}`",
         **({"Pull request": _inline(session.pull_request)} if session.pull_request else {}),
+        "Cost": budget.told(session.usage),
     }
     listed = [f"- **{name}:** {value}" for name, value in facts.items()]
     listed += [f"- **Look at:** {_inline(f'{finding.path}: {finding.reason}')}" for finding in objections]

@@ -84,9 +84,9 @@ def _end(deployment: Deployment, session: Session, tell: Telling) -> None:
     from airflow_agentfix.cli.render import print_story
     from airflow_agentfix.cli.story import story_of
 
-    state = deployment.run_state()
+    state, sessions = deployment.run_state(), deployment.sessions
     tell(f"The production run is {state}. The story:\n")
-    print_story(console(), story_of(session, deployment.sessions.events(session.id)))
+    print_story(console(), story_of(session, sessions.events(session.id), sessions.budget(session.id)))
     typer.echo(f"\nAirflow's UI: {deployment.run_url}")
     if session.outcome is not Outcome.FIXED or state != "success":
         raise DemoFailed(

@@ -166,6 +166,10 @@ class SessionsApi:
     def get(self, session_id: str) -> Session:
         return Session.from_json(_asked(self._http, "GET", f"/{session_id}")["session"])
 
+    def budget(self, session_id: str) -> Json:
+        """What it used of what it may, and where its day stands: `core.budget.overview`."""
+        return _asked(self._http, "GET", f"/{session_id}")["budget"]  # type: ignore[no-any-return]  # as the route
+
     def events(self, session_id: str, *, after: int = 0) -> Sequence[Event]:
         answer = _asked(self._http, "GET", f"/{session_id}/events", params={"after": after})
         return [Event.from_json(event) for event in answer["events"]]

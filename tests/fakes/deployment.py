@@ -19,6 +19,14 @@ from airflow_agentfix.settings import Settings
 Json = dict[str, Any]
 TOKEN = "let-me-in"
 API = "/agentfix/api/v1"
+BUDGET = {
+    "turns": {"used": 6, "limit": 40},
+    "tokens": {"used": 12_345, "limit": 1_000_000},
+    "dollars": {"used": 0.5, "limit": 5.0},
+    "minutes": {"used": 3.4, "limit": 120},
+    "day": {"used": 1.25, "reserved": 5.0, "limit": 50.0, "total_used": 3.5, "total_limit": 200.0},
+}
+"""of every session"""
 
 
 @dataclass(frozen=True)
@@ -202,7 +210,7 @@ def _sessions(world: Deployment, _: Any, query: dict[str, list[str]], __: Any) -
 
 def _session(world: Deployment, match: re.Match[str], *_: Any) -> tuple[int, Any]:
     session = world.sessions.get(match[1])
-    return (200, {"session": session}) if session else _unknown(match[1])
+    return (200, {"session": session, "budget": BUDGET}) if session else _unknown(match[1])
 
 
 def _unpinned(world: Deployment, match: re.Match[str], *more: Any) -> tuple[int, Any]:
