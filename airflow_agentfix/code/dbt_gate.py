@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-import yaml
-
+from airflow_agentfix.code import plain_yaml
 from airflow_agentfix.code.working_copy import Patch
 from airflow_agentfix.core.findings import Finding, Severity
 
@@ -132,6 +131,6 @@ _BROKEN = object()
 
 def _load(text: str) -> Any:
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
+        return plain_yaml.load(text)
+    except ValueError:
         return _BROKEN

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathspec import GitIgnoreSpec
 
 from airflow_agentfix.code.dbt_gate import dbt_gate
+from airflow_agentfix.code.dependency_gate import dependency_gate
 from airflow_agentfix.code.static_checks import static_checks
 from airflow_agentfix.code.text_edit import changed_lines
 from airflow_agentfix.code.working_copy import Patch, WorkingCopy
@@ -76,9 +77,10 @@ def size_gate(patch: list[Patch], policy: Policy) -> Iterator[Finding]:
 
 
 def diff_gate(patch: list[Patch], _policy: Policy) -> Iterator[Finding]:
-    """What hides a failure instead of fixing it, in Python and in dbt's YAML."""
+    """What hides a failure instead of fixing it, in Python and in dbt's YAML, and what brings in code of others."""
     yield from diffgate.inspect({file["path"]: file["before"] for file in patch}, {file["path"]: file["after"] for file in patch})
     yield from dbt_gate(patch)
+    yield from dependency_gate(patch)
 
 
 def parse_gate(patch: list[Patch], _policy: Policy) -> Iterator[Finding]:

@@ -110,7 +110,7 @@ class GitHost:
         """One commit on a new branch off the base commit, pushed; found again by its trailer and tree."""
         tree.check_request(request)
         self._ensure(request.base_commit)
-        new_tree = self._tree(request.base_commit, request.changes)
+        new_tree = self._tree(request)
         if new_tree == self._git.text("rev-parse", f"{request.base_commit}^{{tree}}"):
             raise NothingToCommit(f"The fix of session {request.session_id!r} changes nothing against {request.base_commit}.")
         if existing := self._existing(request, new_tree):
@@ -181,21 +181,22 @@ class GitHost:
             mode, _, sha = facts.decode().split(" ")
             yield tree.Entry(os.fsdecode(path), mode, sha)
 
-    def _tree(self, base: str, changes: tuple[FileChange, ...]) -> str:
-        modes = {entry.path: entry.mode for entry in self._entries(base)}
+    def _tree(self, request: FixRequest) -> str:
+        base, entries = request.base_commit, {entry.path: entry for entry in self._entries(request.base_commit)}
+        tree.check_places(request, entries)
         with tempfile.TemporaryDirectory(prefix="agentfix-index-") as folder:
             index = {"GIT_INDEX_FILE": str(Path(folder, "index"))}
             self._git.run("read-tree", base, env=index)
-            lines = b"".join(self._index_line(change, modes.get(change.path)) for change in changes)
+            lines = b"".join(self._index_line(change, entries.get(change.path)) for change in request.changes)
             self._git.run("update-index", "-z", "--index-info", stdin=lines, env=index)
             return self._git.text("write-tree", env=index)
 
-    def _index_line(self, change: FileChange, mode: str | None) -> bytes:
+    def _index_line(self, change: FileChange, was: tree.Entry | None) -> bytes:
         path = os.fsencode(change.path)
         if change.content is None:
             return b"0 " + b"0" * 40 + b"\t" + path + b"\0"
         sha = self._git.text("hash-object", "-w", "--stdin", stdin=change.content)
-        return f"{change.mode or mode or tree.FILE} {sha}\t".encode() + path + b"\0"
+        return f"{change.mode or (was.mode if was else tree.FILE)} {sha}\t".encode() + path + b"\0"
 
     def _existing(self, request: FixRequest, new_tree: str) -> OpenedFix | None:
         """The branch if it holds this very fix, None if there is none; BranchExists for any other."""

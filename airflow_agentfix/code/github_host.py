@@ -190,6 +190,7 @@ class GitHubHost:
 
     def _tree(self, request: FixRequest, base: GitCommit) -> str:
         entries = self._entries(request.base_commit)
+        tree.check_places(request, entries)
         elements = []
         for change in request.changes:
             was = entries.get(change.path)

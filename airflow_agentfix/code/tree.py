@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -16,6 +17,8 @@ FILE = "100644"
 EXECUTABLE = "100755"
 SYMLINK = "120000"
 SUBMODULE = "160000"
+
+_KINDS = {SYMLINK: "symbolic link", SUBMODULE: "submodule"}
 
 TRAILER = "Agentfix-Session"
 CAUSE_TRAILER = "Agentfix-Fingerprint"
@@ -65,6 +68,18 @@ def check_request(request: FixRequest) -> None:
     for change in request.changes:
         if reason := paths.unsafe(change.path):
             raise EditRefused(f"{change.path!r} is no path in the repository: {reason}.")
+
+
+def check_places(request: FixRequest, entries: Mapping[str, Entry]) -> None:
+    """EditRefused where a change would make something else of an entry of the base: a link that the working copy was not
+    given, because it leads out, looks there like a free name."""
+    for change in request.changes:
+        folders = [str(folder) for folder in PurePosixPath(change.path).parents]
+        for place in (change.path, *folders):
+            entry = entries.get(place)
+            if entry is not None and (place != change.path or entry.mode in (SYMLINK, SUBMODULE)):
+                what = _KINDS.get(entry.mode, "file")
+                raise EditRefused(f"{change.path!r} cannot be written: {place!r} is a {what} in the repository.")
 
 
 def check_ours(request: FixRequest, commit: str, message: str, *, same_content: bool) -> None:

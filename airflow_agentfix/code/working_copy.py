@@ -85,8 +85,10 @@ class WorkingCopy:
         self._put(target, path, text_edit.replace_once(path, text, old, new).encode())
 
     def create(self, path: str, content: str) -> None:
-        """Add a new file. EditRefused if there is one, also under a name that differs only in case."""
+        """Add a new file. EditRefused if there is one, also under a name that some system takes for the same."""
         target = self._checked(path)
+        if reason := paths.not_everywhere(path):
+            raise EditRefused(f"{path!r} is no name for a new file: {reason}. Use a plain one.")
         if target.exists():
             raise EditRefused(f"{path!r} exists already; use an edit to change it, or another name for a new file.")
         self._refuse_colliding_case(path)

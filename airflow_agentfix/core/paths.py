@@ -6,7 +6,8 @@ Paths are git's: relative, with forward slashes. `unsafe` is about paths that ar
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
+import re
+import unicodedata
 
 _PATH_CHARS = 1_000
 _NAME_CHARS = 200
@@ -26,6 +27,10 @@ _CI_FOLDERS = frozenset(
         ".forgejo",
         ".semaphore",
         ".gitea",
+        ".cirrus",
+        ".husky",
+        ".jenkins",
+        ".teamcity",
     }
 )
 _CI_FILES = frozenset(
@@ -35,7 +40,10 @@ _CI_FILES = frozenset(
         ".travis.yml",
         ".drone.yml",
         ".woodpecker.yml",
+        ".appveyor.yml",
+        ".cirrus.yml",
         ".pre-commit-config.yaml",
+        "lefthook.yml",
         "appveyor.yml",
         "azure-pipelines.yml",
         "azure-pipelines.yaml",
@@ -46,10 +54,17 @@ _CI_FILES = frozenset(
         "jenkinsfile",
     }
 )
-_AGENT_FILES = frozenset({"skill.md", "agents.md", "claude.md"})
-_AGENT_FOLDERS = frozenset({".claude", ".agents"})
+_AGENT_FILES = frozenset(
+    {"skill.md", "agents.md", "agents.override.md", "claude.md", "claude.local.md", "gemini.md", "copilot-instructions.md"}
+    | {".cursorrules", ".windsurfrules", ".clinerules", ".mcp.json", ".aider.conf.yml"}
+)
+_AGENT_FOLDERS = frozenset(
+    {".claude", ".agents", ".codex", ".gemini", ".cursor", ".windsurf", ".clinerules", ".continue"}
+    | {".vscode", ".idea", ".devcontainer"}  # tasks that start when the folder is opened
+)
 _OWN_FILES = frozenset({".agentfix.yaml", ".agentfix.yml"})
 _GIT_FILES = frozenset({".gitattributes", ".gitmodules", ".gitconfig", ".gitignore", ".lfsconfig", ".mailmap"})
+_RESERVED = re.compile(r"(?i)(?:con|prn|aux|nul|conin\$|conout\$|com[0-9\u00b9\u00b2\u00b3]|lpt[0-9\u00b9\u00b2\u00b3])(?:\..*)?")
 
 
 def unsafe(path: str) -> str | None:
@@ -68,9 +83,21 @@ def unsafe(path: str) -> str | None:
     return None
 
 
+def not_everywhere(path: str) -> str | None:
+    """Why a new file may not have this name: some system would open another file under it, or a device. None if none would."""
+    for part in path.split("/"):
+        if _RESERVED.fullmatch(part):
+            return f"{part!r} is a device on Windows"
+        if part.endswith((".", " ")) or ":" in part:
+            return f"{part!r} is another name on Windows, which cuts dots and spaces at the end and what follows a colon"
+        if unicodedata.normalize("NFKC", part).isascii() and not part.isascii():
+            return f"{part!r} looks like {unicodedata.normalize('NFKC', part)!r}, and some systems take it for that"
+    return None
+
+
 def denial(path: str) -> str | None:
-    """Why a fix may never touch `path`, None if nothing here forbids it."""
-    parts = PurePosixPath(path.casefold()).parts
+    """Why a fix may never touch `path`, None if nothing here forbids it. Names count as any system may read them."""
+    parts = [_plain(part) for part in path.split("/")]
     name = parts[-1]
     if parts[0] in _CI_FOLDERS or name in _CI_FILES:
         return "it is CI configuration, which runs with the repository's secrets"
@@ -94,4 +121,8 @@ def is_lfs_pointer(text: str | None) -> bool:
 
 def _is_git_folder(part: str) -> bool:
     # Windows and macOS open .git under these names too; git itself refuses them for that reason
-    return part.casefold().partition(":")[0].rstrip(" .") in (".git", "git~1")
+    return _plain(part) in (".git", "git~1")
+
+
+def _plain(part: str) -> str:
+    return unicodedata.normalize("NFKC", part).casefold().partition(":")[0].rstrip(" .")

@@ -207,6 +207,13 @@ def test_what_no_host_may_do_is_refused_before_it_is_asked(place: Place) -> None
     assert place.branches() == ["main"]
 
 
+@pytest.mark.parametrize("path", ["escape", "escape/x", "up/x/y", "link"])
+def test_a_link_of_the_base_is_never_made_something_else(place: Place, path: str) -> None:
+    with pytest.raises(EditRefused, match="is a symbolic link in the repository"):
+        place.host().open_fix(fix(place, FileChange(path, b"/root/.ssh")))
+    assert place.branches() == ["main"]
+
+
 def test_an_unknown_base_is_named(place: Place) -> None:
     with pytest.raises(CommitNotFound):
         place.host().open_fix(replace(fix(place), base_commit="c" * 40))

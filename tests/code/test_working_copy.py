@@ -120,6 +120,14 @@ def test_a_name_that_differs_only_in_case_is_refused(root: Path, path: str) -> N
         WorkingCopy(root).create(path, "x")
 
 
+def test_a_new_file_has_a_name_that_is_no_other_files_on_any_system(root: Path) -> None:
+    (root / "aux.py").write_text("x = 1\n")
+    copy = WorkingCopy(root)
+    with pytest.raises(EditRefused, match="a device on Windows"):
+        copy.create("dags/aux.py", "x")
+    copy.edit("aux.py", "1", "2")  # one that is there is nobody's fault
+
+
 def test_a_file_where_a_folder_would_be_needed_is_refused(root: Path) -> None:
     with pytest.raises(EditRefused):
         WorkingCopy(root).create("README.md/x.py", "x")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_agentfix.core.paths import denial, is_lfs_pointer, unsafe
+from airflow_agentfix.core.paths import denial, is_lfs_pointer, not_everywhere, unsafe
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,18 @@ def test_an_ordinary_path_is_safe(path: str) -> None:
         ".gitattributes",
         ".gitmodules",
         "docs/CODEOWNERS",
+        ".github./workflows/x.yml",
+        ".github /workflows/x.yml",
+        "\N{FULLWIDTH FULL STOP}github/workflows/x.yml",
+        "dags/.agentfix.yaml::$DATA",
+        ".agentfix.yaml. .",
+        ".cursor/rules/all.mdc",
+        "dags/.cursorrules",
+        ".mcp.json",
+        "GEMINI.md",
+        ".vscode/tasks.json",
+        ".devcontainer/devcontainer.json",
+        "lefthook.yml",
     ],
 )
 def test_what_steers_machines_is_denied(path: str) -> None:
@@ -71,6 +83,18 @@ def test_what_steers_machines_is_denied(path: str) -> None:
 )
 def test_pipeline_code_is_not_denied(path: str) -> None:
     assert denial(path) is None
+
+
+@pytest.mark.parametrize(
+    "path", ["dags/con.py", "AUX", "dags/nul/x.py", "lib/COM1.sql", "x.py.", "dags /x.py", "lib/a.py:b", "d\N{FULLWIDTH LATIN SMALL LETTER A}gs/x.py"]
+)
+def test_a_new_file_may_not_have_a_name_that_is_another_files_or_a_devices(path: str) -> None:
+    assert not_everywhere(path)
+
+
+@pytest.mark.parametrize("path", ["dags/shop.py", "dags/nö end.py", "console.py", "dags/aux_tables.sql", ".hidden", "com10.py"])
+def test_a_new_file_may_have_any_plain_name(path: str) -> None:
+    assert not_everywhere(path) is None
 
 
 def test_an_lfs_pointer_is_known_by_its_first_line() -> None:
