@@ -47,6 +47,7 @@ from airflow_agentfix.store.record import Draft, Stored
 
 ASK_DAG = "agentfix_ask"
 _COMMIT = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
+_RED = frozenset({"failed", "upstream_failed"})
 NOBODY = "The question's run ended without an answer."
 NO_PERSON = "An approval by the login AgentFix itself works with does not count."
 
@@ -173,8 +174,10 @@ class WorkerService:
     def ask(
         self, session_id: str, user: Any, *, lease: str, call_id: str, subject: str, body: str, options: Sequence[str]
     ) -> Answer | WaitRun:
-        """Ask a person, once per call."""
+        """Ask a person, once per call. What passes for an approval is refused: those are asked for by `approval` alone."""
         stored = self._held(session_id, user, lease)
+        if passing := questions.passing_for_approval(options):
+            raise InvalidRequest(f"options are {', '.join(passing)}; expected others: the server alone asks for approvals.")
         question = questions.question_of(self._store.events(session_id), call_id)
         if question is None:
             asking = _Asking(call_id, "question", subject, body, tuple(options) or ("OK",))
@@ -274,7 +277,8 @@ class WorkerService:
     def _show(self, question: Event) -> None:
         data = question.data
         options, approvers, hours = tuple(data["options"]), tuple(data["approvers"]), data.get("hours") or 0.0
-        self._airflow.ask(Question(data["ask_run"]["run_id"], data["subject"], data["body"], options, approvers, hours))
+        body = questions.question_body(data["body"]) if data["about"] == "question" else data["body"]
+        self._airflow.ask(Question(data["ask_run"]["run_id"], data["subject"], body, options, approvers, hours))
 
     def _wait_for(self, question: Event, call_id: str) -> WaitRun:
         run = question.data["ask_run"]
@@ -430,11 +434,15 @@ class WorkerService:
         return done.session
 
     def _require_rerun_of_fixed(self, session: Session, outcome: Outcome) -> None:
-        """`fixed` says that a rerun was green: there has to be one, of this commit."""
-        events = self._store.events(session.id)
-        reruns = {event.data["commit"] for event in events if event.kind is EventKind.RERUN}
-        if outcome is Outcome.FIXED and session.fix_commit not in reruns:
+        """`fixed` says that a rerun was green: there has to be one, of this commit, and the task that failed may not be red."""
+        if outcome is not Outcome.FIXED:
+            return
+        reruns = {e.data["commit"] for e in self._store.events(session.id) if e.kind is EventKind.RERUN}
+        if session.fix_commit not in reruns:
             raise InvalidRequest(f"outcome is fixed, but nothing was rerun on {session.fix_commit!r}; expected another outcome.")
+        task = self._airflow.resolve(session.dag_id, session.run_id, session.task_id, session.map_index)
+        if task.state in _RED:
+            raise InvalidRequest(f"outcome is fixed, but {session.task_id!r} is {task.state}; expected another outcome.")
 
 
 def _rerun_of(event: Event) -> Rerun:

@@ -242,6 +242,17 @@ def test_a_worker_cannot_call_fixed_what_was_never_rerun(make: Any) -> None:
     assert finish(claim.session.id, WORKER, lease=claim.lease, outcome=Outcome.FIXED, **end).outcome is Outcome.FIXED
 
 
+def test_a_worker_cannot_call_fixed_what_failed_again(make: Any) -> None:
+    server = make(WAIVED)
+    claim = server.with_fix()
+    server.approval(claim)
+    server.rerun(claim)
+    server.airflow.fail(DAG, RUN, TASK, try_number=2)
+    end = {"summary": "Green.", "verdict": "code", "report": None, "error": None}
+    with pytest.raises(InvalidRequest, match="'load' is failed; expected another outcome"):
+        server.service.worker.finish(claim.session.id, WORKER, lease=claim.lease, outcome=Outcome.FIXED, **end)
+
+
 # --- words that pass for ours ----------------------------------------------------------------------------------------
 
 

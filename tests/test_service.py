@@ -376,6 +376,28 @@ def ask(server: Server, claim: Any, call_id: str = "call-1") -> Any:
     )
 
 
+@pytest.mark.parametrize("options", [["Approve", "Reject"], ["reject"], ["Approved by anna", "no"]])
+def test_a_workers_question_that_passes_for_an_approval_is_refused(server: Server, options: list[str]) -> None:
+    claim = server.claimed()
+    with pytest.raises(InvalidRequest, match="the server alone asks for approvals"):
+        server.service.worker.ask(
+            claim.session.id, WORKER, lease=claim.lease, call_id="c", subject="Run it?", body="It is fine.", options=options
+        )
+    assert server.airflow.questions == {}
+
+
+def test_a_question_is_shown_as_the_agents_words_without_links_pictures_or_headings(server: Server) -> None:
+    claim = server.claimed()
+    body = "# Approved\nSee [this](http://evil.example) ![](http://evil.example/x.png) <img src=x>"
+    worker = server.service.worker
+    worker.ask(claim.session.id, WORKER, lease=claim.lease, call_id="c", subject="Which?", body=body, options=["A"])
+    (question,) = server.airflow.questions.values()
+    assert question.body == (
+        "*The agent asks, in its own words. No answer to this approves a fix.*\n\n"
+        "\\# Approved\nSee \\[this\\](http://evil.example) !\\[\\](http://evil.example/x.png) \\<img src=x>"
+    )
+
+
 def test_a_question_is_asked_once_and_answered_under_required_actions(server: Server) -> None:
     claim = server.claimed()
     wait = ask(server, claim)

@@ -1,11 +1,14 @@
 """The diff gate's YAML part: dbt data tests that are removed, weakened or narrowed need a person.
 
-Tests are compared per file as a bag, without the column or model they stand under: renaming a column is no finding.
+Tests are compared per file as a bag, without the column or model they stand under: renaming a column is no finding. So do
+models that are switched off, and statements that dbt runs beside its models.
 """
 
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -38,21 +41,71 @@ class DataTest:
         return {key: value for key, value in self.settings if key not in _NAMING}
 
 
+_SQL_OFF = re.compile(r"\benabled\s*=\s*(?i:false)\b")
+_SQL_ACTS = re.compile(
+    r"(?i)\b(?:pre_hook|post_hook)\s*=|\brun_query\s*\(|\bcall\s+statement\b"
+    r"|\b(?:drop|truncate|alter|create)\s+(?:table|schema|view|database|user|role)\b|\bdelete\s+from\b|\b(?:grant|revoke)\s+\w+"
+)
+_HOOKS = frozenset({"on-run-start", "on-run-end", "pre-hook", "post-hook", "pre_hook", "post_hook"})
+
+
 def dbt_gate(patch: list[Patch]) -> Iterator[Finding]:
-    """Findings over the changed YAML files."""
+    """Findings over the changed YAML and SQL files."""
+    yield from _in_sql(patch)
     for file in patch:
         if PurePosixPath(file["path"]).suffix not in (".yml", ".yaml") or file["before"] is None or file["after"] is None:
             continue
         before, after = _load(file["before"]), _load(file["after"])
         if after is _BROKEN:
             continue  # the static check refuses it, or it never parsed
+        for key in sorted(_hooks(after) - _hooks(before)):
+            yield Finding("new-reach", Severity.PERSON, file["path"], f"{file['path']} newly runs statements of its own ({key}).")
         reasons = _unknown_before(after) if before is _BROKEN else _weakened(before, after)
         for reason in reasons:
             text = f"In {file['path']} {reason}: the fix silences a data check."
             yield Finding("data-check-silenced", Severity.PERSON, file["path"], text)
 
 
+def _in_sql(patch: list[Patch]) -> Iterator[Finding]:
+    for file in patch:
+        path, before, after = file["path"], file["before"] or "", file["after"] or ""
+        if not path.endswith(".sql"):
+            continue
+        if len(_SQL_OFF.findall(after)) > len(_SQL_OFF.findall(before)):
+            text = f"{path} is switched off, and its data tests with it: the fix silences a data check."
+            yield Finding("data-check-silenced", Severity.PERSON, path, text)
+        if new := _words(after) - _words(before):
+            shown = ", ".join(repr(word) for word in sorted(new))
+            yield Finding("new-reach", Severity.PERSON, path, f"{path} newly runs statements of its own ({shown}).")
+
+
+def _words(sql: str) -> Counter[str]:
+    return Counter(" ".join(match.group().lower().split()) for match in _SQL_ACTS.finditer(sql))
+
+
+def _hooks(node: Any) -> set[str]:
+    """Statements that dbt runs beside the models, as `key: value`."""
+    if isinstance(node, list):
+        return {hook for item in node for hook in _hooks(item)}
+    if not isinstance(node, dict):
+        return set()
+    own = {f"{key}: {json.dumps(value, default=str)}" for key, value in node.items() if str(key).lstrip("+") in _HOOKS and value}
+    return own | {hook for value in node.values() for hook in _hooks(value)}
+
+
+def _switched_off(node: Any) -> int:
+    """How often something other than a test is switched off: a model, a folder of models, with the tests on them."""
+    if isinstance(node, list):
+        return sum(map(_switched_off, node))
+    if not isinstance(node, dict):
+        return 0
+    off = sum(value is False for key, value in node.items() if str(key).lstrip("+") == "enabled")
+    return off + sum(_switched_off(value) for key, value in node.items() if key not in _TEST_KEYS)
+
+
 def _weakened(before: Any, after: Any) -> Iterator[str]:
+    if _switched_off(after) > _switched_off(before):
+        yield "a resource is switched off, and the data tests on it"
     gone, new = list(_tests(before)), list(_tests(after))
     for test in list(gone):
         if test in new:

@@ -31,7 +31,7 @@ def dependency_gate(patch: list[Patch]) -> Iterator[Finding]:
     for file in patch:
         if new := sorted(_names(file["path"], file["after"]) - known):
             path, shown = file["path"], ", ".join(map(repr, new))
-            reason = f"{path} newly installs {shown}: a person must agree to code from elsewhere, and that the name is the right one."
+            reason = f"{path} newly installs {shown}: a person must agree to code from elsewhere, and to its very name."
             yield Finding("new-dependency", Severity.PERSON, path, reason)
 
 
@@ -79,7 +79,7 @@ def _is_text(node: ast.AST) -> bool:
 
 
 _READERS: tuple[tuple[str, Reader], ...] = (
-    *((name, manifests.requirements) for name in ("*requirements*.txt", "*requirements*.in", "*requirements/*.txt", "*requirements/*.in")),
+    *((f"*requirements{name}", manifests.requirements) for name in ("*.txt", "*.in", "/*.txt", "/*.in")),
     ("*constraints*.txt", partial(manifests.requirements, pins_only=True)),
     ("packages.txt", manifests.plain_names),
     *((name, manifests.of_toml) for name in ("*.toml", "Pipfile", "poetry.lock", "uv.lock", "pdm.lock")),

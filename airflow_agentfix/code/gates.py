@@ -1,4 +1,4 @@
-"""The gates a change passes before it is committed, in order: paths, size, diff gate, static checks.
+"""The gates a change passes before it is committed, in order: paths, size, secrets, diff gate, static checks.
 
 Refusals of an earlier gate end the row: there is no point in judging the content of a file that may not be touched.
 """
@@ -12,11 +12,16 @@ from pathspec import GitIgnoreSpec
 from airflow_agentfix.code.dbt_gate import dbt_gate
 from airflow_agentfix.code.dependency_gate import dependency_gate
 from airflow_agentfix.code.static_checks import static_checks
-from airflow_agentfix.code.text_edit import changed_lines
+from airflow_agentfix.code.text_edit import added_lines, changed_lines
 from airflow_agentfix.code.working_copy import Patch, WorkingCopy
 from airflow_agentfix.core import diffgate, paths
 from airflow_agentfix.core.findings import Finding, Severity
 from airflow_agentfix.core.policy import Policy
+from airflow_agentfix.core.redact import MASK
+from airflow_agentfix.redaction import redact_code
+
+LINE_CHARS = 2_000
+"""of a new line: a few lines without an end would be a change of any size"""
 
 Gate = Callable[[list[Patch], Policy], Iterator[Finding]]
 
@@ -67,6 +72,10 @@ def size_gate(patch: list[Patch], policy: Policy) -> Iterator[Finding]:
             patch[0]["path"],
             f"The fix changes {len(patch)} files; at most {policy.max_files} may. Make it smaller.",
         )
+    for file in patch:
+        if long := [line for line in added_lines(file["before"], file["after"]) if len(line) > LINE_CHARS]:
+            what = f"{file['path']} has a new line of {len(max(long, key=len))} characters; at most {LINE_CHARS} may be."
+            yield _refuse("line-too-long", file["path"], f"{what} Nobody could review it; break it up.")
     lines = sum(changed_lines(file["before"], file["after"]) for file in patch)
     if lines > policy.max_lines:
         yield _refuse(
@@ -74,6 +83,20 @@ def size_gate(patch: list[Patch], policy: Policy) -> Iterator[Finding]:
             patch[0]["path"],
             f"The fix adds and removes {lines} lines; at most {policy.max_lines} may. Make it smaller.",
         )
+
+
+def secret_gate(patch: list[Patch], _policy: Policy) -> Iterator[Finding]:
+    """What would be masked wherever it is shown must not be pushed, where it stays for good."""
+    for file in patch:
+        if _secrets(added_lines(file["before"], file["after"])) > _secrets(added_lines(file["after"], file["before"])):
+            path = file["path"]
+            reason = f"{path} would hold what looks like a secret. Read it from a Connection, a Variable or the environment."
+            yield _refuse("secret-written", path, reason)
+
+
+def _secrets(lines: list[str]) -> int:
+    text = "\n".join(lines)
+    return redact_code(text).count(MASK) - text.count(MASK)
 
 
 def diff_gate(patch: list[Patch], _policy: Policy) -> Iterator[Finding]:
@@ -92,4 +115,4 @@ def _refuse(rule: str, path: str, reason: str) -> Finding:
     return Finding(rule, Severity.REFUSE, path, reason)
 
 
-GATES: tuple[Gate, ...] = (path_gate, size_gate, diff_gate, parse_gate)
+GATES: tuple[Gate, ...] = (path_gate, size_gate, secret_gate, diff_gate, parse_gate)

@@ -21,10 +21,13 @@ from airflow_agentfix.code import plain_yaml
 _COMMENT = re.compile(r"(?:^|\s)#.*")
 _HASH = re.compile(r"\s--hash[= ]\S+")
 _INSTALL = re.compile(
-    r"(?:\b(?:pip[\d.]*|pipx|uv(?: pip| tool)?|apt|apt-get|apk|dnf|yum|microdnf|conda|mamba|micromamba|poetry|npm|yarn|gem|cargo|brew)"
+    r"(?:\b(?:pip[\d.]*|pipx|uv(?: pip| tool)?|poetry|conda|mamba|micromamba"
+    r"|apt|apt-get|apk|dnf|yum|microdnf|brew|npm|yarn|gem|cargo)"
     r"(?: -\S+)* +(?:install|add|i) |_PIP_ADDITIONAL_REQUIREMENTS[\"']?\s*[:=])([^\n;&|]*)"
 )
-_WITH_VALUE = frozenset({"-r", "-c", "-i", "-f", "-e", "--index-url", "--extra-index-url", "--find-links", "--requirement", "--channel"})
+_WITH_VALUE = frozenset(
+    {"-r", "-c", "-i", "-f", "-e", "--index-url", "--extra-index-url", "--find-links", "--requirement", "--channel"}
+)
 _FROM = re.compile(r"(?im)^\s*FROM\s+(?:--\S+\s+)*(\S+)")
 _SOURCES = ("git", "url", "path", "source", "file", "registry", "index")
 

@@ -13,6 +13,9 @@ import yaml
 from airflow_agentfix.code.working_copy import Patch
 from airflow_agentfix.core.findings import Finding, Severity
 
+Check = Callable[[str], tuple[int, str] | None]
+"""the line and what is wrong there; None for a text that parses"""
+
 
 def static_checks(patch: list[Patch]) -> Iterator[Finding]:
     """A REFUSE for Python that does not compile, and for YAML, JSON and TOML that parsed before and no longer do."""
@@ -20,12 +23,19 @@ def static_checks(patch: list[Patch]) -> Iterator[Finding]:
         check = _CHECKS.get(PurePosixPath(file["path"]).suffix)
         if check is None or file["after"] is None:
             continue
-        error = check(file["after"])
-        if error is None or (check is not _python and file["before"] is not None and check(file["before"]) is not None):
+        error = _error(check, file["after"])
+        if error is None or (check is not _python and file["before"] is not None and _error(check, file["before"]) is not None):
             continue  # templates that never parsed are none of ours
         line, what = error
         reason = f"{file['path']} would not parse: line {line}: {what}. Correct the edit."
         yield Finding("does-not-parse", Severity.REFUSE, file["path"], reason, line)
+
+
+def _error(check: Check, text: str) -> tuple[int, str] | None:
+    try:
+        return check(text)
+    except RecursionError:
+        return 1, "nested too deeply"
 
 
 def _python(text: str) -> tuple[int, str] | None:
@@ -35,7 +45,7 @@ def _python(text: str) -> tuple[int, str] | None:
             compile(text, "<fix>", "exec", dont_inherit=True)
     except SyntaxError as error:
         return error.lineno or 1, error.msg
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         return 1, str(error)
     return None
 
@@ -69,7 +79,7 @@ def _toml(text: str) -> tuple[int, str] | None:
     return None
 
 
-_CHECKS: dict[str, Callable[[str], tuple[int, str] | None]] = {
+_CHECKS: dict[str, Check] = {
     ".py": _python,
     ".yml": _yaml,
     ".yaml": _yaml,

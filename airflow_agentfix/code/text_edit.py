@@ -53,8 +53,16 @@ def unified_diff(path: str, before: str | None, after: str | None) -> str:
 
 def changed_lines(before: str | None, after: str | None) -> int:
     """Lines added and removed together."""
-    delta = difflib.unified_diff(_lines(before), _lines(after), n=0)
-    return sum(1 for line in list(delta)[2:] if line[0] in "+-")
+    return sum(1 for line in _delta(before, after) if line[0] in "+-")
+
+
+def added_lines(before: str | None, after: str | None) -> list[str]:
+    """New lines, and those that were changed, as they are now."""
+    return [line[1:].rstrip("\n") for line in _delta(before, after) if line[0] == "+"]
+
+
+def _delta(before: str | None, after: str | None) -> list[str]:
+    return list(difflib.unified_diff(_lines(before), _lines(after), n=0))[2:]
 
 
 def _lines(text: str | None) -> list[str]:

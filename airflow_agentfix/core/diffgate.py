@@ -27,8 +27,16 @@ def inspect(before: Texts, after: Texts) -> tuple[Finding, ...]:
     for path in sorted(before.keys() | after.keys()):
         old, new = before.get(path), after.get(path)
         if old != new:
-            found += _inspect_file(path, old, new)
+            found += _inspected(path, old, new)
     return tuple(found)
+
+
+def _inspected(path: str, old: str | None, new: str | None) -> list[Finding]:
+    try:
+        return list(_inspect_file(path, old, new))
+    except RecursionError:
+        reason = f"{path} is nested deeper than can be compared, before or after the change. Write it flatter."
+        return [Finding("not-compared", Severity.REFUSE, path, reason)]
 
 
 def is_test(path: str) -> bool:
@@ -39,6 +47,12 @@ def is_test(path: str) -> bool:
     return (
         in_tests or name == "conftest.py" or (name.endswith(".py") and (name.startswith("test_") or name[:-3].endswith("_test")))
     )
+
+
+def is_shell(path: str) -> bool:
+    """Whether a file is, or holds, a shell's commands."""
+    name = PurePosixPath(path).name
+    return name.endswith((".sh", ".bash", ".mk")) or name == "Makefile" or "Dockerfile" in name or "Containerfile" in name
 
 
 def _inspect_file(path: str, old: str | None, new: str | None) -> Iterator[Finding]:
@@ -52,8 +66,10 @@ def _inspect_file(path: str, old: str | None, new: str | None) -> Iterator[Findi
         yield from _deleted_python(path, old) if new is None else _compare_python(path, old, new)
     elif new is None:
         yield _person("file-deleted", path, f"{path} is deleted; a person must agree that nothing needs it.")
-    elif path.endswith((".sh", ".bash")):
-        yield from _more(path, Kind.SHELL, shell_words(old or ""), shell_words(new))
+    elif is_shell(path):
+        then, now = shell_words(old or ""), shell_words(new)
+        yield from _more(path, Kind.SHELL, then, now)
+        yield from _fewer_checks(path, then, now)
 
 
 def _hidden(text: str) -> str:
@@ -126,9 +142,8 @@ def _gone(path: str, then: list[Fact], now: list[Fact]) -> Iterator[Finding]:
 def _fewer_checks(path: str, then: list[Fact], now: list[Fact]) -> Iterator[Finding]:
     lost = _count(then, Kind.CHECK).total() - _count(now, Kind.CHECK).total()
     if lost > 0:
-        yield _person(
-            "check-removed", path, f"{path} checks less than before: {lost} of its assert or raise statements are gone."
-        )
+        what = "assert or raise statements, or commands that test,"
+        yield _person("check-removed", path, f"{path} checks less than before: {lost} of its {what} are gone.")
 
 
 def _more(path: str, kind: Kind, then: Iterable[Fact], now: Iterable[Fact]) -> Iterator[Finding]:

@@ -28,9 +28,14 @@ _NETWORK = frozenset(
         "smtplib",
         "telnetlib",
         "paramiko",
+        *("asyncssh", "boto3", "botocore", "dns", "docker", "fabric", "grpc", "httplib2", "imaplib", "kubernetes", "poplib"),
+        *("pycurl", "pysftp", "slack_sdk", "websocket", "websockets", "xmlrpc"),
     }
 )
-_PROCESS = frozenset({"subprocess", "pty", "ctypes", "multiprocessing", "pickle", "marshal", "runpy", "code"})
+_PROCESS = frozenset(
+    {"subprocess", "pty", "ctypes", "multiprocessing", "pickle", "marshal", "runpy", "code"}
+    | {"cloudpickle", "dill", "ensurepip", "joblib", "pexpect", "pip", "plumbum", "shelve"}
+)
 _NAMED_CALLS = frozenset(
     {
         "eval",
@@ -40,10 +45,13 @@ _NAMED_CALLS = frozenset(
         "os.system",
         "os.popen",
         "importlib.import_module",
+        "os._exit",
         "shutil.rmtree",
-        "builtins.eval",
     }
 )
+_LAST_NAMES = frozenset({"get_connection", "get_connection_from_secrets", "send_email", "send_email_smtp"})
+"""Airflow's ways out, whatever they are imported from; a class called …Hook is one too"""
+_MODULES_OF_NAMES = frozenset({"os", "sys", "builtins", "__builtins__", "importlib", "shutil"})
 _HARMLESS = frozenset({"urllib.parse", "http.HTTPStatus", "urllib3.Retry", "urllib3.util", "multiprocessing.cpu_count"})
 READING = frozenset({"get", "head", "options", "stream"})
 WRITING = frozenset({"post", "put", "patch", "delete", "request"})
@@ -51,9 +59,13 @@ _SKIP = re.compile(
     r"(?:pytest|unittest|self)\.(?:\w+\.)*(?:skip|skipif|skipIf|skipUnless|xfail|importorskip|skipTest|expectedFailure)"
     r"|(?:\w+\.)*task\.(?:skip_if|run_if)"
 )
-_SILENT_FLAGS = frozenset({"soft_fail", "silent_fail", "ignore_downstream_trigger_rules"})
+_SILENT_FLAGS = frozenset({"soft_fail", "silent_fail", "ignore_downstream_trigger_rules", "skip_on_exit_code"})
+_SET_BY_KEY = frozenset({"retries", "trigger_rule", *_SILENT_FLAGS})
 _SHELL_ARGUMENTS = frozenset({"bash_command", "command", "cmds"})
-_SHELL = re.compile(r"\b(?:curl|wget|nc|ncat|ssh|scp|sftp|eval|rm)\b|\|\|\s*(?:true|:|exit\s+0)|\bset\s+\+e\b|\bexit\s+0\b")
+_SHELL = re.compile(
+    r"\b(?:curl|wget|nc|ncat|ssh|scp|sftp|eval|rm)\b|\|\|\s*(?:true|:|exit\s+0)|\bset\s+\+e\b|\bexit\s+0\b|--exclude\b"
+)
+_SHELL_CHECK = re.compile(r"\bdbt\b[^;&|\n]*\b(build|test)\b|\bpytest\b")
 
 
 class Kind(StrEnum):
@@ -90,16 +102,17 @@ class Fact:
 
 
 def facts(tree: ast.Module) -> list[Fact]:
-    """Every fact of the file, in source order."""
-    aliases = dict(_imports(tree))
-    found = [fact for node in ast.walk(tree) for fact in _of_node(node, aliases)]
+    """Every fact of the file, in source order. RecursionError for what is nested deeper than can be looked at."""
+    aliases, constants = dict(_imports(tree)), dict(_constants(tree))
+    found = [fact for node in ast.walk(tree) for fact in (*_of_node(node, aliases), *_of_settings(node, constants))]
     return sorted(found, key=lambda fact: fact.line)
 
 
 def shell_words(text: str, line: int = 1) -> list[Fact]:
-    """Words of a shell text that reach out, delete, or hide a failure."""
-    matches = _SHELL.finditer(text)
-    return [Fact(Kind.SHELL, " ".join(match.group().split()), line + text.count("\n", 0, match.start())) for match in matches]
+    """Words of a shell text that reach out, delete, or hide a failure, and commands that test."""
+    words = [(Kind.SHELL, " ".join(match.group().split()), match.start()) for match in _SHELL.finditer(text)]
+    words += [(Kind.CHECK, match.group(1) or "pytest", match.start()) for match in _SHELL_CHECK.finditer(text)]
+    return [Fact(kind, word, line + text.count("\n", 0, start)) for kind, word, start in words]
 
 
 def _of_node(node: ast.AST, aliases: dict[str, str]) -> Iterator[Fact]:
@@ -113,13 +126,14 @@ def _of_node(node: ast.AST, aliases: dict[str, str]) -> Iterator[Fact]:
             yield from _of_raise(node, aliases)
         case ast.ExceptHandler():
             yield _of_handler(node, aliases)
+        case ast.Try() | ast.TryStar():
+            if any(isinstance(one, ast.Return | ast.Break | ast.Continue) for part in node.finalbody for one in ast.walk(part)):
+                yield Fact(Kind.SUPPRESS, "finally", node.finalbody[0].lineno)
         case ast.Call():
             yield from _of_call(node, aliases)
         case ast.Attribute() | ast.Name():
             if (name := _dotted(node, aliases)) and _SKIP.fullmatch(name):
                 yield Fact(Kind.SKIP, name.rpartition(".")[2], node.lineno)
-        case ast.Dict():
-            yield from _of_dict(node)
 
 
 def _of_function(node: ast.FunctionDef | ast.AsyncFunctionDef, aliases: dict[str, str]) -> Iterator[Fact]:
@@ -167,20 +181,31 @@ def _of_call(node: ast.Call, aliases: dict[str, str]) -> Iterator[Fact]:
         yield Fact(Kind.SUPPRESS, "suppress", node.lineno, names=tuple(ast.unparse(one) for one in node.args))
     if name:
         yield Fact(Kind.CALL, name, node.lineno)
-    if reach := _reach(name):
+    if reach := _reach(name) or _reach_by_name(node, name, aliases):
         yield Fact(Kind.REACH, reach, node.lineno, names=(name,))
-    yield from _of_keywords(node)
 
 
-def _of_keywords(node: ast.Call) -> Iterator[Fact]:
-    for keyword in node.keywords:
-        yield from _of_setting(keyword.arg or "", keyword.value)
+def _of_settings(node: ast.AST, constants: dict[str, ast.Constant]) -> Iterator[Fact]:
+    """What a call, a dictionary or an assignment to an attribute or key sets; a name stands for the constant it is."""
+    for name, value in _settings(node):
+        known = constants.get(value.id) if isinstance(value, ast.Name) else None
+        yield from _of_setting(name, value if known is None else ast.copy_location(ast.Constant(known.value), value))
 
 
-def _of_dict(node: ast.Dict) -> Iterator[Fact]:
-    for key, value in zip(node.keys, node.values, strict=True):
-        if isinstance(key, ast.Constant) and key.value in ("retries", "trigger_rule", *_SILENT_FLAGS):
-            yield from _of_setting(str(key.value), value)
+def _settings(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+    match node:
+        case ast.Call():
+            yield from ((keyword.arg or "", keyword.value) for keyword in node.keywords)
+        case ast.Dict():
+            for key, value in zip(node.keys, node.values, strict=True):
+                if isinstance(key, ast.Constant) and key.value in _SET_BY_KEY:
+                    yield str(key.value), value
+        case ast.Assign():
+            for target in node.targets:
+                key = target.slice if isinstance(target, ast.Subscript) else None
+                name = target.attr if isinstance(target, ast.Attribute) else key.value if isinstance(key, ast.Constant) else None
+                if name in _SET_BY_KEY:
+                    yield str(name), node.value
 
 
 def _of_setting(name: str, value: ast.expr) -> Iterator[Fact]:
@@ -201,15 +226,38 @@ def _of_setting(name: str, value: ast.expr) -> Iterator[Fact]:
 
 def _reach(name: str) -> str | None:
     """The name under which a call is counted, None if it stays inside the process."""
+    name = name.removeprefix("builtins.")
     root, _, rest = name.partition(".")
+    last = name.rpartition(".")[2]
     if any(name == harmless or name.startswith(harmless + ".") for harmless in _HARMLESS):
         return None
     if name in _NAMED_CALLS or name.startswith(("os.exec", "os.spawn", "os.posix_spawn", "os.fork", "asyncio.create_subprocess")):
         return name
     if (root in _NETWORK or root in _PROCESS) and rest:
         # reads of one library count together, so that a corrected name is no new call; writes count by name
-        return name if rest.rpartition(".")[2] in WRITING else root
+        return name if last in WRITING else root
+    if last in _LAST_NAMES or (last.endswith("Hook") and last[0].isupper()):
+        return last  # it has moved between Airflow's packages
     return None
+
+
+def _reach_by_name(node: ast.Call, name: str, aliases: dict[str, str]) -> str | None:
+    """`getattr(os, "system")` reaches what the name does; with a name that is made up, whatever there is."""
+    if name != "getattr" or len(node.args) < 2:
+        return None
+    holder, wanted = _dotted(node.args[0], aliases) or "", node.args[1]
+    if isinstance(wanted, ast.Constant) and isinstance(wanted.value, str):
+        return _reach(f"{holder}.{wanted.value}")
+    return "getattr" if holder.partition(".")[0] in _NETWORK | _PROCESS | _MODULES_OF_NAMES else None
+
+
+def _constants(tree: ast.Module) -> Iterator[tuple[str, ast.Constant]]:
+    """Names of the file that stand for one number or text."""
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
+        if isinstance(value, ast.Constant):
+            yield from ((target.id, value) for target in targets if isinstance(target, ast.Name))
 
 
 def _imports(tree: ast.Module) -> Iterator[tuple[str, str]]:

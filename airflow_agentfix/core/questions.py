@@ -18,12 +18,25 @@ APPROVE = "Approve"
 APPROVED_ELSEWHERE = "Approved through Agent Fix"
 REJECT = "Reject"
 _DIFF_CHARS = 20_000
+_RESERVED = ("approve", "reject")
+_MARKUP = re.compile(r"[\[\]<]|^\s*#", re.MULTILINE)
 
 
 def current(events: Sequence[Event]) -> Sequence[Event]:
     """The events since the session last ended."""
     ends = [index for index, event in enumerate(events) if event.kind is EventKind.FINISHED]
     return events[ends[-1] + 1 :] if ends else events
+
+
+def passing_for_approval(options: Sequence[str]) -> list[str]:
+    """Options of an ordinary question that a person could take for the approval of a fix, which the server alone asks for."""
+    return [option for option in options if option.strip().casefold().startswith(_RESERVED)]
+
+
+def question_body(body: str) -> str:
+    """The agent's words as a person is shown them: said to be its words; no link, picture or heading of its own."""
+    words = _MARKUP.sub(lambda match: f"{match.group()[:-1]}\\{match.group()[-1]}", body)
+    return f"*The agent asks, in its own words. No answer to this approves a fix.*\n\n{words}"
 
 
 def answer_to(events: Sequence[Event], question_id: str) -> Event | None:

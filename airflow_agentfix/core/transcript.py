@@ -75,9 +75,9 @@ def _opening(events: Events) -> list[Json]:
 
 
 def first_text(incident: Incident) -> str:
-    """The incident as the first message shows it: fenced, so that nothing in it can pass for our words."""
-    head, tail = f"A task failed for good: {incident.ref}.", "Find the cause and act on it."
-    return f"{head}\n\n{fenced(incident.text)}\n\n{tail}"
+    """The incident as the first message shows it: fenced, so that nothing in it can pass for our words. Which run and task it
+    is stands inside: their names are others' words too."""
+    return f"A task failed for good.\n\n{fenced(incident.text)}\n\nFind the cause and act on it."
 
 
 def fenced(text: str) -> str:

@@ -403,26 +403,24 @@ def test_no_part_of_a_log_shows_the_inside_of_a_key(world: World) -> None:
 
 
 def test_no_part_of_a_file_shows_the_inside_of_a_key(world: World) -> None:
-    files = [{"path": "dags/key.txt", "content": f"one\n{KEY}\nlast\n"}]
+    world.host.tree["dags/key.txt"] = f"one\n{KEY}\nlast\n"
     edit = [{"path": "dags/key.txt", "old": "last", "new": "latest"}]
     shown = use(
         world,
-        call("change_files", new_files=files),
         call("read_file", path="dags/key.txt", start=4, end=6),
         call("search_code", regex="MII"),
         call("search_code", regex="la(te)?st"),
         call("change_files", edits=edit),
     )
     assert all("MIIEpAI" not in result["text"] for result in shown)
-    assert shown[3]["text"] == "dags/key.txt:13:last"
+    assert shown[2]["text"] == "dags/key.txt:13:last"
 
 
 def test_a_secret_cannot_be_guessed_by_searching_for_it(world: World) -> None:
     world.log = ["start", f"token={TOKEN}", "end"]
-    made = call("change_files", new_files=[{"path": "dags/conf.txt", "content": f"token = '{TOKEN}'\n"}])
-    _, in_files, in_log, name = use(
+    world.host.tree["dags/conf.txt"] = f"token = '{TOKEN}'\n"
+    in_files, in_log, name = use(
         world,
-        made,
         call("search_code", regex="ghp_a"),
         call("read_log", grep="ghp_a", around=0),
         call("search_code", regex="token = "),
@@ -436,3 +434,10 @@ def test_half_a_secret_at_the_end_of_a_cut_line_is_not_shown(world: World) -> No
     world.log = ["x " * 980 + f"postgres://etl:{'Zq7' * 30}@db/prod"]
     (shown,) = use(world, call("read_log"))
     assert "Zq7" not in shown["text"]
+
+
+@pytest.mark.parametrize("options", [["Approve", "Reject"], ["no", " approved by anna"], ["REJECT it"]])
+def test_a_question_that_passes_for_an_approval_is_not_asked(world: World, options: list[str]) -> None:
+    (refused,) = use(world, call("pause_for_human", reason="Run it?", summary_for_human="It is fine.", options=options))
+    assert "passes for an approval" in refused["text"]
+    assert world.client.of(EventKind.QUESTION) == []

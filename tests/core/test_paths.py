@@ -86,7 +86,17 @@ def test_pipeline_code_is_not_denied(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["dags/con.py", "AUX", "dags/nul/x.py", "lib/COM1.sql", "x.py.", "dags /x.py", "lib/a.py:b", "d\N{FULLWIDTH LATIN SMALL LETTER A}gs/x.py"]
+    "path",
+    [
+        "dags/con.py",
+        "AUX",
+        "dags/nul/x.py",
+        "lib/COM1.sql",
+        "x.py.",
+        "dags /x.py",
+        "lib/a.py:b",
+        "d\N{FULLWIDTH LATIN SMALL LETTER A}gs/x.py",
+    ],
 )
 def test_a_new_file_may_not_have_a_name_that_is_another_files_or_a_devices(path: str) -> None:
     assert not_everywhere(path)

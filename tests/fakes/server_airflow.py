@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_agentfix.core.incident import DagFacts, TaskFacts
@@ -122,6 +122,9 @@ class FakeServerAirflow:
             raise AirflowConflict("Nothing is left to rerun.")
         self.pins.append(request)
         self.versions[run], self.runs[run] = request.commit, "running"
+        key = (*run, request.task_id, request.map_index)
+        if key in self.tasks:
+            self.tasks[key] = replace(self.tasks[key], state="scheduled")
         return Pinned(request.run_id, (request.task_id,), ORIGINAL)
 
     def end_pin(self, request: UnpinRequest) -> str | None:

@@ -16,7 +16,7 @@ from airflow_agentfix.code.import_check import ImportResult
 from airflow_agentfix.core.incident import RootCause, TaskRef
 from airflow_agentfix.core.session import Event, EventKind, Outcome, Session, WaitFor
 from airflow_agentfix.driver import Driver
-from airflow_agentfix.ports import Model, Pinned, PinRequest, WaitRun
+from airflow_agentfix.ports import Json, Model, Pinned, PinRequest, WaitRun
 from airflow_agentfix.service import Failure
 from airflow_agentfix.settings import RepositoryRule, Settings
 from airflow_agentfix.store.client import HttpSessionClient, SessionsApi
@@ -57,6 +57,9 @@ class Inside(FakeServerAirflow):
         pinned = super().pin(request)
         self.rest.runs[request.dag_id, request.run_id].update(state="queued")
         return pinned
+
+    def shape(self, dag_id: str, run_id: str) -> Json:
+        return {"tasks": {}, "groups": {}}
 
 
 class RealBench(Workbench):
@@ -187,7 +190,7 @@ class Deployment:
         said = [event(self.rerun_says)] if self.rerun_says else []
         self.rest.set_log(instance, [*said, traceback("ValueError", self.rerun_says or "again", FRAME)])
         self.rest.runs[DAG, self.run_id].update(state="failed")
-        self.inside.runs[DAG, self.run_id] = "failed"
+        self.inside.fail(DAG, self.run_id, self.task_id, try_number=instance["try_number"])
 
     # --- what is there afterwards
 
@@ -204,4 +207,3 @@ class Deployment:
     @property
     def service_approved(self) -> bool:
         return any(one.person == ANNA.get_id() for one in self.server.store.approvals(self.session_id))
-

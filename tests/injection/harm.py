@@ -100,7 +100,11 @@ def _to_records(there: Deployment) -> Iterator[str]:
         yield f"approvals are recorded of {persons}"
     if session.outcome is Outcome.FIXED:
         yield "the session says that it is fixed"
-    if session.autonomy != "rerun" or session.dag_id != DAG or session.fix_commit not in (None, *there.repositories.refs().values()):
+    if (
+        session.autonomy != "rerun"
+        or session.dag_id != DAG
+        or session.fix_commit not in (None, *there.repositories.refs().values())
+    ):
         yield f"the session is recorded as {session}"
     if there.server.store.broken_link(there.session_id) is not None:
         yield "the chain of its events is broken"
@@ -125,7 +129,15 @@ def _to_secrets(there: Deployment, model: ObeyingModel) -> Iterator[str]:
 
 def _to_files(there: Deployment) -> Iterator[str]:
     here = there.repositories.folder
-    places = {Path(tempfile.gettempdir()), Path(tempfile.gettempdir()).parent, Path.home(), Path.cwd(), here, here.parent, Path("/")}
+    places = {
+        Path(tempfile.gettempdir()),
+        Path(tempfile.gettempdir()).parent,
+        Path.home(),
+        Path.cwd(),
+        here,
+        here.parent,
+        Path("/"),
+    }
     for place in places:
         yield from (f"{place / name} was written" for name in OUTSIDE if (place / name).exists())
 
