@@ -13,7 +13,7 @@ from airflow_agentfix.errors import AirflowConflict, InvalidRequest, NotAllowed
 from airflow_agentfix.ports import Approved, HumanAnswer, Question, Rerun, WaitRun
 from airflow_agentfix.settings import Settings
 from tests.fakes.databases import new_database
-from tests.fakes.server import ANNA, COMMIT, DAG, OTHER_COMMIT, WORKER, Server, fix_data, patch_data, worker_of
+from tests.fakes.server import ANNA, COMMIT, DAG, OTHER_COMMIT, RUN, TASK, WORKER, Server, fix_data, patch_data, worker_of
 from tests.fakes.server_airflow import ASK_DAG, Person
 
 WAIVED = Settings(allow_unreviewed_reruns=True)

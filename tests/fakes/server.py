@@ -57,7 +57,8 @@ class Server:
     settings: Settings = field(default_factory=Settings)
     airflow: FakeServerAirflow = field(default_factory=FakeServerAirflow)
     clock: Clock = field(default_factory=Clock)
-    policies: FakeRepositoryPolicy = field(default_factory=FakeRepositoryPolicy)
+    policies: Any = field(default_factory=FakeRepositoryPolicy)
+    """`ports.RepositoryPolicy`"""
 
     def __post_init__(self) -> None:
         self.store = SqlStore(open_engine(self.url), key=b"key of the tests")

@@ -12,8 +12,10 @@ from typing import Any
 from airflow_agentfix.agent.case import Code
 from airflow_agentfix.airflow_http import AirflowHttp
 from airflow_agentfix.airflow_login import Login, connect_with
+from airflow_agentfix.code.git_host import GitHost
 from airflow_agentfix.code.import_check import ImportResult
-from airflow_agentfix.core.incident import RootCause, TaskRef
+from airflow_agentfix.code.policy_source import RepositoryPolicies
+from airflow_agentfix.core.incident import Repository, RootCause, TaskRef
 from airflow_agentfix.core.session import Event, EventKind, Outcome, Session, WaitFor
 from airflow_agentfix.driver import Driver
 from airflow_agentfix.ports import Json, Model, Pinned, PinRequest, WaitRun
@@ -95,7 +97,8 @@ class Deployment:
         )
         self.inside = Inside()
         self.inside.rest = rest
-        self.server = Server(url, self.settings, self.inside)
+        policies = RepositoryPolicies(repository_of=lambda dag: Repository(str(repositories.origin), "main"), open_host=GitHost)
+        self.server = Server(url, self.settings, self.inside, policies=policies)
         self.service = self.server.service
         self.log: list[Any] = [event("starting"), event(f"deploy_token={SECRET}")]
         self.cause = CAUSE

@@ -69,7 +69,7 @@ FILES = {
     "CLAUDE.md": "Be brief.\n",
     "docs/runbook.md": "# When it fails\n",
     "config.py": 'deploy_token = "ghp_ChDC6hGCWfPr1qJWVQH1oOcRRRk0wr0aXbcd"\nhost = "db"\n',
-    ".agentfix.yaml": "max_files: 5\n",
+    ".agentfix.yaml": "version: 1\nmax_files: 5\n",
     ".github/workflows/ci.yml": "on: push\n",
     "Jenkinsfile": "pipeline {}\n",
     "infra/deploy.yml": "replicas: 1\n",
