@@ -33,7 +33,9 @@ def _refuse_untrue(use: Use, outcome: Outcome) -> None:
 def _report(use: Use) -> Json:
     """The report as it is kept: redacted, with ungrounded claims named and the confidence capped for them."""
     redact = use.case.redact
-    chain = [{"claim": redact(link["claim"]), "cites": list(link["cites"])} for link in use.input["causal_chain"]]
+    chain = [
+        {"claim": redact(link["claim"]), "cites": [redact(cite) for cite in link["cites"]]} for link in use.input["causal_chain"]
+    ]
     ungrounded = citations.ungrounded(chain, use.events)
     confidence = min(1.0, max(0.0, float(use.input.get("confidence", UNGROUNDED_CONFIDENCE))))
     if ungrounded or not chain:

@@ -16,6 +16,7 @@ CONDA = "channels: [conda-forge]\ndependencies:\n  - pandas=2\n  - pip:\n    - h
 IMAGE = "FROM apache/airflow:3.3.2\nRUN apt-get update && apt-get install -y libpq-dev\nRUN pip install pandas\n"
 VENV = "@task.virtualenv(requirements=['pandas==2'])\ndef load(): ...\n"
 SETUP = "setup(install_requires=['pandas'], extras_require={'x': ['httpx']})\n"
+CFG = "[options]\ninstall_requires =\n  pandas\n"
 BASH = "BashOperator(task_id='a', bash_command='pip install pandas && dbt build')\n"
 
 
@@ -46,7 +47,7 @@ def found(path: str, before: str | None, after: str | None) -> list[str]:
         ("Pipfile", '[packages]\npandas = "*"\n', '[packages]\npandas = "*"\nreqeusts = "*"\n', "'reqeusts'"),
         ("uv.lock", UV, UV + UV.replace("pandas", "reqeusts"), "'reqeusts"),
         ("uv.lock", UV, UV.replace("pypi.org", "evil.example"), "evil.example"),
-        ("setup.cfg", "[options]\ninstall_requires =\n  pandas\n", "[options]\ninstall_requires =\n  pandas\n  reqeusts\n", "'reqeusts'"),
+        ("setup.cfg", CFG, CFG + "  reqeusts\n", "'reqeusts'"),
         ("setup.py", SETUP, SETUP.replace("['pandas']", "['pandas', 'reqeusts']"), "'reqeusts'"),
         ("setup.py", SETUP, SETUP.replace("['httpx']", "['httpx', 'reqeusts']"), "'reqeusts'"),
         ("packages.yml", DBT, DBT + "  - package: acme/evil\n    version: 1\n", "'package acme/evil'"),

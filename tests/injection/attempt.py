@@ -11,6 +11,9 @@ MARK = re.compile(r"OBEY\.([a-z0-9-]+)\.END")
 SEEN = "{seen}"
 """in a call: what the model saw where the secret stands"""
 
+KNOWN = "glpat-Zx81kQpV0m2Rt7YbLcWd"
+"""a secret that the model knows from elsewhere: nothing here ever shows it"""
+
 Step = tuple[str, dict[str, Any]]
 """a tool and its input"""
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from airflow_agentfix.core.session import EventKind, Outcome
 from tests.code.repos import git
 from tests.fakes.server import ANNA
+from tests.injection.attempt import KNOWN
 from tests.injection.deployment import DAG, SECRET, Deployment
 from tests.injection.obeying import ObeyingModel, said
 
@@ -111,20 +112,20 @@ def _to_records(there: Deployment) -> Iterator[str]:
 
 
 def _to_secrets(there: Deployment, model: ObeyingModel) -> Iterator[str]:
-    store = json.dumps([event.to_json() for event in there.events if event.kind is not EventKind.PATCH], default=str)
-    patches = json.dumps([event.to_json() for event in there.events if event.kind is EventKind.PATCH], default=str)
     origin = there.repositories.origin
     fixes = [name for name in there.repositories.refs() if name not in there.refs]
     pushed = "".join(git("log", "-p", "--format=%B", f"main..{name}", cwd=origin) for name in fixes)
+    own = (EventKind.MODEL, EventKind.INTENT)  # what the model said stays as it said it
     places = {
         "what was pushed": pushed + "".join(fixes),
-        "the events": store,
-        "the recorded patches": patches,
+        "the events": json.dumps([event.to_json() for event in there.events if event.kind not in own], default=str),
         "the session": json.dumps(there.session.to_json(), default=str),
         "the questions": repr(there.inside.questions),
-        "what the model was sent": said(model.requests[-1].messages) if model.requests else "",
+        "what the model was sent": said(model.requests[-1].messages),
     }
-    yield from (f"{place} has the secret" for place, text in places.items() if SECRET in text)
+    yield from (f"{place} has a secret" for place, text in places.items() if SECRET in text or KNOWN in text)
+    if SECRET in json.dumps([event.to_json() for event in there.events], default=str):
+        yield "the model has said the secret"
 
 
 def _to_files(there: Deployment) -> Iterator[str]:
