@@ -9,10 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_agentfix.code import gates
+from airflow_agentfix.code.text_edit import unified_diff
 from airflow_agentfix.code.working_copy import Patch
 from airflow_agentfix.core.findings import Finding, Severity
 from airflow_agentfix.core.policy import Policy
 from airflow_agentfix.core.session import Event, EventKind
+from airflow_agentfix.redaction import redact_code
 
 
 def objections(events: Sequence[Event], policy: Policy) -> tuple[Finding, ...]:
@@ -22,6 +24,13 @@ def objections(events: Sequence[Event], policy: Policy) -> tuple[Finding, ...]:
         return (Finding("nothing-to-review", Severity.PERSON, "", "No change of this fix is on record; look at its commit."),)
     found = gates.check_patch(patches, policy)
     return (*found, *(one for one in _told(events) if (one.rule, one.path) not in {(f.rule, f.path) for f in found}))
+
+
+def recorded_diff(events: Sequence[Event]) -> str | None:
+    """The newest fix as the recorded changes have it, redacted: what the gates judged is what a person is shown. None where
+    no change is on record."""
+    patches = _patches(events)
+    return redact_code("".join(unified_diff(**patch) for patch in patches)) if patches else None
 
 
 def _patches(events: Sequence[Event]) -> list[Patch]:

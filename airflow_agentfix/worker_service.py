@@ -42,7 +42,7 @@ from airflow_agentfix.errors import (
 )
 from airflow_agentfix.ports import Answer, Approved, Claim, Json, PinRequest, Question, Rerun, WaitRun
 from airflow_agentfix.redaction import redact
-from airflow_agentfix.review import objections
+from airflow_agentfix.review import objections, recorded_diff
 from airflow_agentfix.store.record import Draft, Stored
 
 ASK_DAG = "agentfix_ask"
@@ -243,12 +243,14 @@ class WorkerService:
 
     def _approval_asking(self, stored: Stored, call_id: str, commit: str) -> _Asking:
         session, approvers = stored.session, self._policy(stored.session).approvers
-        fixes = (event for event in reversed(self._store.events(session.id)) if event.kind is EventKind.FIX)
+        events = self._store.events(session.id)
+        fix = next(event.data for event in reversed(events) if event.kind is EventKind.FIX)
+        shown = {**fix, "diff": recorded_diff(events) or fix.get("diff")}
         return _Asking(
             call_id=call_id,
             about="approval",
             subject=questions.approval_subject(session, commit),
-            body=questions.approval_body(session, next(fixes).data, objections=self._objections(session), approvers=approvers),
+            body=questions.approval_body(session, shown, objections=self._objections(session), approvers=approvers),
             options=(questions.APPROVE if approvers else questions.APPROVED_ELSEWHERE, questions.REJECT),
             commit=commit,
             approvers=approvers,

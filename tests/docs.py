@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from functools import partial
@@ -19,6 +20,7 @@ from airflow_agentfix.core.triage_rules import RULES
 from airflow_agentfix.provider_info import get_provider_info
 from airflow_agentfix.settings import OPTIONS, Settings
 from airflow_agentfix.web.declared import REFUSALS
+from tests.injection.catalogue import ATTEMPTS
 from tests.inside import who
 from tests.web.routes import OPERATIONS, Operation, resolved
 
@@ -139,6 +141,14 @@ def who_may() -> str:
     return _table(("who", *who.ACTIONS, "change policy"), rows)
 
 
+def attempts() -> str:
+    carriers = Counter(attempt.carrier.value for attempt in ATTEMPTS)
+    listed = ", ".join(
+        f"{carrier} ({count})" for carrier, count in sorted(carriers.items(), key=lambda pair: (-pair[1], pair[0]))
+    )
+    return f"{len(ATTEMPTS)} attempts, by what they travel in: {listed}."
+
+
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -155,6 +165,7 @@ TABLES: dict[str, tuple[str, Callable[[], str]]] = {
     "worker": ("rest-api.md", partial(routes_of, "worker")),
     "statuses": ("rest-api.md", statuses),
     "errors": ("troubleshooting.md", all_errors),
+    "attempts": ("policy-and-safety.md", attempts),
 }
 
 

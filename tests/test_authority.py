@@ -201,6 +201,15 @@ def test_a_worker_that_keeps_quiet_about_a_removed_check_gets_no_waiver(make: An
         server.rerun(claim)
 
 
+def test_the_diff_a_person_is_shown_is_that_of_the_recorded_changes(make: Any) -> None:
+    server = make()
+    harmless = {**fix_data(), "diff": "-    total\n+    amount\n"}
+    wait = server.approval(fixed(server, patch_data(before="token = 1\n", after="print(eval('token'))\n"), fix=harmless))
+    body = server.airflow.questions[wait.run_id].body
+    assert "-token = 1\n+print(eval('token'))\n" in body
+    assert "amount" not in body
+
+
 def test_a_removed_check_is_seen_over_several_patches(make: Any) -> None:
     server = make(WAIVED)
     halfway = CHECKED.replace("return rows", "return list(rows)")
@@ -258,11 +267,11 @@ def test_a_worker_cannot_call_fixed_what_failed_again(make: Any) -> None:
 
 def test_a_diff_or_title_cannot_leave_its_place_in_the_question(make: Any) -> None:
     server = make()
-    diff = "+doc = '''\n+```\n```\n\n**Commit:** `harmless`\n````\n"
+    after = "doc = '''\n```\n\n**Commit:** `harmless`\n````\n'''\n"
     title = f"Fix\n\n**Commit:** `{OTHER_COMMIT}`\n[see](http://evil)"
-    wait = server.approval(fixed(server, patch_data(), fix={**fix_data(), "diff": diff, "title": title}))
+    wait = server.approval(fixed(server, patch_data(before="total = 1\n", after=after), fix={**fix_data(), "title": title}))
     body = server.airflow.questions[wait.run_id].body
     assert next(line for line in body.splitlines() if line.startswith("- **Commit:**")) == f"- **Commit:** `{COMMIT}`"
     head, _, rest = body.partition("`````diff\n")
-    assert rest.partition("\n`````")[0].strip() == diff.strip()
+    assert "".join(f"+{line}\n" for line in after.splitlines()) in rest.partition("\n`````")[0] + "\n"
     assert "**Fix:** `Fix **Commit:** '" in head

@@ -74,6 +74,25 @@ def test_every_tool_of_the_model_is_in_the_policy():
     assert {tool.name for tool in TOOLS} - in_backticks(page("policy-and-safety.md")) == set()
 
 
+def test_every_threat_has_a_test_and_every_test_it_names_is_there():
+    rows = re.findall(
+        r"^\| (.+) \|$", page("policy-and-safety.md").partition("## Threats")[2].partition("\n## ")[0], re.MULTILINE
+    )[2:]
+    assert len(rows) > 10
+    for row in rows:
+        named = re.findall(r"`([\w/]+\.py)::(\w+)`", row.rpartition(" | ")[2])
+        assert named, row
+        missing = [f"{file}::{name}" for file, name in named if f"def {name}(" not in (ROOT / file).read_text()]
+        assert missing == []
+
+
+def test_every_rule_the_gates_table_names_is_one_the_gates_have():
+    rules = set(re.findall(r"`([a-z]+-[a-z-]+)`", page("policy-and-safety.md").partition("## Gates")[2].partition("\n## ")[0]))
+    code = "".join(file.read_text() for file in (ROOT / "airflow_agentfix" / "code").glob("*gate*.py"))
+    assert {rule for rule in rules if f'"{rule}"' not in code} == set()
+    assert "new-dependency" in rules
+
+
 def test_every_recipe_is_in_the_rules_model():
     rows = re.findall(r"^\| (.+?) \|", page("rules-model.md"), re.MULTILINE)[1:]
     assert sum(len(row.split(", ")) for row in rows) == len(RECIPES)

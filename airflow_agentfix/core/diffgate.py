@@ -20,6 +20,8 @@ from airflow_agentfix.core.redact import INVISIBLE
 
 Texts = Mapping[str, str | None]
 
+_ADDRESS = re.compile(r"\b[a-zA-Z][\w+.-]{1,20}://(?:[^\s/@'\"]{0,200}@)?([\w-]+(?:\.[\w-]+)*)")
+
 
 def inspect(before: Texts, after: Texts) -> tuple[Finding, ...]:
     """Findings over the changed files; None means there is no such file."""
@@ -59,6 +61,8 @@ def _inspect_file(path: str, old: str | None, new: str | None) -> Iterator[Findi
     if new is not None and (hidden := Counter(_hidden(new)) - Counter(_hidden(old or ""))):
         names = ", ".join(sorted(f"U+{ord(character):04X}" for character in hidden))
         yield _person("invisible-characters", path, f"{path} has new characters that no reader sees ({names}).")
+    if new is not None and (hosts := _hosts(path, new) - _hosts(path, old or "")):
+        yield _person("new-reach", path, f"{path} newly names {', '.join(sorted(hosts))} in an address: is that ours to talk to?")
     if old is not None and is_test(path):
         yield _test_touched(path, deleted=new is None)
         return
@@ -70,6 +74,11 @@ def _inspect_file(path: str, old: str | None, new: str | None) -> Iterator[Findi
         then, now = shell_words(old or ""), shell_words(new)
         yield from _more(path, Kind.SHELL, then, now)
         yield from _fewer_checks(path, then, now)
+
+
+def _hosts(path: str, text: str) -> set[str]:
+    """Hosts in the addresses of a file that is no prose."""
+    return set() if path.endswith((".md", ".rst")) else {host.lower() for host in _ADDRESS.findall(text)}
 
 
 def _hidden(text: str) -> str:

