@@ -83,7 +83,7 @@ def of_toml(text: str) -> Iterator[str]:
     """pyproject.toml of any tool, Pipfile, lock files."""
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return
     project, tools = _table(data, "project"), _table(data, "tool")
     listed = [project.get("dependencies"), *_table(project, "optional-dependencies").values()]

@@ -114,3 +114,9 @@ def test_a_secret_is_not_written_and_one_that_stands_there_does_not_matter(copy:
 def test_new_dependencies_are_looked_for(copy: WorkingCopy) -> None:
     copy.create("requirements.txt", "reqeusts\n")
     assert rules(copy) == ["new-dependency"]
+
+
+@pytest.mark.parametrize("path", ["a.toml", "packages.yml", "setup.cfg", "a.json", "dags/a.py", "Dockerfile", "requirements.txt"])
+def test_no_gate_stumbles_over_what_is_nested_without_end(copy: WorkingCopy, path: str) -> None:
+    copy.create(path, "\n".join(["a = " + "[" * 1_900] * 200))
+    check(copy, Policy())
