@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ from airflow_agentfix.core.incident import TaskFacts
 from airflow_agentfix.core.session import Event, EventKind, Session
 from airflow_agentfix.demo.deployment import Deployment
 from airflow_agentfix.demo.shop import DAG_ID, Origin
+from airflow_agentfix.errors import AirflowNotFound
 from airflow_agentfix.store.client import SessionsApi
 
 PATIENCE = 180.0
@@ -32,16 +36,34 @@ class Production:
     def sessions(self, user: str | None = None) -> SessionsApi:
         return SessionsApi(self.deployment.http(user))
 
+    def agentfix(self, *arguments: str, user: str) -> subprocess.CompletedProcess[str]:
+        """The command line, as a user has it on a machine of their own."""
+        login = {"AGENTFIX_AIRFLOW_URL": self.deployment.standalone.url}
+        login |= {"AGENTFIX_AIRFLOW_USERNAME": user, "AGENTFIX_AIRFLOW_PASSWORD": user}
+        command = [sys.executable, "-m", "airflow_agentfix", *arguments]
+        return subprocess.run(command, env={**os.environ, **login}, capture_output=True, text=True, check=False)
+
+    def restart(self) -> None:
+        """All of Airflow: API server, scheduler, triggerer, DAG processor and workers."""
+        self.deployment.standalone.stop()
+        self.deployment.standalone.start()
+
     def fail(self, run_id: str) -> None:
         """Start a production run and wait until it has failed."""
         self.deployment.airflow.trigger(DAG_ID, run_id=run_id, conf={})
         self.until(lambda: self.run_state(run_id) == "failed", f"run {run_id} failed")
 
-    def run_state(self, run_id: str) -> str:
-        return self.deployment.airflow.run(DAG_ID, run_id).state
+    def is_parsed(self, dag_id: str) -> bool:
+        try:
+            return bool(self.deployment.airflow.dag(dag_id))
+        except AirflowNotFound:
+            return False
 
-    def tasks(self, run_id: str) -> dict[str, TaskFacts]:
-        return {task.task_id: task for task in self.deployment.airflow.task_instances(DAG_ID, run_id)}
+    def run_state(self, run_id: str, dag_id: str = DAG_ID) -> str:
+        return self.deployment.airflow.run(dag_id, run_id).state
+
+    def tasks(self, run_id: str, dag_id: str = DAG_ID) -> dict[str, TaskFacts]:
+        return {task.task_id: task for task in self.deployment.airflow.task_instances(dag_id, run_id)}
 
     def xcom(self, run_id: str, task_id: str) -> Any:
         path = path_of("/api/v2/dags", DAG_ID, "dagRuns", run_id, "taskInstances", task_id, "xcomEntries", "return_value")
@@ -52,7 +74,7 @@ class Production:
         found: list[Session] = []
 
         def there() -> bool:
-            found[:] = [one for one in self.deployment.sessions.list(dag_id=DAG_ID) if one.run_id == run_id]
+            found[:] = [one for one in self.deployment.sessions.list() if one.run_id == run_id]
             return bool(found)
 
         self.until(there, f"a session on run {run_id}")
@@ -81,11 +103,18 @@ class Production:
         path = path_of("/api/v2/dags", "agentfix_ask", "dagRuns", "~", "hitlDetails")
         return list(self.deployment.http(user).json("GET", path, params={"response_received": False})["hitl_details"])
 
-    def answer(self, question: dict[str, Any], option: str, *, user: str) -> Any:
+    def answer(self, question: dict[str, Any], option: str, message: str = "", *, user: str) -> Any:
         """What the Required Actions page sends."""
-        run_id = question["ask_run"]["run_id"]
-        path = path_of("/api/v2/dags", "agentfix_ask", "dagRuns", run_id, "taskInstances", "question", -1, "hitlDetails")
-        return self.deployment.http(user).json("PATCH", path, body={"chosen_options": [option], "params_input": {}})
+        body = {"chosen_options": [option], "params_input": {"message": message} if message else {}}
+        return self.deployment.http(user).json("PATCH", _hitl_details(question), body=body)
+
+    def shown(self, question: dict[str, Any], *, user: str = "admin") -> dict[str, Any]:
+        """What the Required Actions page shows of it."""
+        return dict(self.deployment.http(user).json("GET", _hitl_details(question)))
+
+    def ask_state(self, question: Mapping[str, Any]) -> str:
+        """The state of the run that shows it."""
+        return self.run_state(question["ask_run"]["run_id"], question["ask_run"]["dag_id"])
 
     def prepend(self, path: str, code: str) -> None:
         """A commit on main that puts `code` after the docstring and future import of a file."""
@@ -120,12 +149,23 @@ class Production:
         return "\n".join([*map(str, sessions), *events, self.deployment.standalone.tail(30)])
 
 
+def _hitl_details(question: Mapping[str, Any]) -> str:
+    run = question["ask_run"]
+    return path_of("/api/v2/dags", run["dag_id"], "dagRuns", run["run_id"], "taskInstances", "question", -1, "hitlDetails")
+
+
 @contextmanager
-def production(folder: Path, **airflow: Any) -> Iterator[Production]:
-    """A deployment in `folder`, up for the time of the block."""
+def production(
+    folder: Path, *, worker: str = "admin", files: Mapping[str, str] | None = None, **airflow: Any
+) -> Iterator[Production]:
+    """A deployment in `folder`, up for the time of the block. `worker` is the user AgentFix itself logs in as, `files` are
+    committed beside the shop's."""
     deployment = Deployment.prepare(folder, **airflow)
+    here = Production(deployment)
+    for path, text in (files or {}).items():
+        here.commit(path, lambda _, text=text: text)
     if deployment.standalone.users:
-        worker = {"conn_type": "agentfix_airflow", "host": deployment.standalone.url, "login": "admin", "password": "admin"}
-        deployment.standalone.env["AIRFLOW_CONN_AGENTFIX_AIRFLOW"] = json.dumps(worker)
+        login = {"conn_type": "agentfix_airflow", "host": deployment.standalone.url, "login": worker, "password": worker}
+        deployment.standalone.env["AIRFLOW_CONN_AGENTFIX_AIRFLOW"] = json.dumps(login)
     with deployment.running(lambda _: None):
-        yield Production(deployment)
+        yield here

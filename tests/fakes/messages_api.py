@@ -2,14 +2,15 @@
 
 Refuses with 400 what Anthropic refuses: a history that was changed, tool calls left unanswered, sampling parameters, forced
 tool choice, and turns made by another model or on other tools or instructions: thinking is bound to those. `script` entries:
-a list of content blocks (a turn), a callable taking the request, or a `Fault`.
+a list of content blocks (a turn), a callable taking the request, or a `Fault`. Several conversations at once are told apart by a
+phrase of their first line, each with a script of its own.
 """
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
@@ -51,14 +52,35 @@ def call(name: str, call_id: str | None = None, /, **arguments: Any) -> Block:
     return {"type": "tool_use", "id": call_id or f"toolu_{name}", "name": name, "input": arguments}
 
 
-class MessagesApi:
-    """Use as a context manager; `url` is the base URL for the SDK, `requests` what it was asked."""
+@dataclass
+class Conversation:
+    """What is still to be said in it, and what it was asked."""
 
-    def __init__(self, script: list[Entry], *, key: str = "test-key") -> None:
-        self.script = list(script)
+    script: list[Entry]
+    requests: list[dict[str, Any]] = field(default_factory=list)
+
+    def answer(self, body: dict[str, Any]) -> Fault | Refusal | list[Block] | str:
+        """The next entry of the script, or the reason for a 400."""
+        if reason := complaint(body, self.requests[-1] if self.requests else None):
+            return reason
+        if not self.script:
+            return "the script has no further turn"
+        entry = self.script.pop(0)
+        if not isinstance(entry, Fault):
+            self.requests.append(body)
+        return entry(body) if callable(entry) else entry
+
+
+class MessagesApi:
+    """Use as a context manager; `url` is the base URL for the SDK, `requests` what it was asked.
+
+    `script` is the one conversation's, or one by phrase for several; `conversations` has them then.
+    """
+
+    def __init__(self, script: list[Entry] | Mapping[str, list[Entry]], *, key: str = "test-key") -> None:
+        several = script if isinstance(script, Mapping) else {"": script}
+        self.conversations = {phrase: Conversation(list(entries)) for phrase, entries in several.items()}
         self.key = key
-        self.requests: list[dict[str, Any]] = []
-        self.turns = 0
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
@@ -66,6 +88,14 @@ class MessagesApi:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_port}"
+
+    @property
+    def script(self) -> list[Entry]:
+        return self.conversations[""].script
+
+    @property
+    def requests(self) -> list[dict[str, Any]]:
+        return self.conversations[""].requests
 
     def __enter__(self) -> MessagesApi:
         self._thread.start()
@@ -76,18 +106,20 @@ class MessagesApi:
         self._server.server_close()
 
     def answer(self, body: dict[str, Any], headers: dict[str, str]) -> Fault | Refusal | list[Block] | str:
-        """The next entry of the script, or the reason for a 400/401."""
+        """The conversation's answer, or the reason for a 400/401."""
         with self._lock:
             if self.key not in (headers.get("x-api-key"), headers.get("authorization", "").removeprefix("Bearer ")):
                 return "401"
-            if reason := complaint(body, self.requests[-1] if self.requests else None):
-                return reason
-            if not self.script:
-                return "the script has no further turn"
-            entry = self.script.pop(0)
-            if not isinstance(entry, Fault):
-                self.requests.append(body)
-            return entry(body) if callable(entry) else entry
+            first = _first_line(body)
+            found = [one for phrase, one in self.conversations.items() if phrase in first]
+            return found[0].answer(body) if found else f"no conversation is about {first!r}"
+
+
+def _first_line(body: dict[str, Any]) -> str:
+    """As far as the request has one; what it lacks is complained about later."""
+    block = (body.get("messages") or [{"content": ""}])[0]["content"]
+    text = block if isinstance(block, str) else block[0].get("text", "")
+    return str(text).partition("\n")[0]
 
 
 def complaint(body: dict[str, Any], before: dict[str, Any] | None) -> str | None:
