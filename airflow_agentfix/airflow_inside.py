@@ -11,12 +11,14 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
+from airflow.api.common.mark_tasks import set_dag_run_state_to_success
 from airflow.api.common.trigger_dag import trigger_dag
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.configuration import conf
 from airflow.exceptions import DagRunAlreadyExists
 from airflow.models import DagModel, DagRun, Log, TaskInstance
+from airflow.models.dagbag import DBDagBag
 from airflow.models.hitl import HITLDetail
 from airflow.models.serialized_dag import SerializedDagModel
 from airflow.sdk import timezone
@@ -46,9 +48,9 @@ log = logging.getLogger(__name__)
 
 ASK_DAG = "agentfix_ask"
 ASK_TASK = "question"
-SETTLE_SECONDS = 2.0
-"""An answer within the scheduler's next loop after a task parked makes Airflow fail that task: "reported that the task instance
-finished with state success, but the task instance's state attribute is queued" (seen on 3.3.2)."""
+SETTLE_SECONDS = 8.0
+"""An answer before the scheduler knows that a task parked makes Airflow fail that task: "reported that the task instance finished
+with state success, but the task instance's state attribute is queued" (seen on 3.3.2). Why that long: operators.triggers."""
 _READ = (("GET", DagAccessEntity.RUN), ("GET", DagAccessEntity.TASK_LOGS), ("GET", DagAccessEntity.CODE))
 _EDIT = (*_READ, ("PUT", DagAccessEntity.RUN), ("PUT", DagAccessEntity.TASK_INSTANCE))
 """What Airflow's own routes ask for: a session shows runs, log lines and code; a rerun changes the run and clears tasks."""
@@ -61,7 +63,7 @@ class _NotShownYet(Exception):
 class AirflowInside:
     """`ports.ServerAirflow`. Answers given through it wait up to `patience` seconds for a question that is just being shown."""
 
-    def __init__(self, *, patience: float = 10.0, settle: float = SETTLE_SECONDS) -> None:
+    def __init__(self, *, patience: float = 20.0, settle: float = SETTLE_SECONDS) -> None:
         self.patience = patience
         self.settle = timedelta(seconds=settle)
 
@@ -149,6 +151,19 @@ class AirflowInside:
             raise AirflowConflict(
                 f"The question of run {run_id!r} is not shown yet (the run is {state}). Try again soon."
             ) from None
+
+    def withdraw(self, run_id: str, *, reason: str) -> None:
+        """End the run of a question, shown or not, whoever it was put to; its note says why. One that has ended is left alone."""
+        with create_session(scoped=False) as session:
+            asks = (DagRun.dag_id == ASK_DAG, DagRun.run_id == run_id)
+            run = session.get(DagRun, session.scalar(select(DagRun.id).where(*asks).with_for_update()) or -1)
+            if run is None or run.state in State.finished_dr_states:
+                return
+            dag = DBDagBag(load_op_links=False).get_dag_for_run(run, session=session)
+            if dag is None:
+                raise AirflowNotFound(f"Airflow no longer has the serialized DAG of run {run_id!r} of {ASK_DAG}; end it by hand.")
+            run.note = reason
+            set_dag_run_state_to_success(dag=dag, run_id=run_id, commit=True, session=session)
 
     def require_pinnable(self, dag_id: str, run_id: str) -> None:
         """See `rerun.pin.require_pinnable`."""

@@ -155,13 +155,12 @@ class Desk:
         decision = questions.decision_of(question, human.option, user=human.user)
         return "answer" if decision == "approve" and self.works_on(session_id, human.user) else decision
 
-    def release_askers(self, stored: Stored, events: Sequence[Event], user: Any, message: str) -> None:
+    def release_askers(self, stored: Stored, events: Sequence[Event], reason: str) -> None:
         """End the runs of questions nobody needs an answer to any more, so that no worker waits for them."""
         for question in questions.waiting(events):
-            run_id, option = question.data["ask_run"]["run_id"], question.data["options"][-1]
+            run_id = question.data["ask_run"]["run_id"]
             with _logged(f"Question {run_id} of session {stored.session.id} stays open"):
-                if self.airflow.answer(run_id) is None:
-                    self.airflow.give_answer(run_id, option=option, message=message, user=user)
+                self.airflow.withdraw(run_id, reason=reason)
 
     def end_pin(self, stored: Stored) -> Stored:
         """A session ends without its fix: set the run it pinned back. Where Airflow refuses, the pin stays and is logged."""

@@ -446,6 +446,9 @@ class ServerAirflow(Protocol):
     def give_answer(self, run_id: str, *, option: str, message: str, user: Any) -> None:
         """Answer the question's run in the person's name (an Airflow user object), so that it ends."""
 
+    def withdraw(self, run_id: str, *, reason: str) -> None:
+        """End the run of a question nobody needs an answer to any more, shown or not, whoever it was put to."""
+
     def require_pinnable(self, dag_id: str, run_id: str) -> None:
         """Raises RerunImpossible where no pin of this run can work, whatever the commit: asked before a person is."""
 

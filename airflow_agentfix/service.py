@@ -245,10 +245,12 @@ class SessionService:
             raise SessionNotFound(f"Session {session_id!r} went away while it was read.")
         if not self._desk.is_abandoned(stored):
             return stored.session
-        run_id = fix_run_id(session_id, stored.runs)
+        run_id, events = fix_run_id(session_id, stored.runs), self._store.events(session_id)
         summary = f"Run {run_id!r} of {FIX_DAG} ended before the session did; its log says why. A message starts a new run."
         end = {"outcome": Outcome.FAILED.value, "verdict": None, "summary": summary, "error": summary, "report": None}
-        return self._desk.save(stored, Draft(EventKind.FINISHED, SERVER, end)).session
+        failed = self._desk.save(stored, Draft(EventKind.FINISHED, SERVER, end))
+        self._desk.release_askers(failed, events, "Nobody works on the session any more.")
+        return failed.session
 
     def events(self, session_id: str, user: Any, *, after: int) -> Sequence[Event]:
         self._desk.open(session_id, user, edit=False)
@@ -300,7 +302,9 @@ class SessionService:
             self._airflow.give_answer(run_id, option=option, message=message, user=user)
         elif (human.user, human.option) != (str(user.get_id()), option):  # ours is there where an earlier call got half-way
             self._refuse_second_answer(stored, question, human, decision)
-        return self._desk.save(stored, *drafts).session
+        answered = self._desk.save(stored, *drafts)
+        self._started(answered)  # its run of the fix DAG may have ended while it waited
+        return answered.session
 
     def _refuse_second_answer(self, stored: Stored, question: Event, human: HumanAnswer, decision: str | None) -> None:
         """The first answer counts, wherever it was given. A click that decides nothing about an approval is none."""
@@ -359,7 +363,7 @@ class SessionService:
         if stored.leased(self._desk.clock()):
             return self._desk.save(stored, *drafts).session
         stopped = self._desk.save(stored, *drafts, _finished_by_stop(user, reason))
-        self._desk.release_askers(stopped, events, user, "The session was stopped.")
+        self._desk.release_askers(stopped, events, f"{user.get_name()} stopped the session.")
         return self._desk.end_pin(stopped).session
 
     @again
@@ -373,7 +377,7 @@ class SessionService:
         contents += range(last + 1, last + 1 + len(ending))
         erased = Draft(EventKind.ERASED, user.get_name(), {})
         gone = self._desk.save(stored, *ending, erased, erase=contents, lease=None, lease_until=None)
-        self._desk.release_askers(gone, events, user, "The session was erased.")
+        self._desk.release_askers(gone, events, f"{user.get_name()} erased the session.")
         return self._desk.end_pin(gone).session
 
     @again

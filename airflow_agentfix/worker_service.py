@@ -430,7 +430,7 @@ class WorkerService:
         end = {"outcome": outcome.value, "verdict": verdict, "summary": summary, "error": error, "report": report}
         open_questions = self._store.events(session_id)
         done = self._desk.save(stored, Draft(EventKind.FINISHED, WORKER, end), lease_until=None)
-        self._desk.release_askers(done, open_questions, user, "The session has ended.")
+        self._desk.release_askers(done, open_questions, "The session has ended.")
         done = self._desk.end_pin(done) if outcome in (Outcome.REJECTED, Outcome.STOPPED) else done
         self._on_done(done.session)
         return done.session

@@ -168,7 +168,7 @@ def test_an_approval_under_required_actions_after_a_stop_opens_nothing_when_the_
     claim = server.with_fix()
     wait = server.approval(claim)
     park(server, claim, wait)
-    server.service.stop(claim.session.id, ANNA)  # anna is no approver: the question's run stays open
+    server.service.stop(claim.session.id, ANNA)  # the question's run ends; Airflow takes an answer to it still
     server.airflow.required_action(wait.run_id, "Approve", user="boss")
     server.service.message(claim.session.id, ANNA, "go on")
     again = server.claimed(claim.session.id, number=2)

@@ -108,6 +108,9 @@ class FakeServerAirflow:
     def give_answer(self, run_id: str, *, option: str, message: str, user: Any) -> None:
         self.required_action(run_id, option, user=user.get_id(), message=message)
 
+    def withdraw(self, run_id: str, *, reason: str) -> None:
+        self.runs[ASK_DAG, run_id] = "success"
+
     def require_pinnable(self, dag_id: str, run_id: str) -> None:
         if (dag_id, run_id) in self.unversioned:
             raise RerunImpossible(f"DAG {dag_id!r} comes from a bundle which has no versions.")

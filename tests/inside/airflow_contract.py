@@ -8,6 +8,7 @@ from threading import Timer
 from typing import Any
 
 import pytest
+from airflow.utils.state import TaskInstanceState
 
 from airflow_agentfix.airflow_inside import AirflowInside
 from airflow_agentfix.errors import AirflowConflict, AirflowForbidden, AirflowNotFound, ConfigurationError
@@ -15,6 +16,7 @@ from airflow_agentfix.ports import HumanAnswer, Question
 from tests.inside.database import Deployment, show
 
 _number = count()
+PARKED = "awaiting_input" if "AWAITING_INPUT" in TaskInstanceState.__members__ else "deferred"  # the latter before 3.3
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +66,13 @@ with DAG("facts_{number}", schedule=None):
     def part(x): ...
     part.expand(x=[1, 2]) << extract()
 """
+
+
+def unshown(inside: AirflowInside) -> str:
+    """A question whose task has not shown it yet; its run id."""
+    put = question()
+    inside.ask(put)
+    return put.run_id
 
 
 @pytest.fixture
@@ -175,6 +184,29 @@ def test_only_an_assigned_user_may_answer(inside: AirflowInside, users: dict[str
     assert inside.answer(run_id) is None
     inside.give_answer(run_id, option="Approve", message="", user=users["uma"])
     assert inside.answer(run_id) is not None
+
+
+@pytest.mark.usefixtures("ask_dag")
+@pytest.mark.parametrize("state", [PARKED, "running", "queued", "scheduled"])
+def test_a_question_is_withdrawn_shown_or_not_and_whoever_it_was_put_to(
+    inside: AirflowInside, airflow: Deployment, state: str
+) -> None:
+    run_id = asked(inside, assigned=("uma",)) if state == PARKED else unshown(inside)
+    airflow.set_states("agentfix_ask", {"question": state}, run_id=run_id, state="running")
+    inside.withdraw(run_id, reason="uma stopped the session.")
+    run = airflow.run("agentfix_ask", run_id)
+    assert (run["state"], run["note"]) == ("success", "uma stopped the session.")
+    assert airflow.states("agentfix_ask", run_id)["question"] in ("success", "skipped")
+    assert inside.answer(run_id) is None
+
+
+@pytest.mark.usefixtures("ask_dag")
+def test_a_question_whose_run_has_ended_or_never_was_is_left_alone(inside: AirflowInside, airflow: Deployment) -> None:
+    run_id = unshown(inside)
+    airflow.change_run("agentfix_ask", run_id, state="failed")
+    inside.withdraw(run_id, reason="too late")
+    inside.withdraw("agentfix__never", reason="too late")
+    assert airflow.run("agentfix_ask", run_id)["state"] == "failed"
 
 
 @pytest.mark.usefixtures("ask_dag")
