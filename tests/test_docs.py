@@ -17,7 +17,7 @@ import typer
 from airflow_agentfix import __version__
 from airflow_agentfix.agent.tools import TOOLS
 from airflow_agentfix.cli.app import app
-from airflow_agentfix.core.session import EventKind, Outcome, State, WaitFor
+from airflow_agentfix.core.session import ALLOWED, Event, EventKind, Outcome, Session, State, WaitFor, fold
 from airflow_agentfix.models.recipes import RECIPES
 from airflow_agentfix.settings import OPTIONS
 from tests.docs import ROOT, TABLES, error_classes, written
@@ -68,6 +68,41 @@ def test_every_route_is_in_the_rest_api_and_no_other():
 @pytest.mark.parametrize("kind", [EventKind, Outcome, State, WaitFor])
 def test_every_word_of_a_session_is_explained(kind: type[EventKind | Outcome | State | WaitFor]):
     assert {word.value for word in kind} - in_backticks(page("how-it-works.md")) == set()
+
+
+# As every event's data, so that each can be folded.
+ANYTHING = {
+    "worker": "agentfix_fix/run/drive/1",
+    "message": "",
+    "waiting_for": WaitFor.PERSON,
+    "outcome": Outcome.FIXED,
+    "summary": "",
+    "fingerprint": "",
+    "judgement": {"verdict": ""},
+    "cause": {"line": ""},
+    "files": [],
+    "branch": "",
+    "commit": "",
+}
+
+
+def moves() -> set[tuple[str, str, str]]:
+    """What changes a session's state: (before, event, after), of every event in every state that allows it."""
+    found = {("[*]", "created", "open")}
+    for kind in EventKind:
+        for state in ALLOWED[kind]:
+            session = Session("s1", "d", "r", "t", -1, 1, state, "rerun", "callback", "", "")
+            after = fold(session, Event(1, kind, "a person", "", ANYTHING))
+            if after.state is not state:
+                found.add((state.value, kind.value, after.state.value))
+    return found
+
+
+def test_the_picture_of_a_session_has_every_move_and_every_event_and_no_other():
+    (picture,) = re.findall(r"^```mermaid\n(.*?)^```", page("how-it-works.md"), re.DOTALL | re.MULTILINE)
+    drawn = re.findall(r"^ +(\S+) --> (\w+) : (\w+)", picture, re.MULTILINE)
+    assert {(before, event, after) for before, after, event in drawn} == moves()
+    assert {kind.value for kind in EventKind} - set(re.findall(r"\w+", picture)) == set()
 
 
 def test_every_tool_of_the_model_is_in_the_policy():
