@@ -81,6 +81,10 @@ ANYTHING = {
     "judgement": {"verdict": ""},
     "cause": {"line": ""},
     "files": [],
+    "text": "",
+    "because": [],
+    "before": {"model": ""},
+    "basis": {"model": ""},
     "branch": "",
     "commit": "",
 }
