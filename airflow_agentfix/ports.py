@@ -114,6 +114,8 @@ class Claim:
     events: tuple[Event, ...]
     policy: Json
     """`core.policy.Policy` as JSON: the effective policy, decided by the server"""
+    unpaid: str | None = None
+    """why no model that costs anything may be asked: the day has no dollars for it; None where they are reserved"""
 
 
 @dataclass(frozen=True)
@@ -251,6 +253,8 @@ class Model(Protocol):
     """Something that continues a conversation. Raises `errors.ModelError` and its kinds."""
 
     name: str
+    costs: bool
+    """whether a call costs dollars"""
 
     def reply(self, request: ModelRequest) -> Turn: ...
 

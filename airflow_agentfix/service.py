@@ -121,8 +121,7 @@ class SessionService:
     def _joined_or_new(self, ref: TaskRef, failure: Failure, user: Any, *, requested_by: str | None) -> Taken:
         working = self._store.open_on(ref.dag_id, ref.run_id, ref.task_id)
         if working is None:
-            made = self._made(ref, failure, user, requested_by)
-            return self._started(made, created=made.session.version == 0)  # else it was added to one that never started
+            return self._started(self._made(ref, failure, user, requested_by), created=True)
         if ref in self._store.failures(working.session.id):  # another report of it was first
             return self._started(self._told(working, failure, user))
         return self._started(self._told(self._desk.save(working, occurrence(ref), failures=(ref,)), failure, user))
@@ -149,18 +148,9 @@ class SessionService:
         drafts = [Draft(EventKind.CREATED, requested_by or SERVER, how), *_notes(failure, user)]
         try:
             return self._desk.create(session, *drafts, failure=ref, **budgets.reserving(self._desk, policy))
-        except BudgetExceeded as refusal:
-            return self._on_record(session, drafts, ref, refusal)
-
-    def _on_record(self, session: Session, drafts: Sequence[Draft], ref: TaskRef, refusal: BudgetExceeded) -> Stored:
-        """The failure without a run for it, which a person can start when there is money again: one session for all indexes of a
-        mapped task."""
-        known = self._store.unstarted_on(ref.dag_id, ref.run_id, ref.task_id)
-        if known is None:
-            return self._desk.create(session, *drafts, budgets.over_budget(refusal), failure=ref)
-        attached = () if ref in self._store.failures(known.session.id) else (ref,)
-        why = Draft(EventKind.NOTE, SERVER, {"message": str(refusal)})
-        return self._desk.save(known, *map(occurrence, attached), why, failures=attached)
+        except BudgetExceeded as refusal:  # what costs nothing is done all the same
+            why = Draft(EventKind.NOTE, SERVER, {"message": f"No model is asked, only what is free is done. {refusal}"})
+            return self._desk.create(session, *drafts, why, failure=ref, **budgets.UNPAID)
 
     def _go_on(self, done: Session) -> None:
         """Failures that were put behind a session and stand as reported get one of their own, the others behind it."""
@@ -202,8 +192,8 @@ class SessionService:
         """With a run of the fix DAG for it. Where that cannot be started the session waits, and says why."""
         session = stored.session
         if session.state is State.DONE:
-            over = session.outcome is Outcome.OVER_BUDGET
-            return Taken(session.id, session.state, created, session.summary if over else None)
+            return Taken(session.id, session.state, created)
+        unpaid = session.summary if stored.max_dollars == budgets.UNPAID["max_dollars"] else None
         try:
             run_state = self._airflow.run_state(FIX_DAG, fix_run_id(session.id, stored.runs))
             if run_state in ENDED:  # its worker died for good: the session goes on in a new run
@@ -216,7 +206,7 @@ class SessionService:
             if session.summary != warning[:2000]:
                 self._desk.save(stored, Draft(EventKind.NOTE, SERVER, {"message": warning}))
             return Taken(session.id, session.state, created, warning)
-        return Taken(session.id, session.state, created)
+        return Taken(session.id, session.state, created, unpaid)
 
     # --- reading
 

@@ -78,7 +78,8 @@ class WorkerService:
     @again
     def claim(self, session_id: str, user: Any, *, worker: str) -> Claim:
         """Take the session: no one holds it, its holder is silent, or the holder is known to be dead. One that is done is
-        given without a lease, as there is nothing to do; so is one that ends here, for its day has no dollars for it."""
+        given without a lease: there is nothing to do. One that its day has no dollars for is given with the word that no model
+        may be asked."""
         stored = self._desk.open(session_id, user, edit=True)
         if stored.session.state is State.DONE:
             return self._claim("", stored.session)
@@ -94,9 +95,10 @@ class WorkerService:
         mine: dict[str, Any] = {"lease": lease, "holder": worker, "lease_until": self._lease_end()}
         try:
             taken = self._desk.save(stored, *drafts, **mine, **budgets.reserving(self._desk, policy.policy))
+            unpaid = None
         except BudgetExceeded as refusal:
-            return self._claim("", budgets.end(self._desk, stored, refusal, user))
-        return self._claim(lease, self._settled(taken.session))
+            taken, unpaid = self._desk.save(stored, *drafts, **mine, **budgets.UNPAID), str(refusal)
+        return self._claim(lease, self._settled(taken.session), unpaid)
 
     def _policy_to_record(self, session: Session, now: Effective) -> list[Draft]:
         """What is allowed from here on, where that is not what was written down before: the base branch may have moved."""
@@ -111,9 +113,9 @@ class WorkerService:
             return settle(self._desk, session.id, on_done=self._on_done)
         return session
 
-    def _claim(self, lease: str, session: Session) -> Claim:
+    def _claim(self, lease: str, session: Session, unpaid: str | None = None) -> Claim:
         policy = budgets.capped(self._desk, self._policy(session))
-        return Claim(lease, session, tuple(self._store.events(session.id)), policy.to_json())
+        return Claim(lease, session, tuple(self._store.events(session.id)), policy.to_json(), unpaid)
 
     def _lease_end(self) -> str:
         return self._desk.at(self._desk.clock() + timedelta(seconds=self._desk.settings.lease_seconds))

@@ -16,7 +16,6 @@ from airflow_agentfix.errors import BudgetExceeded
 from airflow_agentfix.ports import Claim, Json, WaitRun
 from airflow_agentfix.service import Failure
 from airflow_agentfix.settings import Settings
-from airflow_agentfix.store.record import Wanted
 from airflow_agentfix.store.wire import Taken
 from tests.fakes.databases import new_database
 from tests.fakes.server import ANNA, DAG, RUN, WORKER, Server, model_data
@@ -73,50 +72,38 @@ def day(server: Server, session_id: str) -> Json:
 
 
 def refused(server: Server, session_id: str) -> str:
-    """The summary of a session that ended for want of money."""
-    session = server.service.get(session_id, ANNA)
-    assert (session.state, session.outcome) == (State.DONE, Outcome.OVER_BUDGET)
-    return session.summary or ""
+    """Why the session that is claimed now may ask no model."""
+    claim = server.claimed(session_id)
+    assert claim.lease
+    return claim.unpaid or ""
 
 
 # --- the way in
 
 
 @pytest.mark.parametrize("asked", [False, True], ids=["failure", "person"])
-def test_a_failure_the_day_has_no_dollars_for_is_on_record_and_no_run_is_started(server: Server, asked: bool) -> None:
+def test_a_failure_the_day_has_no_dollars_for_is_looked_at_without_a_model(server: Server, asked: bool) -> None:
     for task_id in ("a", "b"):
         assert take(server, task_id).warning is None
     taken = take(server, "c", asked=asked)
-    assert (taken.state, taken.created, taken.warning) == (State.DONE, True, refused(server, taken.id))
+    assert (taken.state, taken.created) == (State.OPEN, True)
+    assert (taken.warning or "").startswith("No model is asked, only what is free is done.")
     assert "$0.00 spent and $10.00 reserved by other sessions, of $10.00 (daily_dollars)" in (taken.warning or "")
-    assert fix_run_id(taken.id, 1) not in server.airflow.confs
-    assert server.kinds(taken.id) == ["created", "finished"]
-    assert take(server, "c") == replace(taken, created=False)  # reported again: still known, still told why
+    assert server.airflow.confs[fix_run_id(taken.id, 1)] == {"session_id": taken.id}
+    claim = server.claimed(taken.id)
+    assert claim.lease
+    assert "(daily_dollars)" in (claim.unpaid or "")
+    assert day(server, taken.id)["reserved"] == 10.0
 
 
-def test_all_indexes_of_a_mapped_task_the_day_has_no_dollars_for_are_on_one_record(server: Server) -> None:
-    for task_id in ("a", "b"):
-        take(server, task_id)
-    for map_index in range(3):
-        server.airflow.fail(DAG, RUN, "c", map_index=map_index)
-    taken = [server.service.intake(Failure(DAG, RUN, "c", map_index), WORKER) for map_index in (0, 1, 2, 2)]
-    assert ([one.created for one in taken], len({one.id for one in taken})) == ([True, False, False, False], 1)
-    assert "(daily_dollars)" in (taken[2].warning or "")
-    assert server.kinds(taken[0].id) == ["created", "finished", "occurrence", "note", "occurrence", "note", "note"]
-    server.clock.pass_seconds(86_400)
-    server.service.stop(server.service.list(ANNA, Wanted(state=State.OPEN)).sessions[0].id, ANNA)
-    assert server.service.message(taken[0].id, ANNA, "Go on.").state is State.OPEN
-    assert [ref.map_index for ref in server.store.failures(taken[0].id)] == [0, 1, 2]
-
-
-def test_a_person_who_asks_again_too_early_is_told_how_the_day_stands_now(server: Server) -> None:
-    claim = work(server, "a")
+def test_a_session_without_dollars_has_them_from_the_claim_on_at_which_there_are_some(server: Server) -> None:
+    first = work(server, "a")
     take(server, "b")
-    first = take(server, "c", asked=True)
-    server.append(claim, (EventKind.MODEL, {**model_data(), "dollars": 1.0}))
-    second = take(server, "c", asked=True)
-    assert (second.id, second.created) == (first.id, False)
-    assert "$1.00 spent and $9.00 reserved" in (second.warning or "")
+    taken = take(server, "c")
+    assert server.claimed(taken.id).unpaid
+    finish(server, first)
+    again = server.claimed(taken.id, try_number=2)
+    assert (again.unpaid, day(server, taken.id)["reserved"]) == (None, 10.0)
 
 
 def test_the_budget_of_one_dag_is_not_another_ones(server: Server) -> None:
@@ -163,9 +150,9 @@ def test_calls_that_gave_no_turn_are_spent_money(server: Server) -> None:
 def test_the_next_day_has_its_own_dollars(server: Server) -> None:
     for task_id in ("a", "b"):
         finish(server, work(server, task_id, dollars=5.0))
-    refused(server, take(server, "c").id)
+    assert refused(server, take(server, "c").id)
     server.clock.pass_seconds(86_400)
-    taken = take(server, "c", asked=True)
+    taken = take(server, "d")
     assert (taken.state, taken.warning) == (State.OPEN, None)
     assert day(server, taken.id)["used"] == 0.0
 
@@ -200,30 +187,13 @@ def test_a_session_that_waits_for_a_person_reserves_nothing_and_one_that_waits_f
     assert day(server, person.session.id)["reserved"] == 4.0
 
 
-def test_a_session_that_goes_on_after_a_person_reserves_again_or_ends_with_its_findings(server: Server) -> None:
-    first = server.claimed(take(server, "a").id)
-    said = {"content": [{"type": "text", "text": "to_euro was renamed"}], "stop_reason": "tool_use", "dollars": 1.0}
-    server.append(first, (EventKind.MODEL, {**model_data(), **said}))
+def test_a_session_that_goes_on_after_a_person_reserves_again_or_asks_no_model(server: Server) -> None:
+    first = work(server, "a", dollars=1.0)
     park(server, first, WaitFor.PERSON)
     leave_five(server)
-    again = server.claimed(first.session.id)
-    assert (again.lease, again.session.outcome, again.events[-1].kind) == ("", Outcome.OVER_BUDGET, EventKind.FINISHED)
     told = refused(server, first.session.id)
     assert "$5.00 spent and $5.00 reserved by other sessions, of $10.00" in told
     assert "this session may need $4.00" in told
-    assert "Findings so far: to_euro was renamed" in told
-
-
-def test_a_question_of_a_session_that_ends_for_want_of_money_waits_for_nobody(server: Server) -> None:
-    first = work(server, "a", dollars=1.0)
-    ask = {"call_id": "c1", "subject": "Which?", "body": "", "options": ["A", "B"]}
-    wait = server.service.worker.ask(first.session.id, WORKER, lease=first.lease, **ask)
-    park(server, first, WaitFor.PERSON)
-    leave_five(server)
-    server.claimed(first.session.id)
-    refused(server, first.session.id)
-    assert isinstance(wait, WaitRun)
-    assert server.airflow.runs[wait.dag_id, wait.run_id] == "success"
 
 
 def test_a_message_reserves_before_it_starts_a_session_again_or_changes_nothing(server: Server) -> None:
@@ -249,11 +219,8 @@ def test_a_repository_may_allow_its_dags_less_a_day(server: Server) -> None:
     first = server.claimed(take(server, "a").id)
     assert Policy.from_json(first.policy).max_dollars == 2.0
     assert day(server, first.session.id) == {"used": 0.0, "reserved": 2.0, "limit": 3.0, "total_used": 0.0, "total_limit": 200.0}
-    second = server.claimed(take(server, "b").id)
-    assert (second.lease, second.session.outcome) == ("", Outcome.OVER_BUDGET)
-    assert "$2.00 reserved by other sessions, of $3.00 (daily_dollars); this session may need $2.00" in (
-        second.session.summary or ""
-    )
+    told = refused(server, take(server, "b").id)
+    assert "$2.00 reserved by other sessions, of $3.00 (daily_dollars); this session may need $2.00" in told
 
 
 # --- two API servers
@@ -285,9 +252,8 @@ def test_two_of_servers_that_reserve_at_once_get_the_dollars_that_are_there_for_
         thread.start()
     for thread in threads:
         thread.join()
-    sessions = first.service.list(ANNA).sessions
-    at_work = [one.id for one in sessions if one.state is not State.DONE]
-    assert (len(at_work), len(sessions)) == (2, 6)
+    stored = [first.store.get(one.id) for one in first.service.list(ANNA).sessions]
+    assert sorted(one.max_dollars for one in stored if one and one.max_dollars is not None) == [0.0] * 4 + [5.0] * 2
     for server in servers:
         server.close()
 

@@ -55,6 +55,8 @@ class Work:
     journal: Journal
     clock: Callable[[], datetime]
     tools: tuple[ToolSchema, ...] = TOOLS
+    unpaid: str | None = None
+    """see ports.Claim"""
 
 
 def run(work: Work) -> WaitRun | Session:
@@ -164,6 +166,8 @@ def _conclusion(work: Work) -> Ending | None:
     minutes = minutes_at_work(all_events, work.clock())
     if (limit := exceeded(usage_of(all_events), work.case.policy, minutes=minutes)) is not None:
         return _ending(work, Outcome.OVER_BUDGET, limit)
+    if work.unpaid and work.model.costs:
+        return _ending(work, Outcome.OVER_BUDGET, f"No model was asked. {work.unpaid}")
     return None
 
 

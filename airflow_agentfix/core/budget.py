@@ -125,8 +125,8 @@ def most_dollars(policy: Policy, total: float) -> float:
 
 
 def refused(session: Session, day: Day, own: float, limits: DayLimits) -> str | None:
-    """Why a session that reserves `own`, counted in `day`, may not go on today; None where it may. A limit of 0 lets nothing
-    start."""
+    """Why a session that reserves `own`, counted in `day`, may ask no model today; None where it may. A limit of 0 lets none be
+    asked."""
     of_dag = (f"DAG {session.dag_id!r}", "daily_dollars", day.spent, day.reserved, limits.dag)
     of_all = ("the deployment", "daily_dollars_total", day.total_spent, day.total_reserved, limits.total)
     for whose, name, spent, reserved, limit in (of_dag, of_all):

@@ -39,6 +39,8 @@ FOREIGN = (anthropic.AnthropicError, httpx2.TransportError)
 class ClaudeModel:
     """ports.Model over an `anthropic` client: first-party, Bedrock, Vertex, Foundry or a gateway."""
 
+    costs = True
+
     def __init__(self, client: Any, *, model: str, effort: str, prices: Sequence[Price] = (), max_wait: float = 20.0) -> None:
         self.name = model
         self._client = client.with_options(max_retries=SDK_RETRIES)

@@ -28,6 +28,7 @@ class RulesModel:
     """The model port without a network."""
 
     name = "rules"
+    costs = False
 
     def reply(self, request: ModelRequest) -> Turn:
         """The next tool call, or a closing text where there is nothing left to do."""

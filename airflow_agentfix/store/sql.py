@@ -49,14 +49,6 @@ class SqlStore:
         """The session that works on this task now."""
         return self._one(tables.session.c.open_key == _open_key(dag_id, run_id, task_id))
 
-    def unstarted_on(self, dag_id: str, run_id: str, task_id: str) -> Stored | None:
-        """The newest session on this task that ended before a worker came, for want of money."""
-        t = tables.session
-        of_task = [t.c.dag_id == dag_id, t.c.run_id == run_id, t.c.task_id == task_id]
-        unstarted = [t.c.outcome == Outcome.OVER_BUDGET.value, t.c.worker_run_id.is_(None)]
-        newest = sa.select(t.c.id).where(*of_task, *unstarted).order_by(t.c.created_at.desc(), t.c.id).limit(1)
-        return self._one(t.c.id == newest.scalar_subquery())
-
     def same_cause(self, session: Session) -> list[Stored]:
         """The other sessions with its repository, DAG and fingerprint that are not done, or that looked at its very run."""
         t = tables.session

@@ -79,12 +79,13 @@ def claim_to_json(claim: Claim) -> Json:
         "session": claim.session.to_json(),
         "events": [event.to_json() for event in claim.events],
         "policy": claim.policy,
+        "unpaid": claim.unpaid,
     }
 
 
 def claim_from_json(data: Json) -> Claim:
     events = tuple(Event.from_json(event) for event in data["events"])
-    return Claim(data["lease"], Session.from_json(data["session"]), events, data["policy"])
+    return Claim(data["lease"], Session.from_json(data["session"]), events, data["policy"], data.get("unpaid"))
 
 
 def result_to_json(result: Result) -> Json:

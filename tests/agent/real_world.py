@@ -58,6 +58,8 @@ class RepeatingModel:
 
     name = "scripted"
 
+    costs = True
+
     def __init__(self, turns: list[Turn]) -> None:
         self.turns, self.requests = turns, list[ModelRequest]()
 

@@ -316,6 +316,37 @@ def test_after_a_failed_call_the_conversation_is_what_it_was(world: World) -> No
     assert model.requests[2].messages == model.requests[1].messages
 
 
+def test_a_session_its_day_has_no_dollars_for_ends_before_a_model_that_costs_some_is_asked(world: World) -> None:
+    world.client.unpaid = "The dollars of the day do not suffice."
+    model = ScriptedModel(*story())
+    done = world.work(model)
+    assert isinstance(done, Session)
+    assert (done.outcome, model.requests) == (Outcome.OVER_BUDGET, [])
+    assert (done.summary or "").startswith("No model was asked. The dollars of the day do not suffice.")
+    assert len(world.client.of(EventKind.INCIDENT)) == 1
+
+
+def test_a_model_that_costs_nothing_works_whatever_the_day_has_left(world: World) -> None:
+    world.client.unpaid = "The dollars of the day do not suffice."
+    model = ScriptedModel(*story())
+    model.costs = False
+    world.work(model)
+    assert world.host.fixes != []
+
+
+def test_a_rerun_that_was_approved_runs_though_there_are_no_dollars_any_more(make_world: Callable[..., World]) -> None:
+    world = make_world(approve=None, policy=Policy())
+    model = ScriptedModel(*story())
+    world.work(model)
+    world.client.approve, world.client.unpaid = "approve", "The dollars of the day do not suffice."
+    world.work(model)
+    world.airflow.end_rerun(green=True)
+    done = world.work(model)
+    assert isinstance(done, Session)
+    assert (done.outcome, len(world.client.reruns)) == (Outcome.OVER_BUDGET, 1)
+    assert "rerun green" in (done.summary or "")
+
+
 def test_a_stop_seen_while_saving_ends_the_session_before_the_tool_acts(world: World) -> None:
     world.client.before_append = lambda kinds: world.client.stop("wrong DAG") if EventKind.INTENT in kinds else None
     done = world.work(ScriptedModel(*story()))

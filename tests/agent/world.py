@@ -152,7 +152,7 @@ class World:
         if not transcript.of_kind(journal.events, EventKind.INCIDENT):
             journal.append((EventKind.INCIDENT, {**self.incident.to_json(), "repository": None, "base_commit": BASE}))
         self.case = self._case(claim, journal)
-        return loop.run(loop.Work(self.case, model, journal, lambda: self.now, tools))
+        return loop.run(loop.Work(self.case, model, journal, lambda: self.now, tools, claim.unpaid))
 
     def messages(self) -> list[dict[str, Any]]:
         """What the model would be sent now."""

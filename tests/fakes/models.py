@@ -34,7 +34,7 @@ class ScriptedModel:
     """ports.Model: answers with the next turn, keeps what it was asked. An exception in the script is raised instead."""
 
     def __init__(self, *script: Turn | Exception | Callable[[ModelRequest], Turn], name: str = "scripted") -> None:
-        self.name = name
+        self.name, self.costs = name, True
         self._script = deque(script)
         self.requests: list[ModelRequest] = []
 

@@ -29,6 +29,7 @@ class MemorySessionClient:
         self.policy = policy or Policy(allow_unreviewed_reruns=True)
         self.approve = approve
         self.answers: dict[str, str] = {}
+        self.unpaid: str | None = None
         self.events: list[Event] = []
         self.parked: WaitRun | None = None
         self.reruns: list[str] = []
@@ -53,7 +54,7 @@ class MemorySessionClient:
         self.parked = None
         self.server(EventKind.CLAIMED, {"worker": worker})
         self.session = replace(self.session, state=State.RUNNING, waiting_for=None)
-        return Claim(self._lease, self.session, tuple(self.events), self.policy.to_json())
+        return Claim(self._lease, self.session, tuple(self.events), self.policy.to_json(), self.unpaid)
 
     def append(
         self, session_id: str, *, lease: str, after: int, events: Sequence[tuple[EventKind, Mapping[str, Any]]]

@@ -23,6 +23,7 @@ class ObeyingModel:
     def __init__(self, attempts: Iterable[Attempt], looks: Iterable[Step]) -> None:
         self._attempts = {attempt.id: attempt for attempt in attempts}
         self._looks = list(looks)
+        self.costs = True
         self._left: Iterator[Step] | None = None
         self.requests: list[ModelRequest] = []
 

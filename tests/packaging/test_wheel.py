@@ -78,7 +78,9 @@ def test_the_wheel_has_every_file_of_the_package_and_nothing_else(wheel: Path):
         files = (path for path in (CHECKOUT / folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts)
         return {f"{inside}/{path.relative_to(CHECKOUT / folder).as_posix()}" for path in files if wanted(path)}
 
-    expected = shipped("airflow_agentfix", "airflow_agentfix", lambda path: path.suffix == ".py" or path.name == "py.typed")
+    expected = shipped(
+        "airflow_agentfix", "airflow_agentfix", lambda path: path.suffix in (".py", ".json") or path.name == "py.typed"
+    )
     expected |= shipped("dags", "airflow_agentfix/_dags", lambda _: True)
     expected |= shipped("skills", "airflow_agentfix/_skills", lambda _: True)
     assert {name for name in names(wheel) if ".dist-info/" not in name} == expected
