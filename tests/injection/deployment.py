@@ -168,7 +168,7 @@ class Deployment:
     def _driven(self, model: Model, sessions: AirflowHttp) -> WaitRun | Session:
         rest = connect_with(Login(url=self.rest.url), retries=0, timeout=5)
         bench = RealBench(rest, self.settings, sessions, model, lambda: self.inside.shape(DAG, self.run_id))
-        return Driver(bench).drive(self.session_id, worker="w", last_try=True)
+        return Driver(bench, clock=self.server.clock).drive(self.session_id, worker="w", last_try=True)
 
     def _woken(self, wait: WaitRun) -> bool:
         """Whether what the session waits for comes."""
