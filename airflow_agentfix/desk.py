@@ -19,7 +19,7 @@ from airflow_agentfix.core.pins import pinned
 from airflow_agentfix.core.policy import Autonomy, Effective, Layer, Policy, combine
 from airflow_agentfix.core.session import SERVER, Event, EventKind, PinEnd, Session, State, fix_run_id, fold, run_of
 from airflow_agentfix.errors import AirflowError, AirflowNotFound, NotAllowed, SessionNotFound, StaleWrite
-from airflow_agentfix.ports import HumanAnswer, RepositoryPolicy, ServerAirflow, UnpinRequest
+from airflow_agentfix.ports import CommitCheck, HumanAnswer, RepositoryPolicy, ServerAirflow, UnpinRequest
 from airflow_agentfix.redaction import told
 from airflow_agentfix.settings import Settings
 from airflow_agentfix.store.record import Change, Draft, Stored
@@ -51,6 +51,7 @@ class Desk:
         settings: Settings,
         *,
         policies: RepositoryPolicy,
+        commits: CommitCheck,
         clock: Callable[[], datetime],
         new_id: Callable[[], str],
     ) -> None:
@@ -58,6 +59,7 @@ class Desk:
         self.airflow = airflow
         self.settings = settings
         self.policies = policies
+        self.commits = commits
         self.clock = clock
         self.new_id = new_id
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from airflow_agentfix.core.circumstances import AssetEvent, AssetFacts, XCom
+from airflow_agentfix.core.findings import Finding
 from airflow_agentfix.core.incident import DagFacts, Incident, RunFacts, TaskFacts, TaskRef
 from airflow_agentfix.core.policy import Layer
 from airflow_agentfix.core.session import Event, EventKind, Outcome, Session, WaitFor
@@ -363,6 +364,14 @@ class RepositoryPolicy(Protocol):
 
     def layers(self, dag: DagFacts) -> list[Layer]:
         """Never raises: what could not be read is a layer that says so and allows to report."""
+
+
+class CommitCheck(Protocol):
+    """Whether a fix's commit holds what was recorded of it, asked by the server."""
+
+    def objection(self, dag: DagFacts, commit: str, patches: Sequence[Any]) -> Finding | None:
+        """`patches`: the net change of each file, as `code.working_copy.Patch`. Never raises: what could not be looked at is a
+        finding for a person."""
 
 
 # --- Airflow from inside the API server -----------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """The server's own look at a fix, before anyone is asked or nobody is: what a worker says about its change is not taken on trust.
 
-Invariant: pure over the session's events. That the commit on the code host holds exactly these patches is the worker's word.
+Invariant: pure over the session's events. That the commit on the code host holds exactly these patches is `code.commit_check`'s.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from airflow_agentfix.redaction import redact_code
 
 def objections(events: Sequence[Event], policy: Policy) -> tuple[Finding, ...]:
     """What the gates say to the patches the newest fix was made of, and every finding for a person the worker told of."""
-    patches = _patches(events)
+    patches = recorded_patches(events)
     if not patches:
         return (Finding("nothing-to-review", Severity.PERSON, "", "No change of this fix is on record; look at its commit."),)
     found = gates.check_patch(patches, policy)
@@ -29,11 +29,11 @@ def objections(events: Sequence[Event], policy: Policy) -> tuple[Finding, ...]:
 def recorded_diff(events: Sequence[Event]) -> str | None:
     """The newest fix as the recorded changes have it, redacted: what the gates judged is what a person is shown. None where
     no change is on record."""
-    patches = _patches(events)
+    patches = recorded_patches(events)
     return redact_code("".join(unified_diff(**patch) for patch in patches)) if patches else None
 
 
-def _patches(events: Sequence[Event]) -> list[Patch]:
+def recorded_patches(events: Sequence[Event]) -> list[Patch]:
     """The net change of every file up to the newest fix: what it was before the first patch and after the last."""
     fixes = [event.number for event in events if event.kind is EventKind.FIX]
     before: dict[str, str | None] = {}

@@ -31,7 +31,7 @@ from airflow_agentfix.errors import (
     SessionNotFound,
     StaleWrite,
 )
-from airflow_agentfix.ports import HumanAnswer, RepositoryPolicy, ServerAirflow
+from airflow_agentfix.ports import CommitCheck, HumanAnswer, RepositoryPolicy, ServerAirflow
 from airflow_agentfix.redaction import redact, told
 from airflow_agentfix.settings import Settings
 from airflow_agentfix.store.record import Draft, Stored, Wanted
@@ -77,10 +77,11 @@ class SessionService:
         settings: Settings,
         *,
         policies: RepositoryPolicy,
+        commits: CommitCheck,
         clock: Callable[[], datetime],
         new_id: Callable[[], str],
     ) -> None:
-        self._desk = Desk(store, airflow, settings, policies=policies, clock=clock, new_id=new_id)
+        self._desk = Desk(store, airflow, settings, policies=policies, commits=commits, clock=clock, new_id=new_id)
         self._store, self._airflow, self.settings = store, airflow, settings
         self.worker = WorkerService(self._desk, on_done=self._go_on)
 

@@ -7,13 +7,14 @@ import logging
 import os
 import uuid
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from airflow_agentfix.settings import Settings
 
 if TYPE_CHECKING:
+    from airflow_agentfix.core.incident import DagFacts, Repository
     from airflow_agentfix.driver import Driver
-    from airflow_agentfix.ports import RepositoryPolicy
     from airflow_agentfix.service import SessionService
     from airflow_agentfix.store.sql import SqlStore
     from airflow_agentfix.workbench import Workbench
@@ -33,30 +34,32 @@ def build_server_service(settings: Settings) -> SessionService:
         store,
         AirflowInside(),
         settings,
-        policies=_repository_policy(settings),
+        **_repositories(settings),
         clock=lambda: datetime.now(UTC),
         new_id=lambda: uuid.uuid4().hex,
     )
 
 
-def _repository_policy(settings: Settings) -> RepositoryPolicy:
-    """Read by the API server itself: what a worker says of it could be anybody's word who may write a DAG."""
+def _repositories(settings: Settings) -> dict[str, Any]:
+    """Read by the API server itself: what a worker says of them could be anybody's word who may write a DAG."""
     from airflow_agentfix.airflow_login import airflow_connection
+    from airflow_agentfix.code.commit_check import NoCommitCheck, RepositoryCommits
     from airflow_agentfix.code.hosts import open_host
     from airflow_agentfix.code.policy_source import NoRepositoryPolicy, RepositoryPolicies
     from airflow_agentfix.code.repositories import repository_of
     from airflow_agentfix.workbench import bundle_config
 
     if not settings.repository_policy:
-        return NoRepositoryPolicy()
-    return RepositoryPolicies(
-        repository_of=lambda dag: repository_of(
-            dag, settings=settings, bundle_config=bundle_config(), get_connection=airflow_connection
-        ),
-        open_host=lambda repository: open_host(
-            repository, settings, get_connection=airflow_connection, environ=os.environ, quick=True
-        ),
-    )
+        return {"policies": NoRepositoryPolicy(), "commits": NoCommitCheck()}
+
+    def of_dag(dag: DagFacts) -> Repository:
+        return repository_of(dag, settings=settings, bundle_config=bundle_config(), get_connection=airflow_connection)
+
+    quickly = partial(open_host, settings=settings, get_connection=airflow_connection, environ=os.environ)
+    return {
+        "policies": RepositoryPolicies(repository_of=of_dag, open_host=partial(quickly, quick="tip")),
+        "commits": RepositoryCommits(repository_of=of_dag, open_host=partial(quickly, quick="history")),
+    }
 
 
 def build_store(settings: Settings) -> SqlStore:

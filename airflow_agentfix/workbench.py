@@ -139,7 +139,7 @@ class Workbench:
     @cache  # noqa: B019 - a workbench lives as long as one task's process
     def host(self, repository: Repository) -> CodeHost:
         """GitHub over its API where there is a login for it, else plain git."""
-        return open_host(repository, self.settings, get_connection=self._get_connection, environ=self._environ)
+        return open_host(repository, settings=self.settings, get_connection=self._get_connection, environ=self._environ)
 
     def _code(self, repository: Repository, commit: str, claim: Claim, incident: Incident, folder: Path) -> Code:
         """The tree twice: as it is on the base branch, and with the session's changes."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow_agentfix import budgets
+from airflow_agentfix import budgets, review
 from airflow_agentfix.core import questions
 from airflow_agentfix.core.budget import Budget
 from airflow_agentfix.core.findings import Finding, Severity
@@ -42,7 +42,6 @@ from airflow_agentfix.errors import (
 )
 from airflow_agentfix.ports import Answer, Approved, Claim, Json, PinRequest, Question, Rerun, WaitRun
 from airflow_agentfix.redaction import redact
-from airflow_agentfix.review import objections, recorded_diff
 from airflow_agentfix.store.record import Draft, Stored
 
 ASK_DAG = "agentfix_ask"
@@ -194,8 +193,8 @@ class WorkerService:
         self._require_rerun_allowed(stored.session)
         if stored.session.fix_commit != commit:
             raise InvalidRequest(f"commit is {commit!r}; the session's recorded fix is {stored.session.fix_commit!r}.")
-        self._require_reviewable(stored.session)
-        if approved := self._approved(stored):
+        objections = self._reviewed(stored.session)
+        if approved := self._approved(stored, objections):
             return approved
         question = questions.approval_question(self._store.events(session_id), commit)
         if question is not None:
@@ -205,10 +204,10 @@ class WorkerService:
             if answer.decision in ("reject", "nobody"):
                 return answer
             stored = self._held(session_id, user, lease)  # the answer was just written
-            if approved := self._approved(stored):
+            if approved := self._approved(stored, objections):
                 return approved
         self._airflow.require_pinnable(stored.session.dag_id, stored.session.run_id)  # nobody is asked for what cannot be
-        _, question = self._put(stored, self._approval_asking(stored, call_id, commit))
+        _, question = self._put(stored, self._approval_asking(stored, call_id, commit, objections))
         return self._wait_for(question, call_id)
 
     def _require_rerun_allowed(self, session: Session) -> None:
@@ -216,18 +215,25 @@ class WorkerService:
         if not autonomy.allows(Autonomy.RERUN):
             raise NotAllowed(f"Session {session.id!r} has autonomy {autonomy}; a rerun needs rerun. The fix stays a proposal.")
 
-    def _require_reviewable(self, session: Session) -> None:
-        """The fix is one commit for good, not a name that can move, and nothing in it is refused whoever says yes."""
+    def _reviewed(self, session: Session) -> Sequence[Finding]:
+        """What a person has to look at. NotAllowed for what is refused whoever says yes; the fix is one commit for good, not a
+        name that can move."""
         if not _COMMIT.fullmatch(session.fix_commit or ""):
             raise InvalidRequest(f"The recorded fix {session.fix_commit!r} is no commit id; expected 40 hexadecimal digits.")
-        refused = [one.reason for one in self._objections(session) if one.severity is Severity.REFUSE]
+        found = self._objections(session)
+        refused = [one.reason for one in found if one.severity is Severity.REFUSE]
         if refused:
             raise NotAllowed(f"The recorded fix may not be run: {' '.join(refused)}")
+        return found
 
     def _objections(self, session: Session) -> Sequence[Finding]:
-        return objections(self._store.events(session.id), self._policy(session))
+        events = self._store.events(session.id)
+        found = review.objections(events, self._policy(session))
+        dag, commit = self._airflow.dag(session.dag_id), str(session.fix_commit)
+        of_commit = self._desk.commits.objection(dag, commit, review.recorded_patches(events))
+        return (*found, of_commit) if of_commit else found
 
-    def _approved(self, stored: Stored) -> Approved | None:
+    def _approved(self, stored: Stored, objections: Sequence[Finding]) -> Approved | None:
         session, commit = stored.session, stored.session.fix_commit
         if commit is None:
             return None
@@ -235,7 +241,7 @@ class WorkerService:
         persons = [one for one in decisions if one.via != "waived"]
         if persons and persons[-1].decision == "approve":
             return Approved(commit, persons[-1].person)
-        reason = questions.waiver(self._policy(session), self._objections(session))
+        reason = questions.waiver(self._policy(session), objections)
         if reason is None or persons:
             return None
         if not decisions:
@@ -243,16 +249,16 @@ class WorkerService:
             self._desk.save(stored, Draft(EventKind.APPROVAL, "waived", waived))
         return Approved(commit, f"waived: {reason}")
 
-    def _approval_asking(self, stored: Stored, call_id: str, commit: str) -> _Asking:
+    def _approval_asking(self, stored: Stored, call_id: str, commit: str, objections: Sequence[Finding]) -> _Asking:
         session, approvers = stored.session, self._policy(stored.session).approvers
         events = self._store.events(session.id)
         fix = next(event.data for event in reversed(events) if event.kind is EventKind.FIX)
-        shown = {**fix, "diff": recorded_diff(events) or fix.get("diff")}
+        shown = {**fix, "diff": review.recorded_diff(events) or fix.get("diff")}
         return _Asking(
             call_id=call_id,
             about="approval",
             subject=questions.approval_subject(session, commit),
-            body=questions.approval_body(session, shown, objections=self._objections(session), approvers=approvers),
+            body=questions.approval_body(session, shown, objections=objections, approvers=approvers),
             options=(questions.APPROVE if approvers else questions.APPROVED_ELSEWHERE, questions.REJECT),
             commit=commit,
             approvers=approvers,
@@ -341,12 +347,12 @@ class WorkerService:
         if commit is None:
             raise InvalidTransition(f"Session {session_id!r} has no fix yet; open_fix comes first.")
         self._require_rerun_allowed(session)
-        self._require_reviewable(session)
+        objections = self._reviewed(session)
         events = self._store.events(session_id)
         done = [event for event in events if event.kind is EventKind.RERUN and event.data["commit"] == commit]
         if done:
             return _rerun_of(done[-1])
-        if self._approved(stored) is None:
+        if self._approved(stored, objections) is None:
             raise NotAllowed(f"Nobody has approved commit {commit}. An approval of another commit does not count for it.")
         return self._pin(self._held(session_id, user, lease), commit, call_id)
 

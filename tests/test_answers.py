@@ -142,7 +142,15 @@ def test_an_api_server_that_died_while_it_took_an_answer_has_one_or_none_and_tak
 def mortal(server: Server, reaper: Reaper) -> SessionService:
     """The same service in an API server that may die."""
     store, airflow = Mortal(server.store, reaper, "store", "write"), Mortal(server.airflow, reaper, "airflow", "give_answer")
-    return SessionService(store, airflow, server.settings, policies=server.policies, clock=server.clock, new_id=server.new_id)  # type: ignore[arg-type]
+    return SessionService(
+        store,
+        airflow,
+        server.settings,
+        policies=server.policies,
+        commits=server.commits,
+        clock=server.clock,
+        new_id=server.new_id,
+    )  # type: ignore[arg-type]
 
 
 # --- late ------------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from airflow_agentfix.core.findings import Finding, Severity
 from airflow_agentfix.core.session import EventKind, Outcome
 from airflow_agentfix.errors import AirflowConflict, InvalidRequest, NotAllowed
 from airflow_agentfix.ports import Approved, HumanAnswer, Question, Rerun, WaitRun
@@ -275,3 +276,36 @@ def test_a_diff_or_title_cannot_leave_its_place_in_the_question(make: Any) -> No
     head, _, rest = body.partition("`````diff\n")
     assert "".join(f"+{line}\n" for line in after.splitlines()) in rest.partition("\n`````")[0] + "\n"
     assert "**Fix:** `Fix **Commit:** '" in head
+
+
+# --- a worker that records other changes than it pushed --------------------------------------------------------------
+
+
+def test_a_commit_that_holds_other_changes_than_recorded_is_neither_asked_about_nor_run(make: Any) -> None:
+    server = make(WAIVED)
+    claim = server.with_fix()
+    server.commits.says = Finding("commit-differs", Severity.REFUSE, "", "Commit c holds other text.")
+    for ask in (server.approval, server.rerun):
+        with pytest.raises(NotAllowed, match="holds other text"):
+            ask(claim)
+    assert (server.airflow.questions, server.airflow.pins) == ({}, [])
+
+
+def test_a_commit_that_was_changed_after_its_approval_is_not_run(make: Any) -> None:
+    server = make()
+    claim = server.with_fix()
+    server.approval(claim)
+    server.service.reply(claim.session.id, ANNA, decision="approve")
+    server.commits.says = Finding("commit-differs", Severity.REFUSE, "", "Commit c holds other text.")
+    with pytest.raises(NotAllowed, match="holds other text"):
+        server.rerun(claim)
+    assert server.airflow.pins == []
+
+
+def test_a_commit_that_could_not_be_compared_waits_for_a_person_who_is_told_so_whatever_is_waived(make: Any) -> None:
+    server = make(WAIVED)
+    claim = server.with_fix()
+    server.commits.says = Finding("commit-not-compared", Severity.PERSON, "", "The commit could not be compared.")
+    wait = server.approval(claim)
+    assert isinstance(wait, WaitRun)
+    assert "The commit could not be compared." in server.airflow.questions[wait.run_id].body

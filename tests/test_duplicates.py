@@ -199,7 +199,13 @@ def test_a_worker_that_died_before_others_were_looked_for_is_followed_by_one_tha
     server.append(first, incident())
     kind, data = incident()
     desk = Desk(
-        server.store, server.airflow, server.settings, policies=server.policies, clock=server.clock, new_id=lambda: "unused"
+        server.store,
+        server.airflow,
+        server.settings,
+        policies=server.policies,
+        commits=server.commits,
+        clock=server.clock,
+        new_id=lambda: "unused",
     )
     stored = server.store.get(second.session.id)
     assert stored is not None

@@ -41,11 +41,18 @@ class GitHost:
 
     :param hook_env: gives, for the time of one remote call, the environment with git's credentials (see `connection_env`).
     :param timeout: seconds for one git command.
-    :param tip_only: fetch the base branch's head alone, without history and without files over 64 KB.
+    :param lean: leave out files over 64 KB when fetching, where the host can.
+    :param tip_only: lean, and of the base branch's head alone, without history.
     """
 
     def __init__(
-        self, repository: Repository, *, hook_env: HookEnv | None = None, timeout: float = 120, tip_only: bool = False
+        self,
+        repository: Repository,
+        *,
+        hook_env: HookEnv | None = None,
+        timeout: float = 120,
+        lean: bool = False,
+        tip_only: bool = False,
     ) -> None:
         self._url = os.path.expanduser(repository.url)
         self._about = mask_credentials(repository.url)
@@ -53,6 +60,7 @@ class GitHost:
         self._hook_env = hook_env or nullcontext
         self._timeout = timeout
         self._tip_only = tip_only
+        self._lean = ("--filter=blob:limit=64k",) if lean or tip_only else ()
         self._cached: Git | None = None
 
     def head(self, branch: str) -> str | None:
@@ -165,9 +173,9 @@ class GitHost:
             return
         if self._tip_only:
             wanted = f"+refs/heads/{self._base_branch}:refs/heads/{self._base_branch}"
-            self._remote("fetch", "--quiet", "--no-tags", "--depth=1", "--filter=blob:limit=64k", "--", self._url, wanted)
+            self._remote("fetch", "--quiet", "--no-tags", "--depth=1", *self._lean, "--", self._url, wanted)
         else:
-            self._remote("fetch", "--quiet", "--no-tags", "--prune", "--", self._url, "+refs/heads/*:refs/heads/*")
+            self._remote("fetch", "--quiet", "--no-tags", "--prune", *self._lean, "--", self._url, "+refs/heads/*:refs/heads/*")
         if not self._has(commit):
             self._remote("fetch", "--quiet", "--no-tags", "--", self._url, commit)
 

@@ -17,26 +17,26 @@ QUICK_SECONDS = 20
 
 def open_host(
     repository: Repository,
-    settings: Settings,
     *,
+    settings: Settings,
     get_connection: Callable[[str], Any],
     environ: Mapping[str, str],
-    quick: bool = False,
+    quick: Literal["tip", "history"] | None = None,
 ) -> CodeHost:
-    """GitHub over its API where there is a login for it, else plain git. `quick`: for a look at small files of the base
-    branch's head in one of the API server's threads; git fetches neither history nor what is large, and nothing waits long."""
+    """GitHub over its API where there is a login for it, else plain git. `quick`: for a look at small files in one of the API
+    server's threads, where nothing may wait long: git fetches nothing large, with "tip" the base branch's head alone."""
     from airflow_agentfix.code.github_client import build_github, has_login
 
     connection = get_connection(settings.github_conn_id)
     if host_for(repository, settings, has_token=has_login(connection, environ)) == "github":
         from airflow_agentfix.code.github_host import GitHubHost
 
-        return GitHubHost(repository, build_github(settings, connection=connection, env=environ, quick=quick))
+        return GitHubHost(repository, build_github(settings, connection=connection, env=environ, quick=quick is not None))
     from airflow_agentfix.code.git_host import GitHost, connection_env
 
     credentials = connection_env(repository.connection, repository.url) if repository.connection else None
     if quick:
-        return GitHost(repository, hook_env=credentials, tip_only=True, timeout=QUICK_SECONDS)
+        return GitHost(repository, hook_env=credentials, lean=True, tip_only=quick == "tip", timeout=QUICK_SECONDS)
     return GitHost(repository, hook_env=credentials)
 
 

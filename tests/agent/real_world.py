@@ -187,6 +187,7 @@ class RealWorld:
             airflow,  # type: ignore[arg-type]  # as Airflow
             self.settings,
             policies=self.server.policies,
+            commits=self.server.commits,
             clock=self.server.clock,
             new_id=self.server.new_id,
         )

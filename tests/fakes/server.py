@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
+from airflow_agentfix.core.findings import Finding
 from airflow_agentfix.core.incident import DagFacts
 from airflow_agentfix.core.policy import Layer
 from airflow_agentfix.core.session import Event, EventKind, worker_name
@@ -50,6 +51,16 @@ class FakeRepositoryPolicy:
 
 
 @dataclass
+class FakeCommitCheck:
+    """`ports.CommitCheck`: the commit holds what was recorded, unless `says` has something against it."""
+
+    says: Finding | None = None
+
+    def objection(self, dag: DagFacts, commit: str, patches: Sequence[Any]) -> Finding | None:
+        return self.says
+
+
+@dataclass
 class Server:
     """`service` over `url`; ANNA and WORKER may edit the DAG, READER may read it, STRANGER may not."""
 
@@ -59,6 +70,8 @@ class Server:
     clock: Clock = field(default_factory=Clock)
     policies: Any = field(default_factory=FakeRepositoryPolicy)
     """`ports.RepositoryPolicy`"""
+    commits: Any = field(default_factory=FakeCommitCheck)
+    """`ports.CommitCheck`"""
 
     def __post_init__(self) -> None:
         self.store = SqlStore(open_engine(self.url), key=b"key of the tests")
@@ -71,7 +84,9 @@ class Server:
 
     def with_ids(self, new_id: Callable[[], str]) -> SessionService:
         """The same server, giving other ids."""
-        return SessionService(self.store, self.airflow, self.settings, policies=self.policies, clock=self.clock, new_id=new_id)
+        return SessionService(
+            self.store, self.airflow, self.settings, policies=self.policies, commits=self.commits, clock=self.clock, new_id=new_id
+        )
 
     def close(self) -> None:
         self.store.engine.dispose()

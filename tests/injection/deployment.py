@@ -12,6 +12,7 @@ from typing import Any
 from airflow_agentfix.agent.case import Code
 from airflow_agentfix.airflow_http import AirflowHttp
 from airflow_agentfix.airflow_login import Login, connect_with
+from airflow_agentfix.code.commit_check import RepositoryCommits
 from airflow_agentfix.code.git_host import GitHost
 from airflow_agentfix.code.import_check import ImportResult
 from airflow_agentfix.code.policy_source import RepositoryPolicies
@@ -97,8 +98,9 @@ class Deployment:
         )
         self.inside = Inside()
         self.inside.rest = rest
-        policies = RepositoryPolicies(repository_of=lambda dag: Repository(str(repositories.origin), "main"), open_host=GitHost)
-        self.server = Server(url, self.settings, self.inside, policies=policies)
+        here: dict[str, Any] = {"repository_of": lambda dag: Repository(str(repositories.origin), "main"), "open_host": GitHost}
+        policies, commits = RepositoryPolicies(**here), RepositoryCommits(**here)
+        self.server = Server(url, self.settings, self.inside, policies=policies, commits=commits)
         self.service = self.server.service
         self.log: list[Any] = [event("starting"), event(f"deploy_token={SECRET}")]
         self.cause = CAUSE

@@ -1,0 +1,91 @@
+"""What was approved is what runs: a fix's commit is compared with its recorded changes, on a real repository."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from airflow_agentfix.code.commit_check import RepositoryCommits
+from airflow_agentfix.code.git_host import GitHost
+from airflow_agentfix.code.working_copy import Patch
+from airflow_agentfix.core.findings import Finding, Severity
+from airflow_agentfix.core.incident import DagFacts, Repository
+from airflow_agentfix.ports import CodeHost
+from tests.code.repos import make_origin, merge, push
+
+DAG = DagFacts("orders", "dags/shop.py")
+BEFORE, AFTER = "x = 1\r\ny = 2\r\n", "x = 1\r\ny = 3\r\n"
+FIX = [Patch(path="dags/shop.py", before=BEFORE, after=AFTER)]
+BRANCH = "fix/shop"
+
+
+@pytest.fixture
+def origin(tmp_path: Path) -> Path:
+    return make_origin(tmp_path)
+
+
+def commits(url: Path | str, opened: list[CodeHost] | None = None) -> RepositoryCommits:
+    def open_host(repository: Repository) -> CodeHost:
+        host = GitHost(repository, lean=True)
+        if opened is not None:
+            opened.append(host)
+        return host
+
+    return RepositoryCommits(repository_of=lambda _: Repository(str(url), "main"), open_host=open_host)
+
+
+def refused(found: Finding | None) -> str:
+    assert found is not None
+    assert (found.rule, found.severity) == ("commit-differs", Severity.REFUSE)
+    return found.reason
+
+
+def test_a_commit_that_holds_the_recorded_changes_byte_for_byte_has_nothing_against_it(origin: Path, tmp_path: Path) -> None:
+    opened: list[CodeHost] = []
+    check = commits(origin, opened)
+    commit = push(tmp_path, "dags/shop.py", AFTER, branch=BRANCH)
+    assert [check.objection(DAG, commit, FIX) for _ in range(3)] == [None] * 3
+    assert len(opened) == 1
+
+
+def test_other_text_than_recorded_is_refused(origin: Path, tmp_path: Path) -> None:
+    commit = push(tmp_path, "dags/shop.py", AFTER + "import os; os.system('id')\n", branch=BRANCH)
+    assert "holds other text than the recorded changes in dags/shop.py" in refused(commits(origin).objection(DAG, commit, FIX))
+
+
+def test_a_file_beside_the_recorded_ones_is_refused(origin: Path, tmp_path: Path) -> None:
+    (tmp_path / "work" / "dags" / "evil.py").write_text("import os\n")
+    commit = push(tmp_path, "dags/shop.py", AFTER, branch=BRANCH)
+    assert "not among the recorded changes: dags/evil.py" in refused(commits(origin).objection(DAG, commit, FIX))
+
+
+def test_a_commit_below_the_fix_that_nobody_reviewed_is_refused(origin: Path, tmp_path: Path) -> None:
+    push(tmp_path, "dags/evil.py", "import os\n", branch=BRANCH)
+    commit = push(tmp_path, "dags/shop.py", AFTER, branch=BRANCH)
+    assert "brings 2 commits to main; expected itself alone" in refused(commits(origin).objection(DAG, commit, FIX))
+
+
+def test_a_link_in_the_place_of_the_file_is_refused(origin: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    (work / "dags" / "shop.py").unlink()
+    (work / "dags" / "shop.py").symlink_to("../run.sh")
+    commit = push(tmp_path, "note.txt", "n", branch=BRANCH)
+    patches = [*FIX, Patch(path="note.txt", before=None, after="n")]
+    assert "other text than the recorded changes in dags/shop.py" in refused(commits(origin).objection(DAG, commit, patches))
+
+
+def test_a_base_branch_that_moved_on_changes_nothing_and_a_merged_fix_is_its_reviewers(origin: Path, tmp_path: Path) -> None:
+    commit = push(tmp_path, "dags/shop.py", AFTER, branch=BRANCH)
+    push(tmp_path, "other.py", "z = 1\n")
+    assert commits(origin).objection(DAG, commit, FIX) is None
+    merge(tmp_path, BRANCH)
+    assert commits(origin).objection(DAG, commit, FIX) is None
+
+
+def test_what_could_not_be_compared_is_a_persons_to_look_at(origin: Path, tmp_path: Path) -> None:
+    for url, commit in (("/nowhere/dags.git", "c" * 40), (str(origin), "c" * 40), (str(origin), "not-a-commit")):
+        found = commits(url).objection(DAG, commit, FIX)
+        assert found is not None
+        assert (found.rule, found.severity) == ("commit-not-compared", Severity.PERSON)
+        assert "look at the commit itself" in found.reason
