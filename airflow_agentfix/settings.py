@@ -282,8 +282,8 @@ OPTIONS: dict[str, Option] = {
         "Failures one login may hand over, and sessions it may start, in a minute: at one API server process.", "integer", _count
     ),
     "repository_policy": Option(
-        "The API server reads .agentfix.yaml on the base branch, which can only make policy stricter, and compares a fix's commit "
-        "with its recorded changes. False: this section alone decides, and what the commit holds is the worker's word.",
+        "The API server reads .agentfix.yaml on the base branch, which can only make policy stricter, and compares a fix's "
+        "commit with its recorded changes. False: this section alone decides, and what the commit holds is the worker's word.",
         "boolean",
         _boolean,
     ),
