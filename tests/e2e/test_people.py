@@ -12,6 +12,7 @@ from contextlib import closing
 
 import pytest
 
+from airflow_agentfix.core.questions import question_body
 from airflow_agentfix.core.session import EventKind, Outcome, State, WaitFor
 from airflow_agentfix.demo.shop import DAG_ID
 from airflow_agentfix.errors import AirflowConflict, AirflowForbidden, InvalidTransition, NotAllowed, SessionNotFound
@@ -52,7 +53,8 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Talks]:
 
 def test_the_question_is_under_required_actions_word_for_word(asked: Talks):
     shown = asked.here.shown(asked.question("talk"), user="uma")
-    assert (shown["subject"], shown["body"], shown["options"]) == (REASON, SUMMARY, OPTIONS)
+    assert (shown["subject"], shown["body"], shown["options"]) == (REASON, question_body(SUMMARY), OPTIONS)
+    assert shown["body"].endswith(f"\n\n{SUMMARY}")
     assert (asked.session("talk").state, asked.session("talk").waiting_for) == (State.WAITING, WaitFor.PERSON)
 
 

@@ -2,8 +2,8 @@
 
 Refuses with 400 what Anthropic refuses: a history that was changed, tool calls left unanswered, sampling parameters, forced
 tool choice, and turns made by another model or on other tools or instructions: thinking is bound to those. `script` entries:
-a list of content blocks (a turn), a callable taking the request, or a `Fault`. Several conversations at once are told apart by a
-phrase of their first line, each with a script of its own.
+a list of content blocks (a turn), a callable taking the request, or a `Fault`. Several conversations at once, each with a script
+of its own, are told apart by the phrase that their first message has first.
 """
 
 from __future__ import annotations
@@ -110,16 +110,16 @@ class MessagesApi:
         with self._lock:
             if self.key not in (headers.get("x-api-key"), headers.get("authorization", "").removeprefix("Bearer ")):
                 return "401"
-            first = _first_line(body)
-            found = [one for phrase, one in self.conversations.items() if phrase in first]
-            return found[0].answer(body) if found else f"no conversation is about {first!r}"
+            first = _first_message(body)
+            found = sorted((first.index(phrase), phrase) for phrase in self.conversations if phrase in first)
+            return self.conversations[found[0][1]].answer(body) if found else f"no conversation is about {first[:200]!r}"
 
 
-def _first_line(body: dict[str, Any]) -> str:
+def _first_message(body: dict[str, Any]) -> str:
     """As far as the request has one; what it lacks is complained about later."""
     block = (body.get("messages") or [{"content": ""}])[0]["content"]
     text = block if isinstance(block, str) else block[0].get("text", "")
-    return str(text).partition("\n")[0]
+    return str(text)
 
 
 def complaint(body: dict[str, Any], before: dict[str, Any] | None) -> str | None:
