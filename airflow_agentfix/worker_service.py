@@ -237,10 +237,11 @@ class WorkerService:
         session, commit = stored.session, stored.session.fix_commit
         if commit is None:
             return None
-        decisions = [one for one in self._store.approvals(session.id) if one.commit == commit]
-        persons = [one for one in decisions if one.via != "waived"]
-        if persons and persons[-1].decision == "approve":
-            return Approved(commit, persons[-1].person)
+        written = self._store.events(session.id, kinds=(EventKind.APPROVAL,))  # not the table: the chain tells of a forged one
+        decisions = [one for one in written if one.data["commit"] == commit]
+        persons = [one for one in decisions if one.data["via"] != "waived"]
+        if persons and persons[-1].data["decision"] == "approve":
+            return Approved(commit, persons[-1].actor)
         reason = questions.waiver(self._policy(session), objections)
         if reason is None or persons:
             return None

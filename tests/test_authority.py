@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from airflow_agentfix.core.findings import Finding, Severity
 from airflow_agentfix.core.session import EventKind, Outcome
 from airflow_agentfix.errors import AirflowConflict, InvalidRequest, NotAllowed
 from airflow_agentfix.ports import Approved, HumanAnswer, Question, Rerun, WaitRun
 from airflow_agentfix.settings import Settings
+from airflow_agentfix.store import tables
 from tests.fakes.databases import new_database
 from tests.fakes.server import ANNA, COMMIT, DAG, OTHER_COMMIT, RUN, TASK, WORKER, Server, fix_data, patch_data, worker_of
 from tests.fakes.server_airflow import ASK_DAG, Person
@@ -309,3 +311,13 @@ def test_a_commit_that_could_not_be_compared_waits_for_a_person_who_is_told_so_w
     wait = server.approval(claim)
     assert isinstance(wait, WaitRun)
     assert "The commit could not be compared." in server.airflow.questions[wait.run_id].body
+
+
+def test_a_row_slipped_into_the_table_of_approvals_approves_nothing(make: Any) -> None:
+    server = make()
+    claim = server.with_fix()
+    row = {"session_id": claim.session.id, "number": 99, "commit": COMMIT, "decision": "approve", "person": "boss", "via": "api"}
+    with server.store.engine.begin() as connection:
+        connection.execute(sa.insert(tables.approval).values(**row, question_id="q9", at="2026-11-22T07:00:00+00:00"))
+    with pytest.raises(NotAllowed, match="Nobody has approved"):
+        server.rerun(claim)
