@@ -32,9 +32,9 @@ def server(tmp_path: Path) -> Iterator[Server]:
 def policy(server: Server, tmp_path: Path) -> Iterator[Run]:
     with ApiServer(server.service) as api:
 
-        def policy(*arguments: str, user: str = "reader") -> subprocess.CompletedProcess[str]:
+        def policy(*arguments: str, user: str = "reader", verb: str = "policy") -> subprocess.CompletedProcess[str]:
             environ = {"PATH": os.environ["PATH"], "AGENTFIX_AIRFLOW_URL": api.url, "AGENTFIX_AIRFLOW_TOKEN": user}
-            command = [sys.executable, "-m", "airflow_agentfix", "policy", *arguments]
+            command = [sys.executable, "-m", "airflow_agentfix", verb, *arguments]
             environ |= {"COLUMNS": "200"}
             return subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
 
@@ -69,6 +69,16 @@ def test_who_may_not_read_the_dag_is_refused(policy: Run) -> None:
     done = policy("show", DAG, user="stranger")
     assert done.returncode == 1
     assert f"may not read DAG '{DAG}'" in done.stderr
+
+
+def test_a_session_tells_the_policy_it_was_taken_with(server: Server, policy: Run) -> None:
+    server.policies.says = [Layer(FILE, max_files=3)]
+    session_id = server.taken()
+    assert "No worker has taken the session yet" in policy(session_id, "--policy", verb="show").stdout
+    server.claimed(session_id)
+    server.policies.says = []
+    rows = {" ".join(line.split()) for line in policy(session_id, "--policy", verb="show").stdout.splitlines()}
+    assert {f"max_files 3 {FILE}", "max_lines 400 default"} <= rows
 
 
 def test_a_file_is_checked_before_it_is_pushed(policy: Run, tmp_path: Path) -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer  # noqa: TID253 - see app.py
 
 from airflow_agentfix.cli import here
 from airflow_agentfix.cli.output import NOT_GREEN, OK, AsJson, console, print_json
-
-if TYPE_CHECKING:
-    from airflow_agentfix.core.policy import Effective
+from airflow_agentfix.cli.policy_table import print_policy
 
 policy = typer.Typer(help="What sessions may do, and who says so.", no_args_is_help=True)
 
@@ -27,7 +25,7 @@ def show(dag: Annotated[str, typer.Argument(metavar="DAG", help="DAG id.")], as_
     if as_json:
         print_json({"dag_id": dag, **found.to_json()})
     else:
-        _print(found)
+        print_policy(console(), found)
     raise typer.Exit(NOT_GREEN if found.problems else OK)
 
 
@@ -48,36 +46,3 @@ def schema() -> None:
     from airflow_agentfix.code.policy_file import schema as published
 
     print_json(published())
-
-
-def _print(found: Effective) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    from airflow_agentfix.core.policy import Policy
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("value", "is", "from"):
-        table.add_column(column, overflow="fold")
-    defaults = vars(Policy())
-    for name, value in vars(found.policy).items():
-        source = "; ".join(found.sources.get(name, ()))
-        built_in = source in ("", "[agentfix]") and value == defaults[name]
-        table.add_row(name, Text(_shown(value)), Text("default" if built_in else source))
-    out = console()
-    out.print(table)
-    for problem in found.problems:
-        out.print(Text.assemble(("problem  ", "bold red"), problem))
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, tuple):
-        return "; ".join(map(_shown_one, value)) or "-"
-    return str(value)
-
-
-def _shown_one(value: Any) -> str:
-    """A name, a group of globs, or a check."""
-    if isinstance(value, str):
-        return value
-    return ", ".join(value) if isinstance(value, tuple) else f"{value.name}: {' '.join(value.run)}"

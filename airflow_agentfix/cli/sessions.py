@@ -9,9 +9,10 @@ import typer  # noqa: TID253 - see app.py
 
 from airflow_agentfix.cli import here, render
 from airflow_agentfix.cli.output import NOT_GREEN, OK, WAITS_FOR_PERSON, AsJson, console, print_json
+from airflow_agentfix.cli.policy_table import print_policy
 from airflow_agentfix.cli.story import pending_question, story_of
-from airflow_agentfix.core.policy import Autonomy
-from airflow_agentfix.core.session import Outcome, Session, State, WaitFor
+from airflow_agentfix.core.policy import Autonomy, Effective
+from airflow_agentfix.core.session import EventKind, Outcome, Session, State, WaitFor
 
 if TYPE_CHECKING:
     from airflow_agentfix.store.client import SessionsApi
@@ -96,11 +97,14 @@ def sessions(
 def show(
     session: SessionId,
     events: Annotated[bool, typer.Option("--events", help="Every event too, one line each.")] = False,
+    policy: Annotated[bool, typer.Option("--policy", help="Each value of its policy too, with its source.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Tell a session's story: cause, verdict, diff, branch, rerun, time, tokens, dollars, and what of its budget is used."""
     api = here.sessions_api()
     _print(api, session, as_json=as_json)
+    if policy and not as_json:
+        _print_policy(api, session)
     if events and not as_json:
         for event in api.events(session):
             typer.echo(render.event_line(event))
@@ -159,6 +163,14 @@ def _print(api: SessionsApi, session_id: str, *, as_json: bool) -> None:
         print_json({**story, "waits_for": pending_question(story)})
     else:
         render.print_story(console(), story)
+
+
+def _print_policy(api: SessionsApi, session_id: str) -> None:
+    written = [event for event in api.events(session_id) if event.kind is EventKind.POLICY]
+    if written:
+        print_policy(console(), Effective.from_json(written[-1].data))
+    else:
+        typer.echo("No worker has taken the session yet; agentfix policy show tells what would hold now.")
 
 
 def _print_taken(taken: Taken, *, as_json: bool) -> None:
