@@ -1,4 +1,4 @@
-"""Regular expressions and globs that come from a model: short, valid, and none that runs for hours."""
+"""Regular expressions and globs that come from a model or a repository: short, valid, and none that runs for hours."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from airflow_agentfix.errors import ToolRefused
 MAX_CHARS = 200
 SECONDS = 20.0
 """that one pattern may take in all, over however many lines"""
-STARS = 4
-"""wildcards in one part of a glob: each multiplies what a matcher may have to try"""
+STARS = 3
+"""wildcards in one part of a glob, and `**` in all of it: each multiplies what a matcher may have to try, which nothing can
+interrupt"""
 _NESTED_REPEAT = re.compile(r"\((?:[^()\\]|\\.)*[+*}](?:[^()\\]|\\.)*\)\s*[+*{]")
 
 

@@ -6,6 +6,8 @@ Invariant: a file that is not understood to its last key is not used at all; a t
 from __future__ import annotations
 
 import json
+import math
+from collections import Counter
 from collections.abc import Collection, Hashable, Mapping
 from fnmatch import fnmatchcase
 from functools import cache
@@ -13,15 +15,18 @@ from importlib.resources import files
 from typing import Any
 
 import yaml
-from pathspec import GitIgnoreSpec
 
 from airflow_agentfix.core.policy import Autonomy, Layer, RepoCheck
 from airflow_agentfix.core.redact import redact
-from airflow_agentfix.errors import PolicyInvalid
+from airflow_agentfix.errors import PolicyInvalid, ToolRefused
+from airflow_agentfix.patterns import glob_spec
 
 FILE = ".agentfix.yaml"
 MAX_BYTES = 64 * 1024
 _SHOWN_CHARS = 300
+_NOT_USABLE = (yaml.YAMLError, RecursionError, ValueError, TypeError, LookupError, AttributeError)
+"""what PyYAML raises for a file: beside its own errors whatever `int`, `datetime` and the like say to a date or number that is
+none, and to a number of over 4,300 digits as soon as a message shows it"""
 _NAMES, _GLOBS = ("approve_before", "approvers"), ("allowed_paths", "denied_paths")
 
 
@@ -47,11 +52,11 @@ def parse(content: bytes, *, where: str) -> PolicyFile:
         raise PolicyInvalid(f"{where} has {len(content)} bytes; expected at most {MAX_BYTES}.")
     try:
         document = yaml.load(content.decode(), Loader=_Loader)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        _validate(document, where)
+    except _NOT_USABLE as error:
         raise PolicyInvalid(
             f"{where} is no YAML that can be used: {redact(' '.join(str(error).split()))[:_SHOWN_CHARS]}"
         ) from error
-    _validate(document, where)
     _validate_globs(document, where)
     return PolicyFile(document, where=where)
 
@@ -76,11 +81,9 @@ def _validate_globs(document: Mapping[str, Any], where: str) -> None:
         for name in _GLOBS:
             for glob in values.get(name, ()):
                 try:
-                    GitIgnoreSpec.from_lines([glob])
-                except ValueError as error:
-                    raise PolicyInvalid(
-                        f"{where}: {name}: {redact(glob)[:_SHOWN_CHARS]!r} is no glob of .gitignore: {error}"
-                    ) from error
+                    glob_spec(glob)
+                except ToolRefused as error:
+                    raise PolicyInvalid(f"{where}: {name}: {redact(str(error))[:_SHOWN_CHARS]}") from error
 
 
 @cache
@@ -112,8 +115,14 @@ def _layer(values: Mapping[str, Any], *, source: str) -> Layer:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without what hides something: a key given twice, of which the last would count, and aliases, which can grow a file
-    beyond any bound."""
+    """YAML without what hides something: a key given twice, of which the last would count; aliases, which can grow a file
+    beyond any bound; and `.nan` and `.inf`, limits that limit nothing."""
+
+    def construct_yaml_float(self, node: yaml.ScalarNode) -> float:
+        number: float = super().construct_yaml_float(node)
+        if not math.isfinite(number):
+            raise yaml.YAMLError(f"it has {node.value}, which is no number (line {node.start_mark.line + 1})")
+        return number
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -121,7 +130,10 @@ class _Loader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [key.value for key, _ in node.value]
-        if twice := sorted({str(key) for key in keys if keys.count(key) > 1}):
+        keys = Counter(str(key.value) for key, _ in node.value)
+        if twice := sorted(key for key, times in keys.items() if times > 1):
             raise yaml.YAMLError(f"it has {', '.join(twice)} twice in one place (line {node.start_mark.line + 1})")
         return super().construct_mapping(node, deep)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_yaml_float)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -89,6 +90,15 @@ def test_an_entry_counts_for_the_dags_it_names(dag_id: str, tags: tuple[str, ...
         ("version: 1\nmax_files: &n 3\nmax_lines: *n", "alias"),
         ("version: 1\nautonomy: !!python/object/apply:os.system [id]", "could not determine a constructor"),
         ("version: 1\ndenied_paths: ['!']", "denied_paths: '!' is no glob"),
+        ("version: 1\ndenied_paths: ['*a*a*a*a*a*a*b']", "denied_paths: The glob '*a*a*a*a*a*a*b' has too many"),
+        ("version: 1\ndags: [{dag: a, allowed_paths: ['**/a/**/a/**/a/**/b']}]", "allowed_paths: The glob "),
+        ("version: 2026-13-99", "no YAML that can be used: month"),
+        ("version: 1\nmax_files: !!int many", "no YAML that can be used"),
+        ("version: 1\nmax_files: !!bool many", "no YAML that can be used"),
+        ("version: 1\nmax_files: !!timestamp many", "no YAML that can be used"),
+        (f"version: 1\nmax_files: {'9' * 5000}", "no YAML that can be used"),
+        (f"version: 1\nmax_files: -0x{'f' * 5000}", "no YAML that can be used"),
+        ("version: 1\nmax_dollars: .nan", "it has .nan, which is no number (line 2)"),
         ("version: [", "no YAML"),
     ],
 )
@@ -103,6 +113,18 @@ def test_a_file_over_the_bound_or_not_in_utf_8_is_refused() -> None:
     for content in (b"#" * (MAX_BYTES + 1), b"version: 1\n# \xff"):
         with pytest.raises(PolicyInvalid, match="the file"):
             parse(content, where="the file")
+
+
+def test_a_file_of_nothing_but_keys_is_refused_before_anybody_waits_for_it() -> None:
+    keys = ",".join(f"{number:x}" for number in range(13_000))
+    started = time.process_time()
+    with pytest.raises(PolicyInvalid):
+        parse(f"version: 1\nx: {{{keys}, {keys[:2]}}}".encode(), where="the file")
+    whole = time.process_time() - started
+    started = time.process_time()
+    with pytest.raises(PolicyInvalid):
+        parse(f"version: 1\nx: [{keys}]".encode(), where="the file")
+    assert whole < 3 * (time.process_time() - started)  # as a list of as many words, not with their square
 
 
 def test_a_secret_in_a_broken_file_is_not_told() -> None:
