@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from airflow_agentfix.core.policy import Autonomy, Effective, Layer
-from airflow_agentfix.core.session import EventKind
+from airflow_agentfix.core.session import SERVER, EventKind
 from airflow_agentfix.errors import NotAllowed
 from airflow_agentfix.ports import Approved, WaitRun
 from airflow_agentfix.settings import Settings
+from airflow_agentfix.store.record import Draft
 from tests.fakes.databases import new_database
 from tests.fakes.server import ANNA, COMMIT, DAG, READER, STRANGER, Server, fix_data, patch_data
 
@@ -60,6 +61,17 @@ def test_it_is_written_again_only_where_it_changed(make: Any) -> None:
     assert [one.policy.autonomy for one in written(server, claim.session.id)] == [Autonomy.RERUN, Autonomy.REPORT]
     assert taken.policy["autonomy"] == "report"
     assert server.store.broken_link(claim.session.id) is None
+
+
+def test_a_session_whose_policy_another_version_wrote_down_goes_on(make: Any) -> None:
+    server = make()
+    claim = server.with_fix()
+    policy = {name: value for name, value in claim.policy.items() if name != "checks"} | {"max_reruns": 1}
+    stored = server.store.get(claim.session.id)
+    server.service._desk.save(stored, Draft(EventKind.POLICY, SERVER, {"policy": policy, "sources": {}, "problems": []}))
+    assert isinstance(server.approval(claim), WaitRun)
+    again = server.claimed(claim.session.id, try_number=2)
+    assert again.policy == claim.policy
 
 
 def test_a_request_for_less_is_one_of_the_sources(make: Any) -> None:

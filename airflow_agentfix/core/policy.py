@@ -85,17 +85,38 @@ class Policy:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Policy:
-        names = ("approve_before", "approvers")
-        groups = ("allowed_paths", "denied_paths")
-        return cls(
-            **{
-                **data,
-                "autonomy": Autonomy(data["autonomy"]),
-                **{name: tuple(data[name]) for name in names},
-                **{name: tuple(map(tuple, data[name])) for name in groups},
-                "checks": tuple(RepoCheck(**{**check, "run": tuple(check["run"])}) for check in data["checks"]),
-            }
-        )
+        """The policy as any version wrote it: what that did not know has its default here, what is not known here is left out,
+        and an autonomy that is not known here allows a report. What else was in force is found again with the next claim."""
+        known = {one.name for one in fields(cls)}
+        return cls(**{name: _FROM_JSON.get(name, _as_it_is)(value) for name, value in data.items() if name in known})
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _autonomy(value: str) -> Autonomy:
+    return Autonomy(value) if value in list(Autonomy) else Autonomy.REPORT
+
+
+def _checks(value: Iterable[Mapping[str, Any]]) -> tuple[RepoCheck, ...]:
+    known = {one.name for one in fields(RepoCheck)}
+    said = ({name: part for name, part in check.items() if name in known} for check in value)
+    return tuple(RepoCheck(**{**check, "run": tuple(check["run"])}) for check in said)
+
+
+def _groups(value: Iterable[Iterable[str]]) -> tuple[Globs, ...]:
+    return tuple(map(tuple, value))
+
+
+_FROM_JSON: Mapping[str, Callable[[Any], Any]] = {
+    "autonomy": _autonomy,
+    "approve_before": tuple,
+    "approvers": tuple,
+    "allowed_paths": _groups,
+    "denied_paths": _groups,
+    "checks": _checks,
+}
 
 
 @dataclass(frozen=True)
@@ -140,8 +161,9 @@ class Effective:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Effective:
-        sources = {name: tuple(found) for name, found in data["sources"].items()}
-        return cls(Policy.from_json(data["policy"]), sources, tuple(data["problems"]))
+        """As `Policy.from_json` reads what another version wrote."""
+        sources = {name: tuple(found) for name, found in data.get("sources", {}).items()}
+        return cls(Policy.from_json(data["policy"]), sources, tuple(data.get("problems", ())))
 
 
 def combine(layers: Iterable[Layer]) -> Effective:

@@ -74,6 +74,18 @@ def test_a_policy_survives_json() -> None:
     assert Effective.from_json(found.to_json()) == found
 
 
+def test_a_policy_that_another_version_wrote_down_is_read() -> None:
+    written = combine([DEPLOYMENT, Layer("file", max_files=3, checks=(UNIT,))]).to_json()
+    earlier = {
+        name: value for name, value in written["policy"].items() if name not in ("checks", "denied_paths", "daily_dollars")
+    }
+    found = Effective.from_json({"policy": earlier, "sources": {}}).policy
+    assert (found.max_files, found.checks, found.denied_paths, found.daily_dollars) == (3, (), (), Policy.daily_dollars)
+    later = {**written["policy"], "autonomy": "merge", "max_reruns": 1, "checks": [{**vars(UNIT), "shell": False}]}
+    found = Effective.from_json({**written, "policy": later, "signed": True}).policy
+    assert (found.autonomy, found.max_files, found.checks) == (Autonomy.REPORT, 3, (UNIT,))
+
+
 def test_what_was_in_force_gets_stricter_with_a_layer_and_not_looser() -> None:
     recorded = combine([DEPLOYMENT, Layer("file", approvers=("ana",), denied_paths=(("a",),), max_files=2)]).policy
     now = Layer("deployment", autonomy=Autonomy.PROPOSE, max_files=9, denied_paths=(("b",),), approvers=())
