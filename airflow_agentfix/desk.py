@@ -151,11 +151,18 @@ class Desk:
         same user it cannot be told."""
         return user_id in questions.workers(self.store.events(session_id)) and not self.airflow.one_user_for_all()
 
-    def decision(self, session_id: str, question: Event, human: HumanAnswer) -> str:
+    def decision(self, session: Session, question: Event, human: HumanAnswer) -> str:
         """What an answer under Required Actions says: answer | approve | reject. The yes of a login that worked on the session
-        says nothing."""
+        says nothing, nor that of one who is no approver any more."""
         decision = questions.decision_of(question, human.option, user=human.user)
-        return "answer" if decision == "approve" and self.works_on(session_id, human.user) else decision
+        named = self.approvers(session, question)
+        counts = (named is None or human.user in named) and not self.works_on(session.id, human.user)
+        return "answer" if decision == "approve" and not counts else decision
+
+    def approvers(self, session: Session, question: Event) -> tuple[str, ...] | None:
+        """User ids whose word counts: those the question was put to whom policy still names. None where nobody is named."""
+        named = [names for names in (question.data.get("approvers"), self.policy_in_force(session).approvers) if names]
+        return tuple(one for one in named[0] if all(one in names for names in named)) if named else None
 
     def release_askers(self, stored: Stored, events: Sequence[Event], reason: str) -> None:
         """End the runs of questions nobody needs an answer to any more, so that no worker waits for them."""

@@ -299,7 +299,7 @@ class SessionService:
 
     def _refuse_second_answer(self, stored: Stored, question: Event, human: HumanAnswer, decision: str | None) -> None:
         """The first answer counts, wherever it was given. A click that decides nothing about an approval is none."""
-        first = self._desk.decision(stored.session.id, question, human)
+        first = self._desk.decision(stored.session, question, human)
         is_question = question.data["about"] == "question"
         if is_question or (first in ("approve", "reject") and first != decision):
             raise InvalidTransition(
@@ -330,10 +330,10 @@ class SessionService:
             raise DecisionRequired(f"Session {session.id!r} waits for approval of commit {commit}; expected approve or reject.")
         if session.fix_commit != commit:
             raise InvalidTransition(f"The question is about commit {commit}; the fix is {session.fix_commit} now and asks anew.")
-        approvers = question.data.get("approvers") or ()
         who = str(user.get_id())  # FAB's ids are numbers
-        if approvers and who not in approvers:
-            raise NotAllowed(f"Policy names who decides this (approvers): {', '.join(approvers)}; you are {who!r}.")
+        approvers = self._desk.approvers(session, question)
+        if approvers is not None and who not in approvers:
+            raise NotAllowed(f"Policy names who decides this (approvers): {', '.join(approvers) or 'nobody'}; you are {who!r}.")
         if decision == "approve" and self._desk.works_on(session.id, who):
             raise NotAllowed(
                 f"{who!r} is the login AgentFix itself works with; what it wrote it cannot approve. Log in as yourself, with "

@@ -309,7 +309,7 @@ class WorkerService:
         self._show(question)  # starts the run if there is none; refuses one that shows anything else, before its answer counts
         human = self._airflow.answer(run_id)
         if human is not None:
-            decision = self._desk.decision(stored.session.id, question, human)
+            decision = self._desk.decision(stored.session, question, human)
             words = redact(human.message)
             said = f"{human.option}: {words}" if words else human.option
             message, actor, via = (words if data["about"] == "approval" else said), human.user, "required_actions"

@@ -136,6 +136,26 @@ def test_a_deployment_made_stricter_meanwhile_counts_for_sessions_in_work(make: 
     stricter.close()
 
 
+@pytest.mark.parametrize("asked", [(), ("anna", "boss")])
+def test_who_is_no_approver_any_more_cannot_approve_what_was_asked_before(make: Any, asked: tuple[str, ...]) -> None:
+    server = make(approvers=asked)
+    server.airflow.rights["boss", DAG] = "edit"
+    claim = server.with_fix()
+    wait = server.approval(claim)
+    now = Server(server.url, Settings(approvers=("boss",)), airflow=server.airflow, clock=server.clock)
+    with pytest.raises(NotAllowed, match=r"names who decides this \(approvers\): boss; you are 'anna'"):
+        now.service.reply(claim.session.id, ANNA, decision="approve")
+    if asked:
+        server.airflow.required_action(wait.run_id, "Approve", user="anna")
+        wait = now.approval(claim)
+        assert isinstance(wait, WaitRun)
+        assert now.airflow.questions[wait.run_id].assigned_users == ("boss",)
+    assert now.store.approvals(claim.session.id) == []
+    now.service.reply(claim.session.id, type(ANNA)("boss"), decision="approve")
+    assert now.approval(claim) == Approved(COMMIT, "boss")
+    now.close()
+
+
 def test_a_policy_that_was_made_looser_on_the_base_branch_counts_from_the_next_claim_on(make: Any) -> None:
     server = make(Layer(FILE, autonomy=Autonomy.PROPOSE), allow_unreviewed_reruns=True)
     claim = server.with_fix()
