@@ -1,7 +1,7 @@
 """The session API under /agentfix/api/v1: routes parse, ask one use case and translate; rights are the use cases' own.
 
-Plain functions, not coroutines: they do database work, which would block the API server's loop. What each route `declared` is in
-the OpenAPI document; a docstring is its description there.
+Plain functions, not coroutines: they do database work, which would block the API server's loop; what asks a code host goes
+`outward`. What each route `declared` is in the OpenAPI document; a docstring is its description there.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from airflow.api_fastapi.core_api.security import GetUserDep
-from fastapi import APIRouter, FastAPI, Query, Response  # noqa: TID253 - the API server only
+from fastapi import APIRouter, FastAPI, Query, Request, Response  # noqa: TID253 - the API server only
 
 from airflow_agentfix import __version__
 from airflow_agentfix.core.audit import canonical
@@ -34,6 +34,7 @@ from airflow_agentfix.web.bodies import (
 from airflow_agentfix.web.declared import Right, declared
 from airflow_agentfix.web.document import Documented
 from airflow_agentfix.web.given import DagId, Known, Service, SessionId, WithinRate
+from airflow_agentfix.web.outward import outward
 from airflow_agentfix.web.rate import IntakeRate
 
 ServiceFactory = Callable[[], SessionService]
@@ -223,10 +224,10 @@ def audit(
         refuses=(404,),
     ),
 )
-def policy(user: GetUserDep, dag_id: DagId, service: Service) -> Json:
+async def policy(request: Request, user: GetUserDep, dag_id: DagId, service: Service) -> Json:
     """What a session on this DAG may do if it starts now, and where each value comes from. `problems`: sources that could not
     be used."""
-    return {"dag_id": dag_id, **service.policy(dag_id, user).to_json()}
+    return await outward(request, lambda: {"dag_id": dag_id, **service.policy(dag_id, user).to_json()})
 
 
 @_people.delete(

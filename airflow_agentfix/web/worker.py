@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from airflow.api_fastapi.core_api.security import GetUserDep
-from fastapi import APIRouter, Query  # noqa: TID253 - the API server only
+from fastapi import APIRouter, Query, Request  # noqa: TID253 - the API server only
 
 from airflow_agentfix.ports import Json, WaitRun
 from airflow_agentfix.store.wire import claim_to_json, result_to_json
@@ -13,6 +13,7 @@ from airflow_agentfix.web import examples, schemas
 from airflow_agentfix.web.bodies import AppendBody, ApprovalBody, AskBody, ClaimBody, FinishBody, ParkBody, RerunBody
 from airflow_agentfix.web.declared import Right, declared
 from airflow_agentfix.web.given import Service, SessionId
+from airflow_agentfix.web.outward import outward
 
 router = APIRouter(prefix="/sessions/{session_id}", tags=["worker"])
 
@@ -30,9 +31,9 @@ _LEASED = (404, 409, 413)
         refuses=_LEASED,
     ),
 )
-def claim(user: GetUserDep, session_id: SessionId, body: ClaimBody, service: Service) -> Json:
+async def claim(request: Request, user: GetUserDep, session_id: SessionId, body: ClaimBody, service: Service) -> Json:
     """409 while another worker holds it and is alive."""
-    return claim_to_json(service.worker.claim(session_id, user, worker=body.worker))
+    return await outward(request, lambda: claim_to_json(service.worker.claim(session_id, user, worker=body.worker)))
 
 
 @router.post(

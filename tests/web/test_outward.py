@@ -1,0 +1,66 @@
+"""A code host that hangs: whoever needs its word waits, and nobody else does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
+
+import pytest
+import requests
+
+from airflow_agentfix.core.incident import DagFacts
+from airflow_agentfix.core.policy import Layer
+from airflow_agentfix.web.outward import AT_ONCE
+from tests.fakes.api_server import ApiServer
+from tests.fakes.databases import new_database
+from tests.fakes.server import DAG, Server, worker_of
+from tests.web.routes import API, call
+
+ALL_THREADS = 40
+"""of a process's threads for plain functions, which Airflow's own routes share"""
+
+
+class Hanging:
+    """`ports.RepositoryPolicy` over a code host that does not answer before it is let."""
+
+    def __init__(self) -> None:
+        self.answers = Event()
+        self.waiting = 0
+
+    def layers(self, dag: DagFacts) -> list[Layer]:
+        self.waiting += 1
+        assert self.answers.wait(30)
+        return []
+
+
+@pytest.fixture
+def host() -> Iterator[Hanging]:
+    host = Hanging()
+    yield host
+    host.answers.set()
+
+
+def test_workers_that_wait_for_a_code_host_leave_the_api_servers_threads_to_others(tmp_path: Path, host: Hanging) -> None:
+    server = Server(new_database("sqlite", tmp_path), policies=host)
+    session_id = server.taken()
+    body, as_worker = {"worker": worker_of(session_id)}, {"Authorization": "Bearer agentfix-worker"}
+    with ApiServer(server.service) as api, ThreadPoolExecutor(2 * ALL_THREADS) as everybody:
+        url = f"{api.url}{API}"
+        claims = [
+            everybody.submit(requests.post, f"{url}/sessions/{session_id}/claim", json=body, headers=as_worker, timeout=60)
+            for _ in range(ALL_THREADS)
+        ]
+        shown = [
+            everybody.submit(requests.get, f"{url}/dags/{DAG}/policy", headers=as_worker, timeout=60) for _ in range(ALL_THREADS)
+        ]
+        while host.waiting < AT_ONCE:
+            pass
+        try:
+            assert call(api, "GET", f"/sessions/{session_id}").status_code == 200  # it has ten seconds
+            assert host.waiting == AT_ONCE
+        finally:
+            host.answers.set()
+        assert {one.result().status_code for one in (*claims, *shown)} == {200}
+    server.close()
