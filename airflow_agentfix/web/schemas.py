@@ -122,6 +122,8 @@ class ClaimAnswer(BaseModel):
     session: Session
     events: list[Event]
     policy: Policy
+    unpaid: str | None
+    """why no model may be asked that costs anything; null while the day has dollars for it"""
 
 
 class ShapeAnswer(BaseModel):

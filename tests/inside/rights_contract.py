@@ -20,7 +20,7 @@ from airflow_agentfix.store.engine import open_engine
 from airflow_agentfix.store.migrate import migrate
 from airflow_agentfix.store.sql import SqlStore
 from airflow_agentfix.web.app import build_app
-from tests.fakes.server import COMMIT, FakeRepositoryPolicy, fix_data, patch_data, worker_of
+from tests.fakes.server import COMMIT, FakeCommitCheck, FakeRepositoryPolicy, fix_data, patch_data, worker_of
 from tests.inside import who
 from tests.inside.database import Deployment, show
 
@@ -92,7 +92,7 @@ class Api:
         written = [{"kind": "patch", "data": patch_data()}, {"kind": "fix", "data": fix_data()}]
         self.work(f"{path}/events", lease=lease, after=3, events=written)
         if task_id == "answer":
-            wait = self.work(f"{path}/ask", lease=lease, call_id="c", subject="Gross?", body="", options=["Approve", "Reject"])
+            wait = self.work(f"{path}/ask", lease=lease, call_id="c", subject="Gross?", body="", options=["Gross", "Net"])
         if task_id == "approve":
             wait = self.work(f"{path}/approval", lease=lease, call_id="c", commit=COMMIT)
         if task_id in ("answer", "approve"):
@@ -124,7 +124,8 @@ def api(airflow: Deployment, manager: Any, tmp_path: Path, request: pytest.Fixtu
     store = SqlStore(open_engine(f"sqlite:///{tmp_path / 'agentfix.db'}"), key=b"k")
     migrate(store.engine)
     inside = AirflowInside(patience=0.2, settle=0)
-    more: Any = {"policies": FakeRepositoryPolicy(), "clock": lambda: datetime.now(UTC), "new_id": lambda: uuid4().hex}
+    hosts: Any = {"policies": FakeRepositoryPolicy(), "commits": FakeCommitCheck()}
+    more: Any = {**hosts, "clock": lambda: datetime.now(UTC), "new_id": lambda: uuid4().hex}
     service = SessionService(store, inside, settings, **more)
     yield Api(airflow, manager, service, TestClient(build_app(lambda: service)))
     store.engine.dispose()

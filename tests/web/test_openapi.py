@@ -124,7 +124,7 @@ def impatient(server: Server) -> SessionService:
 
 
 def beside(server: Server, store: SqlStore, settings: Settings) -> SessionService:
-    more: Any = {"policies": server.policies, "clock": server.clock, "new_id": lambda: "s"}
+    more: Any = {"policies": server.policies, "commits": server.commits, "clock": server.clock, "new_id": lambda: "s"}
     return SessionService(store, server.airflow, settings, **more)
 
 
