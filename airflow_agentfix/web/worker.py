@@ -82,9 +82,9 @@ def ask(user: GetUserDep, session_id: SessionId, body: AskBody, service: Service
         refuses=_LEASED,
     ),
 )
-def approval(user: GetUserDep, session_id: SessionId, body: ApprovalBody, service: Service) -> Json:
+async def approval(request: Request, user: GetUserDep, session_id: SessionId, body: ApprovalBody, service: Service) -> Json:
     """By a person's word on this very commit, or because policy waives it."""
-    return result_to_json(service.worker.approval(session_id, user, **body.model_dump()))
+    return await outward(request, lambda: result_to_json(service.worker.approval(session_id, user, **body.model_dump())))
 
 
 @router.get(
@@ -119,9 +119,9 @@ def shape(
         refuses=_LEASED,
     ),
 )
-def rerun(user: GetUserDep, session_id: SessionId, body: RerunBody, service: Service) -> Json:
+async def rerun(request: Request, user: GetUserDep, session_id: SessionId, body: RerunBody, service: Service) -> Json:
     """What is rerun is the server's own record, never the caller's word. 403 without the approval; 422 where it cannot be."""
-    return result_to_json(service.worker.rerun(session_id, user, **body.model_dump()))
+    return await outward(request, lambda: result_to_json(service.worker.rerun(session_id, user, **body.model_dump())))
 
 
 @router.post(

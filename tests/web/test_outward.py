@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from inspect import iscoroutinefunction
 from pathlib import Path
 from threading import Event
 
 import pytest
 import requests
+from fastapi.routing import APIRoute
 
 from airflow_agentfix.core.incident import DagFacts
 from airflow_agentfix.core.policy import Layer
+from airflow_agentfix.web.app import build_app
 from airflow_agentfix.web.outward import AT_ONCE
 from tests.fakes.api_server import ApiServer
 from tests.fakes.databases import new_database
@@ -40,6 +43,12 @@ def host() -> Iterator[Hanging]:
     host = Hanging()
     yield host
     host.answers.set()
+
+
+def test_every_route_that_asks_a_code_host_waits_in_those_threads_and_no_other_does() -> None:
+    app = build_app(lambda: pytest.fail("no service is needed"))
+    routes = [route for route in app.routes if isinstance(route, APIRoute)]
+    assert {route.name for route in routes if iscoroutinefunction(route.endpoint)} == {"claim", "policy", "approval", "rerun"}
 
 
 def test_workers_that_wait_for_a_code_host_leave_the_api_servers_threads_to_others(tmp_path: Path, host: Hanging) -> None:
