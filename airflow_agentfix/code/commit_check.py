@@ -51,9 +51,7 @@ class RepositoryCommits:
             raise CommitNotFound(f"The repository has no branch {repository.base_branch!r}.")
         found = host.compare(head, commit)
         brought = [one["sha"] for one in found.commits]
-        if not brought:
-            return None  # merged: the base branch has it, and whoever guards that
-        if brought != [commit]:
+        if brought not in ([], [commit]):  # none where the base branch has it, and whoever guards that; it may be an old one
             return f"Commit {commit} brings {len(brought)} commits to {repository.base_branch}; expected itself alone."
         if beside := sorted(set(found.files) - {path for path, _ in texts}):
             return f"Commit {commit} changes files that are not among the recorded changes: {', '.join(beside[:5])}."

@@ -83,6 +83,12 @@ def test_a_base_branch_that_moved_on_changes_nothing_and_a_merged_fix_is_its_rev
     assert commits(origin).objection(DAG, commit, FIX) is None
 
 
+def test_a_commit_that_the_base_branch_has_but_that_does_not_hold_the_changes_is_refused(origin: Path, tmp_path: Path) -> None:
+    old = push(tmp_path, "other.py", "z = 1\n")
+    push(tmp_path, "other.py", "z = 2\n")
+    assert "holds other text than the recorded changes" in refused(commits(origin).objection(DAG, old, FIX))
+
+
 def test_what_could_not_be_compared_is_a_persons_to_look_at(origin: Path, tmp_path: Path) -> None:
     for url, commit in (("/nowhere/dags.git", "c" * 40), (str(origin), "c" * 40), (str(origin), "not-a-commit")):
         found = commits(url).objection(DAG, commit, FIX)
