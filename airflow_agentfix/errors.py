@@ -5,6 +5,7 @@ AgentFixError
 │   ├── MissingConnection
 │   ├── PolicyInvalid             a repository's .agentfix.yaml is not as its schema says
 │   ├── NoRepository              no bundle and no [agentfix] repositories entry names the DAG's repository
+│   │   └── RepositoryNotTold     the DAG's bundle has one, or may have, and the configuration here does not say which
 │   ├── SkillError                a skill is missing or its file is malformed
 │   └── ModelKeyError             the model's key is missing or was refused
 ├── AirflowError                  Airflow's REST API said no
@@ -67,6 +68,10 @@ class PolicyInvalid(ConfigurationError):
 
 class NoRepository(ConfigurationError):
     """Nothing says which repository the DAG's code lives in."""
+
+
+class RepositoryNotTold(NoRepository):
+    """The DAG's bundle has a repository, or may have one, which this process's configuration does not tell; another's may."""
 
 
 class SkillError(ConfigurationError):

@@ -49,7 +49,7 @@ class PolicyFile:
 def parse(content: bytes, *, where: str) -> PolicyFile:
     """Raises PolicyInvalid with the place and what is expected there."""
     if len(content) > MAX_BYTES:
-        raise PolicyInvalid(f"{where} has {len(content)} bytes; expected at most {MAX_BYTES}.")
+        raise PolicyInvalid(f"{where} has more than {MAX_BYTES} bytes; expected at most that.")
     try:
         document = yaml.load(content.decode(), Loader=_Loader)
         _validate(document, where)

@@ -10,11 +10,11 @@ import logging
 from collections.abc import Callable
 from functools import lru_cache
 
-from airflow_agentfix.code.policy_file import FILE, parse
+from airflow_agentfix.code.policy_file import FILE, MAX_BYTES, parse
 from airflow_agentfix.code.repositories import without_credentials
 from airflow_agentfix.core.incident import DagFacts, Repository
 from airflow_agentfix.core.policy import Autonomy, Layer
-from airflow_agentfix.errors import AgentFixError, CommitNotFound, NoRepository
+from airflow_agentfix.errors import AgentFixError, CommitNotFound, NoRepository, RepositoryNotTold
 from airflow_agentfix.ports import CodeHost
 from airflow_agentfix.redaction import told
 
@@ -36,15 +36,15 @@ class RepositoryPolicies:
         """What the file on the base branch's head says of this DAG; [] where there is no file or no repository."""
         try:
             repository = self._repository_of(dag)
+        except RepositoryNotTold as error:  # a worker may know it
+            return [_unheard(f"{FILE} of DAG {dag.dag_id!r}", error)]
         except NoRepository:
             return []  # a fix needs a repository too: there is none to protect
         where = f"{FILE} of {without_credentials(repository.url)} at {repository.base_branch}"
         try:
             return self._of(repository, dag, where)
         except AgentFixError as error:
-            problem = f"{where} could not be used, so sessions only report: {told(error)}"
-            log.warning("%s", problem)
-            return [Layer(where, autonomy=Autonomy.REPORT, problem=problem)]
+            return [_unheard(where, error)]
 
     def _of(self, repository: Repository, dag: DagFacts, where: str) -> list[Layer]:
         commit = self._open_host(repository).head(repository.base_branch)
@@ -56,7 +56,14 @@ class RepositoryPolicies:
         return parse(content, where=f"{where} ({commit[:10]})").layers(dag.dag_id, dag.tags)
 
     def _read(self, repository: Repository, commit: str) -> bytes | None:
-        return self._open_host(repository).read(commit, FILE)
+        content = self._open_host(repository).read(commit, FILE)
+        return content[: MAX_BYTES + 1] if content else content  # no more of one that is too long anyway
+
+
+def _unheard(where: str, error: AgentFixError) -> Layer:
+    problem = f"{where} could not be used, so sessions only report: {told(error)}"
+    log.warning("%s", problem)
+    return Layer(where, autonomy=Autonomy.REPORT, problem=problem)
 
 
 class NoRepositoryPolicy:

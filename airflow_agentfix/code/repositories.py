@@ -16,7 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 from airflow_agentfix.code.git import mask_credentials
 from airflow_agentfix.core.incident import DagFacts, Repository
 from airflow_agentfix.core.redact import redact
-from airflow_agentfix.errors import ConfigurationError, NoRepository
+from airflow_agentfix.errors import ConfigurationError, NoRepository, RepositoryNotTold
 from airflow_agentfix.settings import RepositoryRule
 
 GetConnection = Callable[[str], Any]
@@ -71,7 +71,7 @@ def repository_of(
         return _of_rule(dag, rule)
     is_known = any(entry.get("name") == dag.bundle_name for entry in bundle_config)
     why = "which is no git bundle" if is_known else "which the Airflow configuration here does not name"
-    raise NoRepository(
+    raise (NoRepository if is_known else RepositoryNotTold)(
         f"DAG {dag.dag_id!r} ({dag.fileloc or dag.file}) comes from bundle {dag.bundle_name!r}, {why}, and no "
         f"[agentfix] repositories entry covers it. Add one: {_example(dag)}"
     )
@@ -139,7 +139,7 @@ def _url_and_connection(bundle: GitBundle, get_connection: GetConnection) -> tup
     url = bundle.url or getattr(connection, "host", None)
     if not url:
         found = "has no host" if connection is not None else "does not exist"
-        raise NoRepository(
+        raise RepositoryNotTold(
             f"Bundle {bundle.name!r} has no repo_url and its connection {conn_id!r} {found}. Set repo_url in the bundle's "
             "kwargs, or the repository's URL as the connection's host."
         )

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from airflow_agentfix.code.git_host import GitHost
 from airflow_agentfix.code.policy_source import RepositoryPolicies
+from airflow_agentfix.code.repositories import repository_of
 from airflow_agentfix.core.incident import DagFacts, Repository
 from airflow_agentfix.core.policy import Autonomy
 from airflow_agentfix.errors import NoRepository
 from airflow_agentfix.ports import CodeHost
+from airflow_agentfix.settings import Settings
 from tests.code.repos import git, make_origin, push
 
 DAG = DagFacts("orders", "dags/orders.py", tags=("critical",))
@@ -61,7 +65,7 @@ def test_a_moved_branch_is_seen_and_an_unmoved_one_is_fetched_once(origin: Path,
 
 
 @pytest.mark.parametrize(
-    ("text", "told"), [("version: 1\nautonmy: report\n", "'autonmy' was unexpected"), ("#" * 70_000, "expected at most 65536")]
+    ("text", "told"), [("version: 1\nautonmy: report\n", "'autonmy' was unexpected"), ("#" * 70_000, "more than 65536 bytes")]
 )
 def test_a_file_that_cannot_be_used_lets_sessions_report_only(origin: Path, tmp_path: Path, text: str, told: str) -> None:
     push(tmp_path, ".agentfix.yaml", text)
@@ -88,6 +92,24 @@ def test_a_dag_without_a_repository_has_none_to_protect() -> None:
     assert RepositoryPolicies(repository_of=nowhere, open_host=never).layers(DAG) == []
 
 
+BUNDLE = {"name": "dags", "classpath": "airflow.providers.git.bundles.git.GitDagBundle", "kwargs": {"git_conn_id": "git_dags"}}
+
+
+@pytest.mark.parametrize("bundles", [[BUNDLE], []])
+def test_a_repository_that_workers_may_know_and_the_server_does_not_lets_sessions_report_only(
+    bundles: list[dict[str, Any]],
+) -> None:
+    def configured(dag: DagFacts) -> Repository:
+        return repository_of(dag, settings=Settings(), bundle_config=bundles, get_connection=lambda _: None)
+
+    def never(_: Repository) -> CodeHost:
+        raise AssertionError("there is nothing to open")
+
+    (layer,) = RepositoryPolicies(repository_of=configured, open_host=never).layers(replace(DAG, bundle_name="dags"))
+    assert layer.autonomy is Autonomy.REPORT
+    assert "Bundle 'dags' has no repo_url" in str(layer.problem) or "does not name" in str(layer.problem)
+
+
 def test_credentials_in_an_address_are_not_told(tmp_path: Path) -> None:
     (layer,) = policies("http://bot:hunter2secret9@127.0.0.1:9/dags.git").layers(DAG)
     assert "hunter2secret9" not in layer.source + str(layer.problem)
@@ -105,3 +127,10 @@ def test_neither_history_nor_large_files_are_fetched(origin: Path, tmp_path: Pat
     assert git("rev-list", "--count", commit, cwd=here) == "1"
     missing = git("rev-list", "--objects", "--missing=print", commit, cwd=here)
     assert [line for line in missing.split("\n") if line.startswith("?")] != []
+
+
+def test_of_a_file_that_is_too_long_no_more_is_kept_than_it_takes_to_say_so(origin: Path, tmp_path: Path) -> None:
+    push(tmp_path, ".agentfix.yaml", "#" * 1_000_000)
+    source = policies(str(origin))
+    commit = GitHost(Repository(str(origin), "main")).head("main")
+    assert len(source._content(Repository(str(origin), "main"), commit) or b"") == 65_537
