@@ -147,7 +147,7 @@ class WorkerService:
         if after > stored.session.last_event:
             raise InvalidRequest(f"after is {after}, the session's last event is {stored.session.last_event}.")
         drafts = [Draft(kind, WORKER, data) for kind, data in events]
-        if not self._arrived(stored, after, drafts) and (drafts or stored.session.state is not State.DONE):
+        if not self._arrived(stored, after, drafts) and (drafts or stored.session.state is State.RUNNING):
             self._save_work(stored, drafts)
         if any(draft.kind is EventKind.INCIDENT for draft in drafts):
             settle(self._desk, session_id, on_done=self._on_done)

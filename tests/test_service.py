@@ -766,3 +766,10 @@ def test_another_persons_name_is_on_what_they_said(server: Server) -> None:
     session_id = server.taken()
     server.service.message(session_id, Person("ben"), "hello")
     assert server.store.events(session_id)[-1].actor == "ben"
+
+
+def test_a_worker_that_has_parked_takes_no_lease_by_asking_what_is_new_so_a_stop_ends_the_session_at_once(server: Server) -> None:
+    claim = server.with_fix()
+    server.service.worker.park(claim.session.id, WORKER, lease=claim.lease, wait=server.approval(claim))
+    assert server.append(claim) == []
+    assert server.service.stop(claim.session.id, ANNA).state is State.DONE
