@@ -230,7 +230,7 @@ def test_a_locked_database_is_said_to_be_locked_and_the_failure_is_taken_later(
     agentfix: Command, server: Server, tmp_path: Path
 ) -> None:
     store = SqlStore(open_engine(server.url, busy_seconds=0.05), key=b"k")
-    ways = {"policies": server.policies, "clock": server.clock, "new_id": lambda: "id1"}
+    ways = {"policies": server.policies, "commits": server.commits, "clock": server.clock, "new_id": lambda: "id1"}
     service = type(server.service)(store, server.airflow, Settings(), **ways)
     with ApiServer(service) as api:
         with sqlite3.connect(tmp_path / "agentfix.db") as other:
