@@ -9,6 +9,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Collection, Hashable, Mapping
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
@@ -23,7 +24,7 @@ from airflow_agentfix.patterns import glob_spec
 
 FILE = ".agentfix.yaml"
 MAX_BYTES = 64 * 1024
-_SHOWN_CHARS = 300
+_SHOWN_CHARS, _SHOWN_ERRORS = 300, 5
 _NOT_USABLE = (yaml.YAMLError, RecursionError, ValueError, TypeError, LookupError, AttributeError)
 """what PyYAML raises for a file: beside its own errors whatever `int`, `datetime` and the like say to a date or number that is
 none, and to a number of over 4,300 digits as soon as a message shows it"""
@@ -67,13 +68,26 @@ def schema() -> dict[str, Any]:
 
 
 def _validate(document: object, where: str) -> None:
-    from jsonschema.exceptions import best_match
+    errors = [_said(error) for error in _validator().iter_errors(document)]
+    if errors:
+        more = [f"and {len(errors) - _SHOWN_ERRORS} more"] if len(errors) > _SHOWN_ERRORS else []
+        told = "; ".join([*errors[:_SHOWN_ERRORS], *more])
+        raise PolicyInvalid(f"{where}: {told}. The schema is printed by: agentfix policy schema")
 
-    error = best_match(_validator().iter_errors(document))
-    if error is not None:
-        place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path).lstrip(".")
-        message = redact(error.message)[:_SHOWN_CHARS]
-        raise PolicyInvalid(f"{where}: {place or 'top level'}: {message}. The schema is printed by: agentfix policy schema")
+
+def _said(error: Any) -> str:
+    """One error with its place; where jsonschema's own words leave out what was found or is expected, in ours."""
+    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path).lstrip(".")
+    message = str(error.message)
+    if error.validator == "anyOf":  # the schema has one: an entry of dags
+        message = "it has neither dag nor tag; expected one of them, or both"
+    elif error.validator == "const":
+        message = f"{error.instance!r} was found, {error.validator_value!r} was expected"
+    elif error.validator == "additionalProperties":
+        known = error.schema["properties"]
+        near = [get_close_matches(str(name), known, n=1) for name in error.instance if name not in known]
+        message += "".join(f"; did you mean {guess[0]}?" for guess in near if guess).rstrip("?")
+    return f"{place or 'top level'}: {redact(message)[:_SHOWN_CHARS]}"
 
 
 def _validate_globs(document: Mapping[str, Any], where: str) -> None:
@@ -132,7 +146,8 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = Counter(str(key.value) for key, _ in node.value)
         if twice := sorted(key for key, times in keys.items() if times > 1):
-            raise yaml.YAMLError(f"it has {', '.join(twice)} twice in one place (line {node.start_mark.line + 1})")
+            lines = [str(key.start_mark.line + 1) for key, _ in node.value if str(key.value) in twice]
+            raise yaml.YAMLError(f"it has {', '.join(twice)} twice in one place (lines {', '.join(lines)})")
         return super().construct_mapping(node, deep)
 
 

@@ -76,17 +76,17 @@ def test_an_entry_counts_for_the_dags_it_names(dag_id: str, tags: tuple[str, ...
     [
         ("", "top level: None is not of type 'object'"),
         ("autonomy: report", "'version' is a required property"),
-        ("version: 2", "version: 1 was expected"),
-        ("version: 1\nautonmy: report", "'autonmy' was unexpected"),
+        ("version: 2", "version: 2 was found, 1 was expected"),
+        ("version: 1\nautonmy: report", "('autonmy' was unexpected); did you mean autonomy. "),
         ("version: 1\nautonomy: full", "autonomy: 'full' is not one of"),
         ("version: 1\nmax_files: many", "max_files: 'many' is not of type 'integer'"),
         ("version: 1\nmax_files: -1", "max_files: -1 is less than the minimum of 0"),
         ("version: 1\napprovers: []", "approvers: [] "),
         ("version: 1\nallow_unreviewed_reruns: true", "'allow_unreviewed_reruns' was unexpected"),
-        ("version: 1\ndags: [{autonomy: report}]", "dags[0]: "),
+        ("version: 1\ndags: [{autonomy: report}]", "dags[0]: it has neither dag nor tag"),
         ("version: 1\ndags: [{dag: a, retries: 2}]", "dags[0]: "),
         ("version: 1\nchecks: [{name: unit, run: pytest -q}]", "checks[0].run: 'pytest -q' is not of type 'array'"),
-        ("version: 1\nautonomy: report\nautonomy: rerun", "autonomy twice in one place"),
+        ("version: 1\nautonomy: report\nautonomy: rerun", "autonomy twice in one place (lines 2, 3)"),
         ("version: 1\nmax_files: &n 3\nmax_lines: *n", "alias"),
         ("version: 1\nautonomy: !!python/object/apply:os.system [id]", "could not determine a constructor"),
         ("version: 1\ndenied_paths: ['!']", "denied_paths: '!' is no glob"),
@@ -110,6 +110,14 @@ def test_a_file_that_is_not_understood_to_its_last_key_is_refused_with_the_place
         parse(text.encode(), where="the file")
     assert str(error.value).startswith("the file")
     assert told in str(error.value)
+
+
+def test_every_mistake_is_told_at_once_up_to_five() -> None:
+    with pytest.raises(PolicyInvalid) as error:
+        parse(b"version: 1\nautonomy: full\nmax_files: 3.5\napprovers: ana", where="the file")
+    assert all(place in str(error.value) for place in ("autonomy: ", "max_files: ", "approvers: "))
+    with pytest.raises(PolicyInvalid, match="; and 2 more"):
+        parse(b"version: 1\nchecks: [1, 2, 3, 4, 5, 6, 7]", where="the file")
 
 
 def test_a_file_over_the_bound_or_not_in_utf_8_is_refused() -> None:
