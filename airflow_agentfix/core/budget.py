@@ -130,7 +130,9 @@ def refused(session: Session, day: Day, own: float, limits: DayLimits) -> str | 
     of_dag = (f"DAG {session.dag_id!r}", "daily_dollars", day.spent, day.reserved, limits.dag)
     of_all = ("the deployment", "daily_dollars_total", day.total_spent, day.total_reserved, limits.total)
     for whose, name, spent, reserved, limit in (of_dag, of_all):
-        if limit <= 0 or (own > 0 and spent + reserved > limit + _ROUNDING):
+        if limit <= 0:
+            return f"{name} of {whose} is {limit:g}: only what is free is done. Raise it to have a model asked."
+        if own > 0 and spent + reserved > limit + _ROUNDING:
             return (
                 f"The dollars of {whose} for {limits.day} do not suffice: ${spent:.2f} spent and ${max(0.0, reserved - own):.2f} "
                 f"reserved by other sessions, of ${limit:.2f} ({name}); this session may need ${own:.2f}. They are free again at "

@@ -138,7 +138,8 @@ def test_who_has_nothing_left_to_spend_takes_nothing_from_the_day() -> None:
 
 
 def test_a_day_of_no_dollars_lets_nothing_start() -> None:
-    assert refused(SESSION, Day(), 0.0, DayLimits("2026-11-22", dag=0.0, total=20.0)) is not None
+    said = refused(SESSION, Day(), 0.0, DayLimits("2026-11-22", dag=0.0, total=20.0))
+    assert said == "daily_dollars of DAG 'orders' is 0: only what is free is done. Raise it to have a model asked."
 
 
 def test_a_session_never_has_more_than_a_day() -> None:
