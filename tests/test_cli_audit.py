@@ -71,7 +71,8 @@ def test_a_changed_event_is_named_and_exits_with_3(server: Server, session_id: s
 
 def test_an_anchor_that_the_chain_has_is_found_and_one_it_lacks_exits_with_3(server: Server, session_id: str, audit: Run) -> None:
     kept = str(server.store.events(session_id)[1].hash)
-    assert audit("verify", session_id, "--anchor", kept).returncode == 0
+    found = audit("verify", session_id, "--anchor", kept)
+    assert (found.returncode, "ok, 5 events, anchor found" in found.stdout) == (0, True)
     done = audit("verify", session_id, "--anchor", "0" * 64)
     assert done.returncode == 3
     assert "NOT ANCHORED" in done.stdout
@@ -79,6 +80,11 @@ def test_an_anchor_that_the_chain_has_is_found_and_one_it_lacks_exits_with_3(ser
 
 def test_an_anchor_without_its_session_is_wrong_usage(session_id: str, audit: Run) -> None:
     assert audit("verify", "--anchor", "0" * 64).returncode == 2
+
+
+def test_an_anchor_that_is_no_whole_hash_is_wrong_usage_and_says_where_to_take_it_from(session_id: str, audit: Run) -> None:
+    done = audit("verify", session_id, "--anchor", "3c9a1f0e")
+    assert (done.returncode, "Agentfix-Audit" in done.stderr) == (2, True)
 
 
 def test_the_export_is_one_event_a_line_with_its_hash(server: Server, session_id: str, audit: Run) -> None:

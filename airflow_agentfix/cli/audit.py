@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from airflow_agentfix.store.wire import Audit
 
 PAGE = 200
+_HASH = re.compile(r"[0-9a-f]{64}")
 
 audit = typer.Typer(help="The record of sessions: who did what, when, and whether it is as it was written.", no_args_is_help=True)
 
@@ -34,6 +36,8 @@ def verify(sessions: Sessions = None, anchor: Anchor = None, as_json: AsJson = F
     """Check that no event of a session was changed, removed or cut off; exits with 3 where one was."""
     if anchor is not None and len(sessions or ()) != 1:
         raise typer.BadParameter("--anchor needs the one SESSION whose commit has it")
+    if anchor is not None and not _HASH.fullmatch(anchor):
+        raise typer.BadParameter(f"--anchor is {anchor!r}; expected the whole hash of Agentfix-Audit: 64 digits 0-9, a-f")
     api = here.sessions_api()
     found = [api.audit(session_id, anchor=anchor) for session_id in sessions or _all(api)]
     if as_json:
@@ -66,4 +70,5 @@ def _told(one: Audit) -> str:
         return f"BROKEN at event {one.broken_at} of {one.events}: it is not what was written, or it is missing"
     if one.anchored is False:
         return f"NOT ANCHORED: {one.events} events are whole, but the hash is not among theirs"
-    return f"ok, {one.events} events, newest hash {one.head}"
+    anchored = ", anchor found" if one.anchored else ""
+    return f"ok, {one.events} events{anchored}, newest hash {one.head}"
