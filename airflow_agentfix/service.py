@@ -308,11 +308,12 @@ class SessionService:
             )
 
     def _waiting(self, stored: Stored, question_id: str | None) -> Event:
-        session, waiting = stored.session, questions.waiting(self._store.events(stored.session.id))
+        session, events = stored.session, self._store.events(stored.session.id)
+        waiting = questions.waiting(events)
         ids = [question.data["question_id"] for question in waiting]
         if not waiting:
             raise InvalidTransition(
-                f"Session {session.id!r} is {session.state} and asks nothing; expected a question that waits. "
+                f"Session {session.id!r} is {session.state} and asks nothing; {_was_first(events, question_id)}. "
                 f"Tell it something with: agentfix continue {session.id} --message TEXT"
             )
         if question_id is None and len(waiting) > 1:
@@ -402,6 +403,14 @@ class SessionService:
 
 def _notes(failure: Failure, user: Any) -> Sequence[Draft]:
     return [Draft(EventKind.NOTE, user.get_name(), {"message": redact(failure.message)})] if failure.message else []
+
+
+def _was_first(events: Sequence[Event], question_id: str | None) -> str:
+    """Why there is nothing to answer: whose answer was first, where there is one."""
+    if (answer := questions.last_answer(events, question_id)) is None:
+        return "expected a question that waits"
+    said = f"{answer.data.get('question_id')} was answered before, by {answer.actor!r} with {answer.data.get('decision')!r}"
+    return f"{said}; that one counts"
 
 
 def _answered(question: Event, user: Any, decision: str | None, message: str) -> tuple[Sequence[Draft], str]:

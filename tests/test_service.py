@@ -424,7 +424,7 @@ def test_a_question_is_answered_once(server: Server) -> None:
     claim = server.claimed()
     ask(server, claim)
     server.service.reply(claim.session.id, ANNA, message="B")
-    with pytest.raises(InvalidTransition, match="asks nothing"):
+    with pytest.raises(InvalidTransition, match="asks nothing; q4 was answered before, by 'anna' with 'answer'; that one counts"):
         server.service.reply(claim.session.id, ANNA, message="A")
     assert server.kinds(claim.session.id).count("answer") == 1
 

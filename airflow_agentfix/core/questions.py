@@ -43,6 +43,12 @@ def answer_to(events: Sequence[Event], question_id: str) -> Event | None:
     return next((e for e in events if e.kind is EventKind.ANSWER and e.data.get("question_id") == question_id), None)
 
 
+def last_answer(events: Sequence[Event], question_id: str | None = None) -> Event | None:
+    """The newest answer, to that question if one is named."""
+    given = (e for e in reversed(events) if e.kind is EventKind.ANSWER)
+    return next((e for e in given if question_id in (None, e.data.get("question_id"))), None)
+
+
 def waiting(events: Sequence[Event]) -> list[Event]:
     """Questions nobody has answered yet."""
     now = current(events)
