@@ -112,6 +112,14 @@ def test_sessions_are_listed_with_state_verdict_and_cause(agentfix: Shell):
     assert [one["id"] for one in agentfix("sessions", "--state", "done", "--json").json] == ["s1"]
 
 
+def test_a_long_reason_keeps_the_list_of_sessions_one_screen_wide(agentfix: Shell):
+    add_fixed(agentfix.airflow)
+    agentfix.airflow.sessions["s1"] |= {"cause": None, "summary": "No model is asked.\n" + "The day has no dollars. " * 30}
+    row = agentfix("sessions").out.splitlines()[1]
+    assert "No model is asked. The day has no dollars." in row
+    assert len(row) < 220
+
+
 def test_the_list_of_sessions_is_narrowed_by_options_and_says_what_it_does_not_show(agentfix: Shell):
     add_fixed(agentfix.airflow)
     add_waiting(agentfix.airflow)
@@ -170,6 +178,25 @@ def test_show_with_events_prints_one_line_each(agentfix: Shell):
     assert "   6  07:00:30  worker    finished fixed: green" in out
 
 
+def test_show_names_the_failures_that_stand_behind_it_and_where_the_run_went(agentfix: Shell):
+    add_fixed(agentfix.airflow)
+    later = numbered(
+        (EventKind.OCCURRENCE, "server", {"ref": "orders/tuesday/load try 1", "run_id": "tuesday", "map_index": -1}),
+        (EventKind.PIN_ENDED, "server", {"run_id": "monday", "version": "b" * 40, "reason": "asked"}),
+    )
+    agentfix.airflow.events["s1"] += [{**one, "number": 6 + one["number"]} for one in later]
+    out = agentfix("show", "s1").out
+    assert "Also     orders/tuesday/load try 1\n" in out
+    assert "monday: load, publish; off the fix commit since, on bbbbbbbbbbbb (asked)\n" in out
+
+
+def test_an_erased_event_is_said_to_be_erased(agentfix: Shell):
+    add_fixed(agentfix.airflow)
+    agentfix.airflow.events["s1"] = numbered((EventKind.CREATED, "anna", {}), (EventKind.ERASED, "anna", {}))
+    lines = agentfix("show", "s1", "--events").out.splitlines()
+    assert [line.split("anna")[1].split() for line in lines[-2:]] == [["created", "(erased)"], ["erased"]]
+
+
 def test_a_waiting_approval_is_in_the_story(agentfix: Shell):
     add_waiting(agentfix.airflow)
     assert agentfix("show", "s2", "--json").json["waits_for"]["question_id"] == "q1"
@@ -191,7 +218,8 @@ def test_continue_passes_the_decision_on(agentfix: Shell, options: list[str], se
 
 def test_a_message_alone_is_a_note(agentfix: Shell):
     add_waiting(agentfix.airflow)
-    assert agentfix("continue", "s2", "--message", "look at the second file").code == 0
+    done = agentfix("continue", "s2", "--message", "look at the second file")
+    assert (done.code, done.out) == (0, "s2  waiting  (told)\n")
     assert agentfix.airflow.sent("POST", f"{API}/sessions/s2/message") == [{"message": "look at the second file"}]
 
 

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_agentfix.cli.story import pending_question
 from airflow_agentfix.core import budget
-from airflow_agentfix.core.session import Event, Session
+from airflow_agentfix.core.session import Event, EventKind, Session
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 LABEL = 9
 ID_LENGTH = 32
+CAUSE, GIST = 100, 140
+"""characters of a cause in a list, of an event on its line"""
 
 
 def print_story(console: Console, story: dict[str, Any]) -> None:
@@ -33,6 +35,8 @@ def _lines(story: dict[str, Any]) -> Iterator[tuple[str, str]]:
     session, fix, rerun = story["session"], story["fix"], story["rerun"]
     yield "Session", f"{session['id']}: {_state(session)}"
     yield "Failed", f"{session['dag_id']} / {session['run_id']} / {_task(session)}"
+    if story["occurrences"]:
+        yield "Also", ", ".join(story["occurrences"])
     yield "Cause", session["cause"] or "not known yet"
     yield "Verdict", session["verdict"] or "none yet"
     if policy := story["policy"]:
@@ -43,11 +47,17 @@ def _lines(story: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for approval in story["approvals"]:
         yield "Approval", f"{approval['decision']} of {str(approval['commit'])[:12]} by {approval['actor']} ({approval['via']})"
     if rerun:
-        yield "Rerun", f"{rerun['way']}: {rerun['dag_id']} / {rerun['run_id']}: {', '.join(rerun['task_ids'])}"
+        yield "Rerun", f"{rerun['way']}: {rerun['dag_id']} / {rerun['run_id']}: {', '.join(rerun['task_ids'])}{_pin(story)}"
     if session["summary"] or story["error"]:
         yield "Result", story["error"] or session["summary"]
     yield "Cost", _cost(story["cost"])
     yield "Budget", _budget(story["budget"], dag=session["dag_id"])
+
+
+def _pin(story: dict[str, Any]) -> str:
+    """What the run is on since it left the fix commit."""
+    ended = story["pin_ended"]
+    return f"; off the fix commit since, on {str(ended['version'])[:12]} ({ended['reason']})" if ended else ""
 
 
 def _policy(found: dict[str, Any]) -> str:
@@ -79,7 +89,8 @@ def _changed(diff: str) -> str:
 
 def _cost(cost: dict[str, Any]) -> str:
     tokens = cost["input_tokens"] + cost["output_tokens"] + cost["cache_read_tokens"] + cost["cache_write_tokens"]
-    spent = f"{cost['seconds']:.0f} s, {cost['turns']} turns, {tokens:,} tokens, ${cost['dollars']:.2f}"
+    turns = f"{cost['turns']} turn{'' if cost['turns'] == 1 else 's'}"
+    spent = f"{cost['seconds']:.0f} s, {turns}, {tokens:,} tokens, ${cost['dollars']:.2f}"
     return f"{spent}, {cost['model']}" if cost["model"] else spent
 
 
@@ -122,8 +133,9 @@ def print_sessions(console: Console, sessions: Sequence[Session]) -> None:
     for one in sessions:
         failed = f"{one.dag_id} / {one.run_id} / {one.task_id}"
         state = str(one.outcome or one.state)
+        cause = " ".join((one.cause or one.summary or "").split())
         cost = (str(one.usage.turns), f"{budget.tokens(one.usage):,}", f"{one.usage.dollars:.2f}")
-        table.add_row(one.id, state, one.verdict or "", failed, one.cause or one.summary or "", *cost)
+        table.add_row(one.id, state, one.verdict or "", failed, _cut(cause, CAUSE), *cost)
     console.print(table)
 
 
@@ -154,8 +166,14 @@ def _gist(event: Event) -> str:
         "stop": f"{data.get('reason')}",
         "finished": f"{data.get('outcome')}: {data.get('summary') or data.get('error') or ''}",
     }
-    text = " ".join(parts.get(str(event.kind), "").split())
-    return text if len(text) <= 140 else f"{text[:139]}…"
+    if not data and event.kind is not EventKind.ERASED:
+        return "(erased)"
+    text = parts.get(str(event.kind), "")
+    return _cut(" ".join(text.split()), GIST)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _models(data: Mapping[str, Any]) -> str:

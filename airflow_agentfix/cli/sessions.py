@@ -127,7 +127,7 @@ def continue_(
         raise typer.BadParameter("say --approve, --reject, --answer TEXT or --message TEXT")
     api = here.sessions_api()
     if decision is None:
-        _print_taken(api.message(session, message or ""), as_json=as_json)
+        _print_taken(api.message(session, message or ""), as_json=as_json, note="(told)")
         return
     text = "\n".join(part for part in (answer, message) if part)
     _print_session(api.reply(session, decision=decision, message=text, question_id=question), as_json=as_json)
@@ -173,11 +173,12 @@ def _print_policy(api: SessionsApi, session_id: str) -> None:
         typer.echo("No worker has taken the session yet; agentfix policy show tells what would hold now.")
 
 
-def _print_taken(taken: Taken, *, as_json: bool) -> None:
+def _print_taken(taken: Taken, *, as_json: bool, note: str = "(was there already)") -> None:
+    """`note`: what is said of a session that was not made by this call."""
     if as_json:
         print_json(taken.to_json())
         return
-    typer.echo(f"{taken.id}  {taken.state}{'' if taken.created else '  (was there already)'}")
+    typer.echo(f"{taken.id}  {taken.state}{'' if taken.created else f'  {note}'}")
     if taken.warning:
         typer.echo(f"Warning: {taken.warning}", err=True)
 

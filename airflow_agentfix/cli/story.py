@@ -21,6 +21,8 @@ def story_of(session: Session, events: Sequence[Event], budget: Mapping[str, Any
         "questions": _questions(events),
         "approvals": [_with_actor(event) for event in events if event.kind == EventKind.APPROVAL],
         "rerun": _last(events, EventKind.RERUN),
+        "pin_ended": _last(_since(events, EventKind.RERUN), EventKind.PIN_ENDED),
+        "occurrences": [str(event.data.get("ref") or "(erased)") for event in events if event.kind == EventKind.OCCURRENCE],
         "report": finished.get("report"),
         "error": finished.get("error"),
         "cost": {**asdict(session.usage), "model": session.model, "seconds": seconds_of(session, events)},
@@ -55,6 +57,12 @@ def _questions(events: Sequence[Event]) -> list[dict[str, Any]]:
 
 def _last(events: Sequence[Event], kind: EventKind) -> dict[str, Any] | None:
     return next((dict(event.data) for event in reversed(events) if event.kind == kind), None)
+
+
+def _since(events: Sequence[Event], kind: EventKind) -> Sequence[Event]:
+    """The events after the last one of that kind; none without one."""
+    at = next((index for index in reversed(range(len(events))) if events[index].kind == kind), len(events))
+    return events[at + 1 :]
 
 
 def _with_actor(event: Event) -> dict[str, Any]:
