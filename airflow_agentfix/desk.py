@@ -180,13 +180,13 @@ class Desk:
             return self.unpin(stored, pin, reason=PinEnd.ENDED)
         return stored
 
-    def unpin(self, stored: Stored, pin: Event, *, reason: PinEnd, version: str | None = None) -> Stored:
-        """Set the pinned run to `version`, else to its own, and write it down. AirflowConflict while the run is going."""
+    def unpin(self, stored: Stored, pin: Event, *, reason: PinEnd, version: str | None = None, by: str = SERVER) -> Stored:
+        """Set the pinned run to `version`, else to its own, and write down who did. AirflowConflict while the run is going."""
         session, run_id, on = stored.session, pin.data["run_id"], None
         if self.airflow.run_state(session.dag_id, run_id) is not None:  # else it was deleted: there is nothing to set
             target = version or pin.data["original_version"]
             on = self.airflow.end_pin(UnpinRequest(session.id, session.dag_id, run_id, pin.data["commit"], target))
-        return self.save(stored, Draft(EventKind.PIN_ENDED, SERVER, {"run_id": run_id, "version": on, "reason": reason.value}))
+        return self.save(stored, Draft(EventKind.PIN_ENDED, by, {"run_id": run_id, "version": on, "reason": reason.value}))
 
 
 def policy_on_record(events: Sequence[Event]) -> Effective | None:

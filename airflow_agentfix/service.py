@@ -382,7 +382,7 @@ class SessionService:
         if pin is None:
             raise InvalidTransition(f"Session {session_id!r} keeps no run on its fix commit.")
         self._require_served(session, version, reason)
-        return self._desk.unpin(stored, pin, reason=reason, version=version).session
+        return self._desk.unpin(stored, pin, reason=reason, version=version, by=user.get_name()).session
 
     def _require_served(self, session: Session, version: str | None, reason: PinEnd) -> None:
         """What the caller may name is what new runs get anyway: else a clear would run a commit that nobody approved."""

@@ -53,7 +53,8 @@ def test_a_person_sets_the_run_back_to_its_own_version(server: Server) -> None:
     session_id = fixed(server)
     server.service.end_pin(session_id, ANNA)
     assert server.airflow.versions[DAG, RUN] == ORIGINAL
-    assert server.store.events(session_id)[-1].data == {"run_id": RUN, "version": ORIGINAL, "reason": "asked"}
+    ended = server.store.events(session_id)[-1]
+    assert (ended.actor, ended.data) == ("anna", {"run_id": RUN, "version": ORIGINAL, "reason": "asked"})
 
 
 def test_a_merged_fix_sets_the_run_to_what_airflow_serves_the_dag_on(server: Server) -> None:
