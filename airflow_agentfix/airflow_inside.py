@@ -177,6 +177,11 @@ class AirflowInside:
         """See `rerun.pin.end_pin`."""
         return pinning.end_pin(request)
 
+    def run_version(self, dag_id: str, run_id: str) -> str | None:
+        """The bundle version the run is on."""
+        with create_session(scoped=False) as session:
+            return session.scalar(select(DagRun.bundle_version).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
+
     def served_version(self, dag_id: str) -> str | None:
         """The bundle version of the DAG's last parse, which new runs are created on."""
         with create_session(scoped=False) as session:

@@ -33,12 +33,13 @@ def capped(desk: Desk, policy: Policy) -> Policy:
 
 
 def limits(desk: Desk, policy: Policy) -> DayLimits:
-    return DayLimits(desk.at()[:10], policy.daily_dollars, desk.settings.daily_dollars_total)
+    own = desk.settings
+    return DayLimits(desk.at()[:10], policy.daily_dollars, own.daily_dollars_total, most=own.daily_dollars)
 
 
 def shown(desk: Desk, stored: Stored, policy: Policy) -> Budget:
     """What the session used of what it may, and where its day stands."""
     session, now, day = stored.session, desk.clock(), limits(desk, policy)
     minutes = minutes_at_work(desk.store.moments(session.id), now if stored.leased(now) else None)
-    of_day = desk.store.day(session.dag_id, day.day)
+    of_day = desk.store.day(session.dag_id, day)
     return overview(session.usage, capped(desk, policy), minutes=minutes, day=of_day, limits=day)

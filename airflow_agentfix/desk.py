@@ -86,8 +86,14 @@ class Desk:
         return combine([*self.settings.ceilings(dag_id, dag.tags), *self.policies.layers(dag), *further])
 
     def policy_of(self, session: Session) -> Effective:
-        """The same for a session, with what was asked for when it was made."""
-        return self.policy_for(session.dag_id, _asked_for(session))
+        """The same for a session, with what was asked for when it was made. While its repository does not answer, what was
+        written down before stays: an outage at the code host must not take back what a person has approved."""
+        dag = self.airflow.dag(session.dag_id)
+        said = self.policies.layers(dag)
+        recorded = policy_on_record(self.store.events(session.id, kinds=(EventKind.POLICY,)))
+        if recorded and not recorded.problems and any(layer.is_away for layer in said):
+            said = [recorded.policy.as_layer("what was recorded before, as the repository does not answer")]
+        return combine([*self.settings.ceilings(session.dag_id, dag.tags), *said, _asked_for(session)])
 
     def policy_in_force(self, session: Session) -> Policy:
         """What was written down when a worker took the session, and whatever the deployment has made stricter since."""

@@ -369,9 +369,9 @@ class RepositoryPolicy(Protocol):
 class CommitCheck(Protocol):
     """Whether a fix's commit holds what was recorded of it, asked by the server."""
 
-    def objection(self, dag: DagFacts, commit: str, patches: Sequence[Any]) -> Finding | None:
-        """`patches`: the net change of each file, as `code.working_copy.Patch`. Never raises: what could not be looked at is a
-        finding for a person."""
+    def objection(self, dag: DagFacts, commit: str, patches: Sequence[Any], *, failed_on: str | None) -> Finding | None:
+        """`patches`: the net change of each file, as `code.working_copy.Patch`; `failed_on`: the version the failed run was made
+        on. Never raises: what could not be looked at is a finding for a person."""
 
 
 # --- Airflow from inside the API server -----------------------------------------------------------------------------
@@ -472,6 +472,9 @@ class ServerAirflow(Protocol):
     def end_pin(self, request: UnpinRequest) -> str | None:
         """Returns the version the run is on now: a run that left the commit meanwhile, or that another session has pinned, is
         left alone. AirflowConflict while the run is not terminal."""
+
+    def run_version(self, dag_id: str, run_id: str) -> str | None:
+        """The bundle version the run is on; None where its bundle has none, or there is no such run."""
 
     def served_version(self, dag_id: str) -> str | None:
         """The bundle version that new runs of the DAG are created on; None where its bundle has none."""

@@ -206,7 +206,7 @@ class SessionService:
             warning = f"Session {session.id} is kept, but nobody works on it yet: {told(error)}"
             if session.summary != warning[:2000]:
                 self._desk.save(stored, Draft(EventKind.NOTE, SERVER, {"message": warning}))
-            return Taken(session.id, session.state, created, warning)
+            return Taken(session.id, session.state, created, warning, stalled=True)
         return Taken(session.id, session.state, created, unpaid)
 
     # --- reading

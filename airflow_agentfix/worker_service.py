@@ -230,8 +230,17 @@ class WorkerService:
         events = self._store.events(session.id)
         found = review.objections(events, self._policy(session))
         dag, commit = self._airflow.dag(session.dag_id), str(session.fix_commit)
-        of_commit = self._desk.commits.objection(dag, commit, review.recorded_patches(events))
+        patches, failed_on = review.recorded_patches(events), self._failed_on(session, events)
+        of_commit = self._desk.commits.objection(dag, commit, patches, failed_on=failed_on)
         return (*found, of_commit) if of_commit else found
+
+    def _failed_on(self, session: Session, events: Sequence[Event]) -> str | None:
+        """The version the failed run was made on: a rerun has put it on a fix since."""
+        reruns = [event for event in events if event.kind is EventKind.RERUN]
+        if reruns:
+            original: str | None = reruns[0].data["original_version"]
+            return original
+        return self._airflow.run_version(session.dag_id, session.run_id)
 
     def _approved(self, stored: Stored, objections: Sequence[Finding]) -> Approved | None:
         session, commit = stored.session, stored.session.fix_commit

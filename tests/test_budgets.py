@@ -119,6 +119,15 @@ def test_the_budget_of_the_deployment_is_for_all_dags(make: Make) -> None:
     assert "(daily_dollars_total)" in refused(server, take(server, "c", dag_id="bills").id)
 
 
+def test_what_one_dag_claims_to_have_spent_stops_no_other_dag(make: Make) -> None:
+    server = make(replace(TWO, daily_dollars_total=30.0))
+    claim = work(server, "a")
+    server.append(claim, (EventKind.MODEL, {**model_data(), "dollars": 99_000_000.0}))
+    assert refused(server, take(server, "b").id)
+    assert take(server, "c", dag_id="stock").warning is None
+    assert (day(server, claim.session.id)["used"], day(server, claim.session.id)["total_used"]) == (99_000_000.0, 10.0)
+
+
 def test_a_session_that_ends_gives_back_what_it_did_not_spend(server: Server) -> None:
     claim = work(server, "a", dollars=1.5)
     take(server, "b")

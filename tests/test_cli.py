@@ -72,10 +72,17 @@ def test_fix_starts_a_session_and_prints_its_id(agentfix: Shell):
 
 
 def test_fix_says_when_no_worker_will_come(agentfix: Shell):
-    agentfix.airflow.warning = "agentfix_fix is paused: airflow dags unpause agentfix_fix"
+    agentfix.airflow.warning, agentfix.airflow.stalled = "agentfix_fix is paused: airflow dags unpause agentfix_fix", True
     done = agentfix("fix", "orders", "monday", "load")
     assert done.code == 0
     assert "Warning: agentfix_fix is paused" in done.err
+
+
+def test_a_session_that_may_ask_no_model_is_followed_all_the_same(agentfix: Shell):
+    add_fixed(agentfix.airflow)
+    agentfix.airflow.warning = "No model is asked, only what is free is done."
+    done = agentfix("fix", "orders", "monday", "load", "--follow")
+    assert (done.code, "Warning: No model is asked" in done.err) == (0, True)
 
 
 def test_following_a_session_ends_with_0_when_it_is_fixed(agentfix: Shell):

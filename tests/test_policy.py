@@ -15,7 +15,7 @@ from airflow_agentfix.ports import Approved, WaitRun
 from airflow_agentfix.settings import Settings
 from airflow_agentfix.store.record import Draft
 from tests.fakes.databases import new_database
-from tests.fakes.server import ANNA, COMMIT, DAG, READER, STRANGER, Server, fix_data, patch_data
+from tests.fakes.server import ANNA, COMMIT, DAG, READER, RUN, STRANGER, Server, fix_data, patch_data
 
 FILE = ".agentfix.yaml of acme/dags at main (3c9a)"
 
@@ -171,6 +171,21 @@ def test_a_file_that_cannot_be_used_is_told_and_lets_the_session_report(make: An
     claim = server.claimed()
     (found,) = written(server, claim.session.id)
     assert (found.policy.autonomy, found.problems) == (Autonomy.REPORT, ("'autonmy' was unexpected",))
+
+
+def test_while_the_code_host_is_away_a_session_keeps_the_policy_it_has(make: Any) -> None:
+    server = make(Layer(FILE, max_files=3), allow_unreviewed_reruns=True)
+    claim = server.with_fix()
+    away = Layer(FILE, autonomy=Autonomy.REPORT, problem="no answer", is_away=True)
+    server.policies.says = [away]
+    again = server.claimed(claim.session.id, try_number=2)
+    now = written(server, claim.session.id)[-1]
+    assert (now.policy.autonomy, now.policy.max_files, now.problems) == (Autonomy.RERUN, 3, ())
+    assert now.sources["max_files"] == ("what was recorded before, as the repository does not answer",)
+    server.rerun(again)
+    server.airflow.fail(DAG, RUN, "other")
+    new = server.claimed(server.taken(task_id="other"))
+    assert (new.policy["autonomy"], written(server, new.session.id)[-1].problems) == ("report", ("no answer",))
 
 
 def test_whoever_may_read_a_dag_may_know_its_policy(make: Any) -> None:

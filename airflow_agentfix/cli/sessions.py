@@ -64,9 +64,11 @@ def fix(
         autonomy=autonomy and str(autonomy),
         source="cli",
     )
-    if not follow or taken.warning:  # nobody works on it yet: there is nothing to follow
+    if not follow or taken.stalled:  # nobody works on it yet: there is nothing to follow
         _print_taken(taken, as_json=as_json)
         raise typer.Exit(NOT_GREEN if follow else OK)
+    if taken.warning:
+        typer.echo(f"Warning: {taken.warning}", err=True)
     session = _followed(api, taken.id, quiet=as_json)
     _print(api, taken.id, as_json=as_json)
     raise typer.Exit(_code(session))

@@ -33,34 +33,46 @@ class RepositoryCommits:
         self._open_host = open_host
         self._compared = lru_cache(maxsize=KEPT)(self._compare)
 
-    def objection(self, dag: DagFacts, commit: str, patches: Sequence[Patch]) -> Finding | None:
-        """What keeps the commit from being taken for these changes; None where it holds them and nothing else."""
+    def objection(self, dag: DagFacts, commit: str, patches: Sequence[Patch], *, failed_on: str | None) -> Finding | None:
+        """What keeps the commit from being taken for these changes; None where it holds them, and nothing else, on top of what
+        the run failed on."""
         texts = tuple((patch["path"], patch["after"]) for patch in patches)
         try:
-            reason = self._compared(self._repository_of(dag), commit, texts)
+            return self._compared(self._repository_of(dag), commit, texts, failed_on)
         except AgentFixError as error:
             reason = f"The commit could not be compared with the recorded changes, so look at the commit itself: {told(error)}"
             log.warning("%s", reason)
             return Finding("commit-not-compared", Severity.PERSON, "", reason)
-        return Finding("commit-differs", Severity.REFUSE, "", reason) if reason else None
 
-    def _compare(self, repository: Repository, commit: str, texts: _Texts) -> str | None:
+    def _compare(self, repository: Repository, commit: str, texts: _Texts, failed_on: str | None) -> Finding | None:
         host = self._open_host(repository)
-        head = host.head(repository.base_branch)
-        if head is None:
-            raise CommitNotFound(f"The repository has no branch {repository.base_branch!r}.")
-        found = host.compare(head, commit)
-        brought = [one["sha"] for one in found.commits]
-        if brought not in ([], [commit]):  # none where the base branch has it, and whoever guards that; it may be an old one
-            return f"Commit {commit} brings {len(brought)} commits to {repository.base_branch}; expected itself alone."
-        if beside := sorted(set(found.files) - {path for path, _ in texts}):
-            return f"Commit {commit} changes files that are not among the recorded changes: {', '.join(beside[:5])}."
-        other = [path for path, text in texts if host.read(commit, path) != (None if text is None else text.encode())]
-        return f"Commit {commit} holds other text than the recorded changes in {', '.join(other[:5])}." if other else None
+        if reason := _differs(host, repository.base_branch, commit, texts):
+            return Finding("commit-differs", Severity.REFUSE, "", reason)
+        if failed_on and (lost := host.compare(commit, failed_on).commits):
+            reason = (
+                f"Commit {commit} lacks {len(lost)} commits that the failed run had ({failed_on[:12]}), so a rerun on it goes "
+                "back to older code: look at what they changed."
+            )
+            return Finding("older-code", Severity.PERSON, "", reason)
+        return None
+
+
+def _differs(host: CodeHost, base_branch: str, commit: str, texts: _Texts) -> str | None:
+    head = host.head(base_branch)
+    if head is None:
+        raise CommitNotFound(f"The repository has no branch {base_branch!r}.")
+    found = host.compare(head, commit)
+    brought = [one["sha"] for one in found.commits]
+    if brought not in ([], [commit]):  # none where the base branch has it, and whoever guards that; it may be an old one
+        return f"Commit {commit} brings {len(brought)} commits to {base_branch}; expected itself alone."
+    if beside := sorted(set(found.files) - {path for path, _ in texts}):
+        return f"Commit {commit} changes files that are not among the recorded changes: {', '.join(beside[:5])}."
+    other = [path for path, text in texts if host.read(commit, path) != (None if text is None else text.encode())]
+    return f"Commit {commit} holds other text than the recorded changes in {', '.join(other[:5])}." if other else None
 
 
 class NoCommitCheck:
     """`ports.CommitCheck` where [agentfix] repository_policy is False: that the commit holds the changes is the worker's word."""
 
-    def objection(self, dag: DagFacts, commit: str, patches: Sequence[Patch]) -> Finding | None:  # noqa: ARG002 - the port's
+    def objection(self, dag: DagFacts, commit: str, patches: Sequence[Patch], *, failed_on: str | None) -> Finding | None:  # noqa: ARG002 - the port's
         return None

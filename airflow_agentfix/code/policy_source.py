@@ -14,7 +14,7 @@ from airflow_agentfix.code.policy_file import FILE, MAX_BYTES, parse
 from airflow_agentfix.code.repositories import without_credentials
 from airflow_agentfix.core.incident import DagFacts, Repository
 from airflow_agentfix.core.policy import Autonomy, Layer
-from airflow_agentfix.errors import AgentFixError, CommitNotFound, NoRepository, RepositoryNotTold
+from airflow_agentfix.errors import AgentFixError, CommitNotFound, NoRepository, RepositoryNotTold, RepositoryUnreachable
 from airflow_agentfix.ports import CodeHost
 from airflow_agentfix.redaction import told
 
@@ -63,7 +63,7 @@ class RepositoryPolicies:
 def _unheard(where: str, error: AgentFixError) -> Layer:
     problem = f"{where} could not be used, so sessions only report: {told(error)}"
     log.warning("%s", problem)
-    return Layer(where, autonomy=Autonomy.REPORT, problem=problem)
+    return Layer(where, autonomy=Autonomy.REPORT, problem=problem, is_away=isinstance(error, RepositoryUnreachable))
 
 
 class NoRepositoryPolicy:

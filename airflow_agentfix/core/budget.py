@@ -5,6 +5,7 @@ Invariant: usage is summed from events, so it holds across retries, waits, worke
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, time, timedelta
@@ -107,6 +108,8 @@ class DayLimits:
     """YYYY-MM-DD"""
     dag: float
     total: float
+    most: float = math.inf
+    """what one DAG counts for in the deployment's sum at most: a worker's login may claim any cost, for its own DAGs alone"""
 
 
 @dataclass(frozen=True)

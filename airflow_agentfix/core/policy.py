@@ -142,6 +142,8 @@ class Layer:
     checks: tuple[RepoCheck, ...] | None = None
     problem: str | None = None
     """why this source could not be heard; it then allows as little as its autonomy says"""
+    is_away: bool = False
+    """it could not be reached: what it said before is the best there is to know"""
 
 
 NAMES = tuple(one.name for one in fields(Policy))

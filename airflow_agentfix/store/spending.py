@@ -47,27 +47,30 @@ def count(connection: sa.Connection, dag_id: str, events: Sequence[Event]) -> No
             connection.execute(row.on_conflict_do_update(index_elements=[t.c.day, t.c.dag_id], set_=more))
 
 
-def day_of(connection: sa.Connection, dag_id: str, day: str) -> Day:
-    return Day(**connection.execute(_day(dag_id, day)).mappings().one())
+def day_of(connection: sa.Connection, dag_id: str, limits: DayLimits) -> Day:
+    return Day(**connection.execute(_day(dag_id, limits)).mappings().one())
 
 
 def _require(connection: sa.Connection, session: Session, limits: DayLimits) -> None:
     own = sa.select(_reserved()).where(tables.session.c.id == session.id).scalar_subquery()
-    row: dict[str, Any] = {**connection.execute(_day(session.dag_id, limits.day).add_columns(own.label("own"))).mappings().one()}
+    row: dict[str, Any] = {**connection.execute(_day(session.dag_id, limits).add_columns(own.label("own"))).mappings().one()}
     wanted = row.pop("own")
     if (reason := refused(session, Day(**row), wanted, limits)) is not None:
         raise BudgetExceeded(reason)
 
 
-def _day(dag_id: str, day: str) -> sa.Select[Any]:
+def _day(dag_id: str, limits: DayLimits) -> sa.Select[Any]:
     """One statement: on Postgres each sees a moment of its own, and dollars move from reserved to spent."""
     spending, session = tables.spending, tables.session
-    spent = sa.select(sa.func.coalesce(sa.func.sum(spending.c.dollars), 0.0)).where(spending.c.day == day)
+    of_day = spending.c.day == limits.day
+    spent = sa.select(sa.func.coalesce(sa.func.sum(spending.c.dollars), 0.0)).where(of_day)
+    counted = sa.case((spending.c.dollars > limits.most, limits.most), else_=spending.c.dollars)
+    total_spent = sa.select(sa.func.coalesce(sa.func.sum(counted), 0.0)).where(of_day)
     reserved = sa.select(sa.func.coalesce(sa.func.sum(_reserved()), 0.0)).where(session.c.open_key.is_not(None))  # has an index
     return sa.select(
         spent.where(spending.c.dag_id == dag_id).scalar_subquery().label("spent"),
         reserved.where(session.c.dag_id == dag_id).scalar_subquery().label("reserved"),
-        spent.scalar_subquery().label("total_spent"),
+        total_spent.scalar_subquery().label("total_spent"),
         reserved.scalar_subquery().label("total_reserved"),
     )
 

@@ -94,10 +94,10 @@ class SqlStore:
         with reading(self.engine) as connection:
             return [Event(row.number, EventKind(row.kind), row.actor, row.at, {}) for row in connection.execute(query)]
 
-    def day(self, dag_id: str, day: str) -> Day:
-        """What was spent on that day and is reserved now, of a DAG and of all."""
+    def day(self, dag_id: str, limits: DayLimits) -> Day:
+        """What was spent on the limits' day and is reserved now, of a DAG and of all."""
         with reading(self.engine) as connection:
-            return spending.day_of(connection, dag_id, day)
+            return spending.day_of(connection, dag_id, limits)
 
     def approvals(self, session_id: str) -> list[Approval]:
         """Decisions, oldest first."""

@@ -57,20 +57,24 @@ class Page:
 
 @dataclass(frozen=True)
 class Taken:
-    """What became of a failure. `created`: a session was made for it; `warning`: why it will not be worked on yet."""
+    """What became of a failure. `created`: a session was made for it; `warning`: what keeps it from being worked on, or from
+    asking a model; `stalled`: nobody comes to work on it yet."""
 
     id: str
     state: State
     created: bool
     warning: str | None = None
+    stalled: bool = False
 
     def to_json(self) -> Json:
-        return {"session_id": self.id, "state": self.state.value, "created": self.created, "warning": self.warning}
+        told = {"state": self.state.value, "created": self.created, "warning": self.warning, "stalled": self.stalled}
+        return {"session_id": self.id, **told}
 
     @classmethod
     def from_json(cls, data: Mapping[str, object]) -> Taken:
         warning = data.get("warning")
-        return cls(str(data["session_id"]), State(str(data["state"])), bool(data["created"]), str(warning) if warning else None)
+        said = str(warning) if warning else None
+        return cls(str(data["session_id"]), State(str(data["state"])), bool(data["created"]), said, bool(data.get("stalled")))
 
 
 def claim_to_json(claim: Claim) -> Json:

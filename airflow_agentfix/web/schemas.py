@@ -62,7 +62,9 @@ class TakenAnswer(BaseModel):
     created: bool
     """whether a session was made for it"""
     warning: str | None
-    """why it will not be worked on yet"""
+    """what keeps it from being worked on, or from asking a model"""
+    stalled: bool
+    """nobody comes to work on it yet"""
 
 
 class SessionAnswer(BaseModel):

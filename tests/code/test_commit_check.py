@@ -12,7 +12,7 @@ from airflow_agentfix.code.working_copy import Patch
 from airflow_agentfix.core.findings import Finding, Severity
 from airflow_agentfix.core.incident import DagFacts, Repository
 from airflow_agentfix.ports import CodeHost
-from tests.code.repos import make_origin, merge, push
+from tests.code.repos import git, make_origin, merge, push
 
 DAG = DagFacts("orders", "dags/shop.py")
 BEFORE, AFTER = "x = 1\r\ny = 2\r\n", "x = 1\r\ny = 3\r\n"
@@ -35,6 +35,10 @@ def commits(url: Path | str, opened: list[CodeHost] | None = None) -> Repository
     return RepositoryCommits(repository_of=lambda _: Repository(str(url), "main"), open_host=open_host)
 
 
+def against(url: Path | str, commit: str, patches: list[Patch]) -> Finding | None:
+    return commits(url).objection(DAG, commit, patches, failed_on=None)
+
+
 def refused(found: Finding | None) -> str:
     assert found is not None
     assert (found.rule, found.severity) == ("commit-differs", Severity.REFUSE)
@@ -45,25 +49,25 @@ def test_a_commit_that_holds_the_recorded_changes_byte_for_byte_has_nothing_agai
     opened: list[CodeHost] = []
     check = commits(origin, opened)
     commit = push(tmp_path, "dags/shop.py", AFTER, branch=BRANCH)
-    assert [check.objection(DAG, commit, FIX) for _ in range(3)] == [None] * 3
+    assert [check.objection(DAG, commit, FIX, failed_on=None) for _ in range(3)] == [None] * 3
     assert len(opened) == 1
 
 
 def test_other_text_than_recorded_is_refused(origin: Path, tmp_path: Path) -> None:
     commit = push(tmp_path, "dags/shop.py", AFTER + "import os; os.system('id')\n", branch=BRANCH)
-    assert "holds other text than the recorded changes in dags/shop.py" in refused(commits(origin).objection(DAG, commit, FIX))
+    assert "holds other text than the recorded changes in dags/shop.py" in refused(against(origin, commit, FIX))
 
 
 def test_a_file_beside_the_recorded_ones_is_refused(origin: Path, tmp_path: Path) -> None:
     (tmp_path / "work" / "dags" / "evil.py").write_text("import os\n")
     commit = push(tmp_path, "dags/shop.py", AFTER, branch=BRANCH)
-    assert "not among the recorded changes: dags/evil.py" in refused(commits(origin).objection(DAG, commit, FIX))
+    assert "not among the recorded changes: dags/evil.py" in refused(against(origin, commit, FIX))
 
 
 def test_a_commit_below_the_fix_that_nobody_reviewed_is_refused(origin: Path, tmp_path: Path) -> None:
     push(tmp_path, "dags/evil.py", "import os\n", branch=BRANCH)
     commit = push(tmp_path, "dags/shop.py", AFTER, branch=BRANCH)
-    assert "brings 2 commits to main; expected itself alone" in refused(commits(origin).objection(DAG, commit, FIX))
+    assert "brings 2 commits to main; expected itself alone" in refused(against(origin, commit, FIX))
 
 
 def test_a_link_in_the_place_of_the_file_is_refused(origin: Path, tmp_path: Path) -> None:
@@ -72,26 +76,40 @@ def test_a_link_in_the_place_of_the_file_is_refused(origin: Path, tmp_path: Path
     (work / "dags" / "shop.py").symlink_to("../run.sh")
     commit = push(tmp_path, "note.txt", "n", branch=BRANCH)
     patches = [*FIX, Patch(path="note.txt", before=None, after="n")]
-    assert "other text than the recorded changes in dags/shop.py" in refused(commits(origin).objection(DAG, commit, patches))
+    assert "other text than the recorded changes in dags/shop.py" in refused(against(origin, commit, patches))
 
 
 def test_a_base_branch_that_moved_on_changes_nothing_and_a_merged_fix_is_its_reviewers(origin: Path, tmp_path: Path) -> None:
     commit = push(tmp_path, "dags/shop.py", AFTER, branch=BRANCH)
     push(tmp_path, "other.py", "z = 1\n")
-    assert commits(origin).objection(DAG, commit, FIX) is None
+    assert against(origin, commit, FIX) is None
     merge(tmp_path, BRANCH)
-    assert commits(origin).objection(DAG, commit, FIX) is None
+    assert against(origin, commit, FIX) is None
 
 
 def test_a_commit_that_the_base_branch_has_but_that_does_not_hold_the_changes_is_refused(origin: Path, tmp_path: Path) -> None:
     old = push(tmp_path, "other.py", "z = 1\n")
     push(tmp_path, "other.py", "z = 2\n")
-    assert "holds other text than the recorded changes" in refused(commits(origin).objection(DAG, old, FIX))
+    assert "holds other text than the recorded changes" in refused(against(origin, old, FIX))
+
+
+def test_a_fix_on_top_of_code_older_than_what_failed_is_a_persons_to_look_at(origin: Path, tmp_path: Path) -> None:
+    before = git("rev-parse", "main", cwd=origin)
+    failed_on = push(tmp_path, "dags/guard.py", "assert True\n")
+    git("fetch", "-q", "origin", cwd=tmp_path / "work")
+    on_top = push(tmp_path, "dags/shop.py", AFTER, branch=BRANCH)
+    assert commits(origin).objection(DAG, on_top, FIX, failed_on=failed_on) is None
+    git("push", "-q", "origin", f"{before}:refs/heads/fix/old", cwd=tmp_path / "work")
+    below = push(tmp_path, "dags/shop.py", AFTER, branch="fix/old")
+    found = commits(origin).objection(DAG, below, FIX, failed_on=failed_on)
+    assert found is not None
+    assert (found.rule, found.severity) == ("older-code", Severity.PERSON)
+    assert "lacks 1 commits that the failed run had" in found.reason
 
 
 def test_what_could_not_be_compared_is_a_persons_to_look_at(origin: Path, tmp_path: Path) -> None:
     for url, commit in (("/nowhere/dags.git", "c" * 40), (str(origin), "c" * 40), (str(origin), "not-a-commit")):
-        found = commits(url).objection(DAG, commit, FIX)
+        found = against(url, commit, FIX)
         assert found is not None
         assert (found.rule, found.severity) == ("commit-not-compared", Severity.PERSON)
         assert "look at the commit itself" in found.reason

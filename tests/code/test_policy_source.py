@@ -82,6 +82,12 @@ def test_a_repository_or_branch_that_cannot_be_read_lets_sessions_report_only(or
     assert "sessions only report" in str(layer.problem)
 
 
+def test_a_code_host_that_does_not_answer_is_told_from_one_that_has_no_such_repository(origin: Path) -> None:
+    (away,) = policies("http://127.0.0.1:9/dags.git").layers(DAG)
+    (unknown,) = policies("/nowhere/dags.git").layers(DAG)
+    assert (away.is_away, unknown.is_away) == (True, False)
+
+
 def test_a_dag_without_a_repository_has_none_to_protect() -> None:
     def nowhere(_: DagFacts) -> Repository:
         raise NoRepository("No entry covers it.")

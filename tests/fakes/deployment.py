@@ -46,6 +46,7 @@ class Deployment:
     plugin: bool = True
     policy_problem: str = ""
     warning: str | None = None
+    stalled: bool = False
     refuses_login: bool = False
     delay: float = 0.0
     runs: list[Json] = field(default_factory=list)
@@ -197,7 +198,8 @@ def _health(world: Deployment, *_: Any) -> tuple[int, Any]:
 def _taken(world: Deployment, _: Any, __: Any, body: Json) -> tuple[int, Any]:
     known = next((one for one in world.sessions.values() if one["task_id"] == body["task_id"]), None)
     session = known or world.add_session("s1", dag_id=body["dag_id"], run_id=body["run_id"], task_id=body["task_id"])
-    return 201, {"session_id": session["id"], "state": session["state"], "created": known is None, "warning": world.warning}
+    told = {"session_id": session["id"], "state": session["state"], "created": known is None}
+    return 201, {**told, "warning": world.warning, "stalled": world.stalled}
 
 
 def _sessions(world: Deployment, _: Any, query: dict[str, list[str]], __: Any) -> tuple[int, Any]:

@@ -56,7 +56,7 @@ class FakeCommitCheck:
 
     says: Finding | None = None
 
-    def objection(self, dag: DagFacts, commit: str, patches: Sequence[Any]) -> Finding | None:
+    def objection(self, dag: DagFacts, commit: str, patches: Sequence[Any], *, failed_on: str | None) -> Finding | None:
         return self.says
 
 

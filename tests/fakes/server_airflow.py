@@ -138,6 +138,9 @@ class FakeServerAirflow:
             self.versions[run] = request.version
         return self.versions[run]
 
+    def run_version(self, dag_id: str, run_id: str) -> str | None:
+        return self.versions.get((dag_id, run_id))
+
     def served_version(self, dag_id: str) -> str | None:
         return self.served.get(dag_id)
 

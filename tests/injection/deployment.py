@@ -105,6 +105,7 @@ class Deployment:
         self.log: list[Any] = [event("starting"), event(f"deploy_token={SECRET}")]
         self.cause = CAUSE
         self.first = repositories.refs()["main"]
+        self.inside.versions[DAG, self.run_id] = self.first
         self.other_log = "built"
         self.earlier_summary: str | None = None
         self.dag_facts: dict[str, Any] = {}

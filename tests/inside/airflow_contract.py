@@ -123,6 +123,11 @@ def test_a_run_is_started_once_with_its_conf(inside: AirflowInside, airflow: Dep
     assert airflow.run(dag_id, "agentfix__1")["conf"] == {"session_id": "1"}
 
 
+def test_a_run_tells_the_version_it_is_on(inside: AirflowInside, dag_id: str) -> None:
+    assert inside.run_version(dag_id, "r1") == "a" * 40
+    assert inside.run_version(dag_id, "never") is None
+
+
 def test_an_unknown_run_has_no_state(inside: AirflowInside, dag_id: str) -> None:
     assert inside.run_state(dag_id, "never") is None
 

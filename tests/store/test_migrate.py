@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
-from airflow_agentfix.core.budget import Day
+from airflow_agentfix.core.budget import Day, DayLimits
 from airflow_agentfix.errors import StoreOutdated
 from airflow_agentfix.store import migrations, tables
 from airflow_agentfix.store.engine import open_engine
@@ -69,7 +69,7 @@ def test_sessions_of_the_version_before_stay_and_reserve_nothing(url: str) -> No
     stored = store.get("s1")
     assert stored is not None
     assert (stored.session.usage.dollars, stored.max_dollars) == (0.5, None)
-    assert store.day("orders", "2026-11-22") == Day()
+    assert store.day("orders", DayLimits("2026-11-22", dag=1.0, total=1.0)) == Day()
     engine.dispose()
 
 
