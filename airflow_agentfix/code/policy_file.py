@@ -145,7 +145,7 @@ class _Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = Counter(str(key.value) for key, _ in node.value)
-        if twice := sorted(key for key, times in keys.items() if times > 1):
+        if twice := sorted(key for key, times in keys.items() if times > 1)[:_SHOWN_ERRORS]:
             lines = [str(key.start_mark.line + 1) for key, _ in node.value if str(key.value) in twice]
             raise yaml.YAMLError(f"it has {', '.join(twice)} twice in one place (lines {', '.join(lines)})")
         return super().construct_mapping(node, deep)
