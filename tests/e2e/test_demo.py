@@ -99,10 +99,18 @@ def test_no_process_of_the_demo_is_left(demo):
     assert processes_in(demo[0]) == []
 
 
+def heed_interrupts() -> None:
+    """Tests that a shell runs in its background ignore them, and all they start would too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_a_demo_that_is_interrupted_ends_everything_it_started(tmp_path):
     folder = tmp_path / "demo"
     with (tmp_path / "output").open("w") as output:
-        process = subprocess.Popen(COMMAND, env=environment(folder), stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        process = subprocess.Popen(
+            COMMAND, env=environment(folder), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            preexec_fn=heed_interrupts,
+        )  # fmt: skip
     deadline = time.monotonic() + 120
     while not any("scheduler" in line for line in processes_in(folder)) and time.monotonic() < deadline:
         time.sleep(0.5)
