@@ -27,7 +27,6 @@ from airflow_agentfix.store.record import Change, Draft, Stored
 if TYPE_CHECKING:
     from airflow_agentfix.core.budget import DayLimits
     from airflow_agentfix.core.incident import TaskRef
-    from airflow_agentfix.core.session import Session
     from airflow_agentfix.store.sql import SqlStore
 
 log = logging.getLogger(__name__)

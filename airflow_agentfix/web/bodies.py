@@ -102,7 +102,8 @@ class _Leased(_Body):
 
 class NewEvent(_Body):
     kind: EventKind
-    """one that a worker may write: incident, model, intent, result, patch or fix"""
+    """one that a worker may write (`core.session.WORKER_KINDS`): incident, model, spent, new_transcript, intent, result, patch or
+    fix"""
     data: dict[str, Any]
 
 
