@@ -13,10 +13,9 @@ from typing import Any
 from airflow_agentfix.airflow_http import AirflowHttp, head_of, json_of, lines_of, path_of
 from airflow_agentfix.core.circumstances import AssetEvent, AssetFacts, XCom
 from airflow_agentfix.core.incident import DagFacts, RunFacts, TaskFacts, TaskRef
+from airflow_agentfix.core.plain import Json
 from airflow_agentfix.errors import AirflowConflict, AirflowNotFound, AirflowRefused
 from airflow_agentfix.ports import TaskSpec
-
-Json = dict[str, Any]
 
 _DAGS = "/api/v2/dags"
 _PAGE = 100

@@ -51,6 +51,7 @@ class Desk:
         *,
         policies: RepositoryPolicy,
         commits: CommitCheck,
+        keys: Sequence[bytes],
         clock: Callable[[], datetime],
         new_id: Callable[[], str],
     ) -> None:
@@ -59,6 +60,7 @@ class Desk:
         self.settings = settings
         self.policies = policies
         self.commits = commits
+        self.keys = keys
         self.clock = clock
         self.new_id = new_id
 

@@ -78,10 +78,11 @@ class SessionService:
         *,
         policies: RepositoryPolicy,
         commits: CommitCheck,
+        keys: Sequence[bytes] = (),
         clock: Callable[[], datetime],
         new_id: Callable[[], str],
     ) -> None:
-        self._desk = Desk(store, airflow, settings, policies=policies, commits=commits, clock=clock, new_id=new_id)
+        self._desk = Desk(store, airflow, settings, policies=policies, commits=commits, keys=keys, clock=clock, new_id=new_id)
         self._store, self._airflow, self.settings = store, airflow, settings
         self.worker = WorkerService(self._desk, on_done=self._go_on)
 

@@ -88,6 +88,7 @@ class Settings:
     sql_alchemy_conn: str = ""
     auto_migrate: bool = True
     audit_key: str = ""
+    signing_key: str = ""
 
     def ceilings(self, dag_id: str, tags: Collection[str]) -> list[Layer]:
         """What this deployment allows a DAG with these tags at most."""
@@ -307,6 +308,13 @@ OPTIONS: dict[str, Option] = {
     ),
     "sql_alchemy_conn": Option("Database of AgentFix's tables; empty uses Airflow's.", "string", str, sensitive=True),
     "auto_migrate": Option("Create and upgrade AgentFix's tables at the API server's first use.", "boolean", _boolean),
+    "signing_key": Option(
+        "Key that signs fixes and approvals for previews, the same in every Airflow process; a comma separates further ones that "
+        "are still known. Empty derives it from [core] fernet_key.",
+        "string",
+        str,
+        sensitive=True,
+    ),
     "audit_key": Option("Key of the audit chain; empty derives it from [core] fernet_key.", "string", str, sensitive=True),
 }
 

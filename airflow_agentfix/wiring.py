@@ -26,6 +26,7 @@ def build_server_service(settings: Settings) -> SessionService:
     """Sessions inside the API server, on up-to-date tables."""
     from airflow_agentfix.airflow_inside import AirflowInside
     from airflow_agentfix.service import SessionService
+    from airflow_agentfix.signing import signing_keys
     from airflow_agentfix.store.migrate import check, migrate
 
     store = build_store(settings)
@@ -35,6 +36,7 @@ def build_server_service(settings: Settings) -> SessionService:
         AirflowInside(),
         settings,
         **_repositories(settings),
+        keys=signing_keys(settings),
         clock=lambda: datetime.now(UTC),
         new_id=lambda: uuid.uuid4().hex,
     )
@@ -73,7 +75,7 @@ def build_store(settings: Settings) -> SqlStore:
 
     url = settings.sql_alchemy_conn or conf.get_mandatory_value("database", "sql_alchemy_conn")
     fernet_key = conf.get("core", "fernet_key", fallback="")
-    learn(settings.audit_key, *(fernet_key or "").split(","), make_url(url).password)
+    learn(settings.audit_key, *settings.signing_key.split(","), *(fernet_key or "").split(","), make_url(url).password)
     return SqlStore(open_engine(url), key=_audit_key(settings, fernet_key))
 
 

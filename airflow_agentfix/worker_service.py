@@ -28,6 +28,7 @@ from airflow_agentfix.core.session import (
     WaitFor,
     takes_over,
 )
+from airflow_agentfix.core.signature import sign_approval, sign_fix
 from airflow_agentfix.desk import ENDED, Desk, again, policy_on_record
 from airflow_agentfix.duplicates import settle
 from airflow_agentfix.errors import (
@@ -250,14 +251,17 @@ class WorkerService:
         decisions = [one for one in written if one.data["commit"] == commit]
         persons = [one for one in decisions if one.data["via"] != "waived"]
         if persons and persons[-1].data["decision"] == "approve":
-            return Approved(commit, persons[-1].actor)
+            return self._word(commit, persons[-1].actor)
         reason = questions.waiver(self._policy(session), objections)
         if reason is None or persons:
             return None
         if not decisions:
             waived = {"question_id": None, "commit": commit, "decision": "approve", "via": "waived"}
             self._desk.save(stored, Draft(EventKind.APPROVAL, "waived", waived))
-        return Approved(commit, f"waived: {reason}")
+        return self._word(commit, f"waived: {reason}")
+
+    def _word(self, commit: str, by: str) -> Approved:
+        return Approved(commit, by, sign_approval(self._desk.keys[0], commit) if self._desk.keys else "")
 
     def _approval_asking(self, stored: Stored, call_id: str, commit: str, objections: Sequence[Finding]) -> _Asking:
         session, approvers = stored.session, self._policy(stored.session).approvers
@@ -345,13 +349,24 @@ class WorkerService:
 
     # --- the rerun
 
+    def sign(self, session_id: str, user: Any, *, lease: str, tree: str, file: str) -> str:
+        """The signature of a tree for this session; empty where this deployment has no key."""
+        session = self._held(session_id, user, lease).session
+        if not self._desk.keys:
+            return ""
+        return sign_fix(self._desk.keys[0], tree=tree, dag_id=session.dag_id, file=file, session_id=session.id)
+
     def shape(self, session_id: str, user: Any, *, lease: str) -> Json:
         session = self._held(session_id, user, lease).session
         return self._airflow.shape(session.dag_id, session.run_id)
 
     @again
-    def rerun(self, session_id: str, user: Any, *, lease: str, call_id: str) -> Rerun | WaitRun:
+    def rerun(
+        self, session_id: str, user: Any, *, lease: str, call_id: str, shape_changes: Sequence[str] = ()
+    ) -> Rerun | WaitRun:
         """Rerun on the recorded fix commit; what to run is the server's own record, never the caller's word."""
+        if shape_changes:
+            raise RerunImpossible(f"The fix changes the DAG's shape: {' '.join(shape_changes)} A pin cannot rerun it.")
         stored = self._held(session_id, user, lease)
         session, commit = stored.session, stored.session.fix_commit
         if commit is None:

@@ -10,12 +10,12 @@ import pytest
 
 from airflow_agentfix.core.session import EventKind, Outcome
 from airflow_agentfix.errors import InvalidRequest, InvalidTransition, NotAllowed, SessionNotFound
-from airflow_agentfix.ports import Answer, Approved, Claim, Rerun, WaitRun
+from airflow_agentfix.ports import Answer, Claim, Rerun, WaitRun
 from airflow_agentfix.service import SessionService
 from airflow_agentfix.settings import Settings
 from tests.fakes.databases import new_database
 from tests.fakes.death import Killed, Mortal, Reaper
-from tests.fakes.server import ANNA, COMMIT, READER, STRANGER, WORKER, Server
+from tests.fakes.server import ANNA, READER, STRANGER, WORKER, Server, approved
 from tests.fakes.server_airflow import ASK_DAG
 
 DAY = 24 * 3600.0
@@ -94,7 +94,7 @@ def test_an_approval_after_the_click_that_only_says_so_counts(server: Server) ->
     wait = server.approval(claim)
     server.airflow.required_action(wait.run_id, "Approved through Agent Fix", user="ben")
     server.service.reply(claim.session.id, ANNA, decision="approve")
-    assert server.approval(claim) == Approved(COMMIT, "anna")
+    assert server.approval(claim) == approved("anna")
     assert [one.person for one in server.store.approvals(claim.session.id)] == ["anna"]
 
 
@@ -104,7 +104,7 @@ def test_the_same_yes_in_both_places_is_one_approval(make: Any) -> None:
     wait = server.approval(claim)
     server.airflow.required_action(wait.run_id, "Approve", user="anna")
     server.service.reply(claim.session.id, ANNA, decision="approve")
-    assert server.approval(claim) == Approved(COMMIT, "anna")
+    assert server.approval(claim) == approved("anna")
     assert len(server.store.approvals(claim.session.id)) == 1
 
 
@@ -114,7 +114,7 @@ def test_an_answer_whose_record_failed_is_given_again_and_recorded_once(server: 
     question = server.airflow.questions[wait.run_id]
     server.airflow.give_answer(wait.run_id, option=question.options[0], message="", user=ANNA)  # then the API server died
     server.service.reply(claim.session.id, ANNA, decision="approve")
-    assert server.approval(claim) == Approved(COMMIT, "anna")
+    assert server.approval(claim) == approved("anna")
     assert answers(server, claim) == [("anna", "approve")]
 
 
@@ -239,7 +239,7 @@ def test_an_answer_while_the_worker_is_dead_reaches_the_next_one(server: Server)
     server.approval(claim)  # then it died before it could park
     server.service.reply(claim.session.id, ANNA, decision="approve")
     again = server.claimed(claim.session.id, try_number=2)
-    assert server.approval(again) == Approved(COMMIT, "anna")
+    assert server.approval(again) == approved("anna")
     assert isinstance(server.rerun(again), Rerun)
     assert len(server.airflow.pins) == 1
 
@@ -315,7 +315,7 @@ def test_an_approval_nobody_gave_is_asked_for_anew_when_a_person_wants_to_go_on(
     assert isinstance(second, WaitRun)
     assert second.run_id != first.run_id
     server.service.reply(claim.session.id, ANNA, decision="approve")
-    assert server.approval(again) == Approved(COMMIT, "anna")
+    assert server.approval(again) == approved("anna")
 
 
 def test_a_run_somebody_ended_by_hand_is_not_called_a_timeout(make: Any) -> None:

@@ -16,7 +16,20 @@ from airflow_agentfix.ports import Approved, HumanAnswer, Question, Rerun, WaitR
 from airflow_agentfix.settings import Settings
 from airflow_agentfix.store import tables
 from tests.fakes.databases import new_database
-from tests.fakes.server import ANNA, COMMIT, DAG, OTHER_COMMIT, RUN, TASK, WORKER, Server, fix_data, patch_data, worker_of
+from tests.fakes.server import (
+    ANNA,
+    COMMIT,
+    DAG,
+    OTHER_COMMIT,
+    RUN,
+    TASK,
+    WORKER,
+    Server,
+    approved,
+    fix_data,
+    patch_data,
+    worker_of,
+)
 from tests.fakes.server_airflow import ASK_DAG, Person
 
 WAIVED = Settings(allow_unreviewed_reruns=True)
@@ -58,7 +71,7 @@ def test_the_login_that_works_on_a_session_cannot_approve_its_own_fix(make: Any)
         server.service.reply(claim.session.id, WORKER, decision="approve")
     assert server.store.approvals(claim.session.id) == []
     server.service.reply(claim.session.id, ANNA, decision="approve")
-    assert server.approval(claim) == Approved(COMMIT, "anna")
+    assert server.approval(claim) == approved("anna")
 
 
 def test_the_login_that_works_on_a_session_may_still_reject(make: Any) -> None:
@@ -81,7 +94,7 @@ def test_naming_the_workers_login_as_approver_does_not_make_it_a_person(make: An
     assert second.run_id != first.run_id
     assert server.store.approvals(claim.session.id) == []
     server.airflow.required_action(second.run_id, "Approve", user="boss")
-    assert server.approval(claim) == Approved(COMMIT, "boss")
+    assert server.approval(claim) == approved("boss")
 
 
 def test_no_login_that_ever_worked_on_the_session_approves_it(make: Any) -> None:
@@ -104,7 +117,7 @@ def test_where_everybody_is_the_same_user_that_user_approves(make: Any, settings
     claim = server.with_fix()
     server.approval(claim)
     server.service.reply(claim.session.id, WORKER, decision="approve")
-    assert server.approval(claim) == Approved(COMMIT, "agentfix-worker")
+    assert server.approval(claim) == approved("agentfix-worker")
 
 
 def test_an_approver_whose_id_is_a_number_is_known_by_it(make: Any) -> None:
@@ -120,7 +133,7 @@ def test_an_approver_whose_id_is_a_number_is_known_by_it(make: Any) -> None:
     wait = server.approval(claim)
     server.airflow.required_action(wait.run_id, "Approve", user="7")
     server.service.reply(claim.session.id, FabUser(), decision="approve")
-    assert server.approval(claim) == Approved(COMMIT, "anna")
+    assert server.approval(claim) == approved("anna")
 
 
 # --- forged questions ------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from airflow_agentfix.ports import Approved, WaitRun
 from airflow_agentfix.settings import Settings
 from airflow_agentfix.store.record import Draft
 from tests.fakes.databases import new_database
-from tests.fakes.server import ANNA, COMMIT, DAG, READER, RUN, STRANGER, Server, fix_data, patch_data
+from tests.fakes.server import ANNA, DAG, READER, RUN, STRANGER, Server, approved, fix_data, patch_data
 
 FILE = ".agentfix.yaml of acme/dags at main (3c9a)"
 
@@ -116,7 +116,7 @@ def test_of_the_deployments_approvers_the_repository_takes_some(make: Any) -> No
     with pytest.raises(NotAllowed, match=r"Policy names who decides this \(approvers\): anna"):
         server.service.reply(claim.session.id, type(ANNA)("boss"), decision="approve")
     server.service.reply(claim.session.id, ANNA, decision="approve")
-    assert server.approval(claim) == Approved(COMMIT, "anna")
+    assert server.approval(claim) == approved("anna")
 
 
 def test_paths_the_repository_denies_are_refused_by_the_server_whatever_the_worker_said_of_them(make: Any) -> None:
@@ -152,7 +152,7 @@ def test_who_is_no_approver_any_more_cannot_approve_what_was_asked_before(make: 
         assert now.airflow.questions[wait.run_id].assigned_users == ("boss",)
     assert now.store.approvals(claim.session.id) == []
     now.service.reply(claim.session.id, type(ANNA)("boss"), decision="approve")
-    assert now.approval(claim) == Approved(COMMIT, "boss")
+    assert now.approval(claim) == approved("boss")
     now.close()
 
 

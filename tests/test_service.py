@@ -24,7 +24,7 @@ from airflow_agentfix.errors import (
     SessionConflict,
     SessionNotFound,
 )
-from airflow_agentfix.ports import Answer, Approved, PinRequest, Rerun, WaitRun
+from airflow_agentfix.ports import Answer, PinRequest, Rerun, WaitRun
 from airflow_agentfix.service import Failure
 from airflow_agentfix.settings import Settings
 from airflow_agentfix.store.wire import Page
@@ -40,6 +40,7 @@ from tests.fakes.server import (
     TASK,
     WORKER,
     Server,
+    approved,
     fix_data,
     model_data,
     patch_data,
@@ -464,7 +465,7 @@ def test_an_approval_through_the_api_lets_that_commit_run(server: Server) -> Non
     wait = server.approval(claim)
     assert "agentfix continue" in server.airflow.questions[wait.run_id].body
     server.service.reply(claim.session.id, ANNA, decision="approve")
-    assert server.approval(claim) == Approved(COMMIT, "anna")
+    assert server.approval(claim) == approved("anna")
     assert server.rerun(claim) == Rerun("pin", DAG, RUN, COMMIT, (TASK,), -1)
     (row,) = server.store.approvals(claim.session.id)
     assert (row.person, row.commit, row.decision, row.via) == ("anna", COMMIT, "approve", "api")
@@ -559,7 +560,7 @@ def test_named_approvers_approve_under_required_actions(make: Any) -> None:
     question = server.airflow.questions[wait.run_id]
     assert (question.options, question.assigned_users) == (("Approve", "Reject"), ("boss",))
     server.airflow.required_action(wait.run_id, "Approve", user="boss")
-    assert server.approval(claim) == Approved(COMMIT, "boss")
+    assert server.approval(claim) == approved("boss")
     (row,) = server.store.approvals(claim.session.id)
     assert (row.person, row.via, row.question_id) == ("boss", "required_actions", "q6")
 

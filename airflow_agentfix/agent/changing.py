@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from airflow_agentfix.agent.case import Case, Code, Done, Use
@@ -130,7 +131,12 @@ def _request(use: Use, code: Code, findings: Iterable[Finding], *, suffix: str) 
         changes=changes,
         title=commit.one_line(title),
         body=case.redact(body),
+        sign=partial(_signature, case, file),
     )
+
+
+def _signature(case: Case, file: str, new_tree: str) -> str:
+    return case.client.sign(case.session_id, lease=case.lease, tree=new_tree, file=file)
 
 
 def _chain_head(use: Use) -> str | None:

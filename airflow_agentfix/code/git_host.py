@@ -19,8 +19,9 @@ from airflow_agentfix.code import tree
 from airflow_agentfix.code.fate import fate_of
 from airflow_agentfix.code.git import Git, mask_credentials
 from airflow_agentfix.core.incident import Repository
+from airflow_agentfix.core.signature import approval_ref
 from airflow_agentfix.errors import BaseMoved, BranchExists, CodeHostRefused, CommitNotFound, NothingToCommit
-from airflow_agentfix.ports import COMPARED_COMMITS, Comparison, Fate, FileChange, FixRequest, OpenedFix
+from airflow_agentfix.ports import COMPARED_COMMITS, Comment, Comparison, Fate, FileChange, FixRequest, OpenedFix
 from airflow_agentfix.redaction import learn, learn_login
 
 AUTHOR_NAME = "Agent Fix"
@@ -138,6 +139,21 @@ class GitHost:
         """What became of a fix; a squash merge leaves no trace of its commit."""
         return fate_of(self, fix, base_branch=self._base_branch)
 
+    def approve(self, commit: str, signature: str) -> None:
+        """Leave the approval as a ref that points to the commit."""
+        self._ensure(commit)
+        self._remote("push", "--quiet", "--no-verify", "--", self._url, f"{commit}:{approval_ref(commit, signature)}")
+
+    def update_request(self, fix: OpenedFix, *, body: str | None = None, ready: bool = False) -> None:
+        """Plain git has no pull requests."""
+
+    def comment(self, fix: OpenedFix, text: str) -> None:
+        """Plain git has no pull requests."""
+
+    def comments(self, fix: OpenedFix, *, since: str | None = None) -> list[Comment]:  # noqa: ARG002 - the port's
+        """Plain git has no pull requests."""
+        return []
+
     def delete_branch(self, branch: str) -> None:
         """Remove a branch that AgentFix made; one that is gone is fine, another's is BranchExists."""
         commit = self.head(branch)
@@ -231,7 +247,8 @@ class GitHost:
 
     def _commit(self, request: FixRequest, new_tree: str) -> str:
         arguments = ("commit-tree", new_tree, "-p", request.base_commit, "-F", "-")
-        return self._git.text(*arguments, stdin=request.message.encode(), env=_IDENTITY)
+        message = tree.signed_message(request, new_tree)
+        return self._git.text(*arguments, stdin=message.encode(), env=_IDENTITY)
 
     def _message(self, commit: str) -> str:
         return self._git.text("log", "-1", "--format=%B", commit)

@@ -28,8 +28,9 @@ from airflow_agentfix.code.fate import fate_of
 from airflow_agentfix.code.github_errors import mapped_errors, said
 from airflow_agentfix.code.hosts import full_name
 from airflow_agentfix.core.incident import Repository
+from airflow_agentfix.core.signature import approval_ref
 from airflow_agentfix.errors import BaseMoved, BranchExists, CodeHostRefused, CommitNotFound, NothingToCommit
-from airflow_agentfix.ports import COMPARED_COMMITS, Comparison, Fate, FixRequest, OpenedFix
+from airflow_agentfix.ports import COMPARED_COMMITS, Comment, Comparison, Fate, FixRequest, OpenedFix
 
 ARCHIVE_BYTES = 300_000_000
 FILE_BYTES = 100_000_000
@@ -134,6 +135,27 @@ class GitHubHost:
                 return Fate("merged", pull.merge_commit_sha)
             return Fate("gone") if pull.state == "closed" else found
 
+    def approve(self, commit: str, signature: str) -> None:
+        """Leave the approval as a ref that points to the commit."""
+        with mapped_errors(self._name):
+            try:
+                self._repo.create_git_ref(approval_ref(commit, signature), commit)
+            except GithubException as error:
+                if "already exists" not in said(error):
+                    raise
+
+    def update_request(self, fix: OpenedFix, *, body: str | None = None, ready: bool = False) -> None:
+        """Bring the open pull request up to date."""
+        raise NotImplementedError
+
+    def comment(self, fix: OpenedFix, text: str) -> None:
+        """Write under the pull request."""
+        raise NotImplementedError
+
+    def comments(self, fix: OpenedFix, *, since: str | None = None) -> list[Comment]:
+        """What was written on the pull request."""
+        raise NotImplementedError
+
     def delete_branch(self, branch: str) -> None:
         """Remove a branch that AgentFix made; one that is gone is fine, another's is BranchExists."""
         commit = self.head(branch)
@@ -218,7 +240,7 @@ class GitHubHost:
     def _make_branch(self, request: FixRequest, base: GitCommit, new_tree: str) -> str:
         self._refuse_moved_base(request)
         # no author: GitHub names the login, and signs for a GitHub App
-        commit = self._repo.create_git_commit(request.message, self._repo.get_git_tree(new_tree), [base])
+        commit = self._repo.create_git_commit(tree.signed_message(request, new_tree), self._repo.get_git_tree(new_tree), [base])
         try:
             self._repo.create_git_ref(f"refs/heads/{request.branch}", commit.sha)
         except GithubException as error:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from airflow_agentfix.core import paths
+from airflow_agentfix.core.signature import TRAILER as SIGNATURE
 from airflow_agentfix.errors import BranchExists, CodeHostRefused, EditRefused
 from airflow_agentfix.ports import FixRequest
 
@@ -68,6 +69,12 @@ def check_request(request: FixRequest) -> None:
     for change in request.changes:
         if reason := paths.unsafe(change.path):
             raise EditRefused(f"{change.path!r} is no path in the repository: {reason}.")
+
+
+def signed_message(request: FixRequest, new_tree: str) -> str:
+    """The commit message with the deployment's signature of the tree as its last trailer, where there is one."""
+    signature = request.sign(new_tree) if request.sign else ""
+    return f"{request.message.rstrip()}\n{SIGNATURE}: {signature}\n" if signature else request.message
 
 
 def check_places(request: FixRequest, entries: Mapping[str, Entry]) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 from airflow_agentfix.errors import InvalidRequest
 
+Json = dict[str, Any]
+
 MAX_DEPTH = 50
 _UNTELLABLE = re.compile(r"[\x00\ud800-\udfff]")
 

@@ -32,6 +32,8 @@ class WaitFor(StrEnum):
     """the failed task instance is not terminal yet, or its run is still going"""
     PERSON = "person"
     RERUN = "rerun"
+    PREVIEW = "preview"
+    """the DAG of the fix's preview is not there yet"""
 
 
 class Outcome(StrEnum):
@@ -62,6 +64,7 @@ class EventKind(StrEnum):
     RESULT = "result"
     PATCH = "patch"
     FIX = "fix"
+    VERIFIED = "verified"
     NOTE = "note"
     QUESTION = "question"
     ANSWER = "answer"
@@ -69,6 +72,7 @@ class EventKind(StrEnum):
     RERUN = "rerun"
     PARKED = "parked"
     PIN_ENDED = "pin_ended"
+    RECOVERY = "recovery"
     OCCURRENCE = "occurrence"
     STOP = "stop"
     FINISHED = "finished"
@@ -98,6 +102,7 @@ WORKER_KINDS = frozenset(
         EventKind.RESULT,
         EventKind.PATCH,
         EventKind.FIX,
+        EventKind.VERIFIED,
     }
 )
 
@@ -124,15 +129,20 @@ class Event:
       {findings: [Finding as JSON], call_id}
     - fix: {branch, commit, base_commit, title, summary, diff, pull_request: url or null, findings, checks: [{name, ok, detail}],
       call_id}
-    - note: {message}: what a person said; from `server`: why no worker comes (its run could not be started)
+    - verified: {commit, stages: [core.verification.Stage as JSON {name, state: passed | failed | not_run, detail}], call_id}:
+      what was looked at of the fix, in the order it was done; a later event's stage of a name replaces an earlier one's
+    - note: {message, comment: {id, url} where it was written on the pull request}: what a person said; from `server`: why no
+      worker comes (its run could not be started)
     - question: {question_id, call_id, about: question | approval, subject, body, options, commit, ask_run: {dag_id, run_id},
       approvers: user ids it is assigned to, hours: after which it ends without an answer, 0 never}
     - answer: {question_id, decision: answer | approve | reject, or `nobody` from `server` where its run ended without one,
       message, via: required_actions | api}
     - approval: {question_id or null, commit, decision: approve | reject, via: required_actions | api | waived}
-    - rerun: {way, dag_id, run_id, commit, task_ids, map_index: of the failed task, -1 for all that failed, original_version}
+    - rerun: {way: pin | preview | conf | trigger, reason, dag_id, run_id, commit, task_ids, map_index: of the failed task, -1 for
+      all that failed, original_version: what a pin set aside, else null}
     - parked: {waiting_for, dag_id, run_id, call_id or null}
     - pin_ended: {run_id, version: what the run is on since, null where it is gone, reason: a PinEnd}
+    - recovery: {run_id, state: started | left | failed, task_ids, reason, by}: a run of this cause after the fix was merged
     - occurrence: {ref, run_id, map_index, session_id: the session that ended as a duplicate of this one, or null}
     - stop: {reason}
     - finished: {outcome, verdict, summary, error or null, report or null}
@@ -244,6 +254,7 @@ ALLOWED: Mapping[EventKind, frozenset[State]] = {
     EventKind.STOP: _UNTIL_DONE,
     EventKind.FINISHED: _UNTIL_DONE,
     EventKind.PIN_ENDED: _ALWAYS,
+    EventKind.RECOVERY: frozenset({State.DONE}),
     EventKind.ERASED: frozenset({State.DONE}),
 }
 """In which states an event may happen."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-Json = dict[str, Any]
+from airflow_agentfix.core.plain import Json
 
 _DEFAULTS: Mapping[str, Any] = {
     "depends_on_past": False,

@@ -15,9 +15,9 @@ from typing import Any
 
 from airflow_agentfix.core.basis import Basis
 from airflow_agentfix.core.incident import Incident
+from airflow_agentfix.core.plain import Json
 from airflow_agentfix.core.session import SERVER, Event, EventKind
 
-Json = dict[str, Any]
 Events = Sequence[Event]
 
 FINISH_REMINDER = (

@@ -42,11 +42,17 @@ class HttpSessionClient:
         answer = self._post(session_id, "approval", lease=lease, call_id=call_id, commit=commit)
         return result_from_json(answer)  # type: ignore[return-value]  # as the route
 
+    def sign(self, session_id: str, *, lease: str, tree: str, file: str) -> str:
+        params = {"lease": lease, "tree": tree, "file": file}
+        return _asked(self._http, "GET", f"/{session_id}/signature", params=params)["signature"]  # type: ignore[no-any-return]
+
     def shape(self, session_id: str, *, lease: str) -> Json:
         return _asked(self._http, "GET", f"/{session_id}/shape", params={"lease": lease})["shape"]  # type: ignore[no-any-return]
 
-    def rerun(self, session_id: str, *, lease: str, call_id: str) -> Rerun | WaitRun:
-        return result_from_json(self._post(session_id, "rerun", lease=lease, call_id=call_id))  # type: ignore[return-value]  # as the route
+    def rerun(self, session_id: str, *, lease: str, call_id: str, shape_changes: Sequence[str] = ()) -> Rerun | WaitRun:
+        changes = list(shape_changes)
+        answer = self._post(session_id, "rerun", lease=lease, call_id=call_id, shape_changes=changes)
+        return result_from_json(answer)  # type: ignore[return-value]  # as the route
 
     def park(self, session_id: str, *, lease: str, wait: WaitRun) -> None:
         where = {"dag_id": wait.dag_id, "run_id": wait.run_id, "waiting_for": wait.waiting_for.value, "call_id": wait.call_id}

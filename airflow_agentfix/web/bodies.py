@@ -137,9 +137,11 @@ class ApprovalBody(_Leased):
 
 
 class RerunBody(_Leased):
-    model_config = _like({"lease": examples.LEASE, "call_id": examples.CALL})
+    model_config = _like({"lease": examples.LEASE, "call_id": examples.CALL, "shape_changes": []})
 
     call_id: CallId
+    shape_changes: list[Line] = Field(default_factory=list, max_length=100)
+    """in what the fix's DAG differs from the run's, one sentence each"""
 
 
 class ParkBody(_Leased):

@@ -45,4 +45,5 @@ ANSWER: Json = result_to_json(Answer("q7", "answer", "Use the gross amount.", "a
 APPROVED: Json = result_to_json(Approved(COMMIT, "anna"))
 RERUN: Json = result_to_json(Rerun("pin", DAG, RUN, COMMIT, (TASK,), -1))
 WAIT: Json = result_to_json(WaitRun("agentfix_ask", ASK_RUN, WaitFor.PERSON, CALL))
+SIGNATURE: Json = {"signature": HASH}
 SHAPE: Json = {"shape": {"tasks": {}, "groups": {}}}

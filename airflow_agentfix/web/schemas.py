@@ -128,6 +128,13 @@ class ClaimAnswer(BaseModel):
     """why no model may be asked that costs anything; null while the day has dollars for it"""
 
 
+class SignatureAnswer(BaseModel):
+    model_config = _shown(examples.SIGNATURE)
+
+    signature: str
+    """64 hexadecimal digits; empty where the deployment has no key"""
+
+
 class ShapeAnswer(BaseModel):
     model_config = _shown(examples.SHAPE)
 

@@ -18,6 +18,7 @@ from airflow_agentfix.web.outward import outward
 router = APIRouter(prefix="/sessions/{session_id}", tags=["worker"])
 
 _LEASED = (404, 409, 413)
+COMMIT_ID = r"^([0-9a-f]{40}|[0-9a-f]{64})$"
 
 
 @router.post(
@@ -85,6 +86,29 @@ def ask(user: GetUserDep, session_id: SessionId, body: AskBody, service: Service
 async def approval(request: Request, user: GetUserDep, session_id: SessionId, body: ApprovalBody, service: Service) -> Json:
     """By a person's word on this very commit, or because policy waives it."""
     return await outward(request, lambda: result_to_json(service.worker.approval(session_id, user, **body.model_dump())))
+
+
+@router.get(
+    "/signature",
+    **declared(
+        "Get the signature of a fix's tree",
+        Right.LEASE,
+        answers=schemas.SignatureAnswer,
+        reads="the session, the deployment's signing key",
+        changes="nothing",
+        refuses=(404, 409),
+    ),
+)
+def signature(
+    user: GetUserDep,
+    session_id: SessionId,
+    lease: Annotated[str, Query(max_length=64, description="As `claim` gave it.", examples=[examples.LEASE])],
+    tree: Annotated[str, Query(pattern=COMMIT_ID, description="Git's id of the fix's tree.", examples=[examples.COMMIT])],
+    file: Annotated[str, Query(max_length=2_000, description="The DAG file in the repository.", examples=["dags/orders.py"])],
+    service: Service,
+) -> Json:
+    """For the trailer `Agentfix-Sig` of its commit. It says who made a fix, not that it may be run; empty without a key."""
+    return {"signature": service.worker.sign(session_id, user, lease=lease, tree=tree, file=file)}
 
 
 @router.get(

@@ -12,7 +12,8 @@ from airflow_agentfix.core.findings import Finding
 from airflow_agentfix.core.incident import DagFacts
 from airflow_agentfix.core.policy import Layer
 from airflow_agentfix.core.session import Event, EventKind, worker_name
-from airflow_agentfix.ports import Claim
+from airflow_agentfix.core.signature import sign_approval
+from airflow_agentfix.ports import Approved, Claim
 from airflow_agentfix.service import Failure, SessionService
 from airflow_agentfix.settings import Settings
 from airflow_agentfix.store.engine import open_engine
@@ -25,6 +26,7 @@ WORKER = Person("agentfix-worker")
 READER = Person("reader")
 STRANGER = Person("stranger")
 DAG, RUN, TASK = "orders", "monday", "load"
+KEY = b"signing key of the tests"
 COMMIT, OTHER_COMMIT = "c" * 40, "d" * 40
 
 
@@ -85,8 +87,9 @@ class Server:
     def with_ids(self, new_id: Callable[[], str]) -> SessionService:
         """The same server, giving other ids."""
         return SessionService(
-            self.store, self.airflow, self.settings, policies=self.policies, commits=self.commits, clock=self.clock, new_id=new_id
-        )
+            self.store, self.airflow, self.settings, policies=self.policies, commits=self.commits, keys=(KEY,), clock=self.clock,
+            new_id=new_id,
+        )  # fmt: skip
 
     def close(self) -> None:
         self.store.engine.dispose()
@@ -119,6 +122,11 @@ class Server:
 
     def kinds(self, session_id: str) -> list[str]:
         return [event.kind.value for event in self.store.events(session_id)]
+
+
+def approved(by: str, commit: str = COMMIT) -> Approved:
+    """What a worker is told of a commit that may be run."""
+    return Approved(commit, by, sign_approval(KEY, commit))
 
 
 def worker_of(session_id: str, number: int = 1, try_number: int = 1) -> str:

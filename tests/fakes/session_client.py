@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow_agentfix.core.policy import Policy
 from airflow_agentfix.core.session import WORKER_KINDS, Event, EventKind, Outcome, Session, State, WaitFor
+from airflow_agentfix.core.signature import sign_fix
 from airflow_agentfix.errors import InvalidTransition, RerunImpossible, SessionConflict, SessionNotFound
 from airflow_agentfix.ports import Answer, Approved, Claim, Json, Rerun, WaitRun
 
@@ -89,7 +90,11 @@ class MemorySessionClient:
         self._held(session_id, lease)
         return self.run_shape
 
-    def rerun(self, session_id: str, *, lease: str, call_id: str) -> Rerun | WaitRun:
+    def sign(self, session_id: str, *, lease: str, tree: str, file: str) -> str:
+        self._held(session_id, lease)
+        return sign_fix(b"key", tree=tree, dag_id=self.session.dag_id, file=file, session_id=session_id)
+
+    def rerun(self, session_id: str, *, lease: str, call_id: str, shape_changes: Sequence[str] = ()) -> Rerun | WaitRun:
         self._held(session_id, lease)
         fix = next(event for event in reversed(self.events) if event.kind is EventKind.FIX)
         commit = fix.data["commit"]

@@ -207,6 +207,7 @@ def test_every_success_that_is_documented_is_really_given(server: Server, api: A
     assert work("approval", lease=lease, call_id="c", commit=COMMIT)["type"] == "WaitRun"
     of("POST /continue", json={"decision": "approve"})
     assert work("approval", lease=lease, call_id="c", commit=COMMIT)["type"] == "Approved"
+    of("GET /signature", params={"lease": lease, "tree": "a" * 40, "file": "dags/orders.py"})
     of("GET /shape", params={"lease": lease})
     assert work("rerun", lease=lease, call_id="c")["type"] == "Rerun"
     work("park", lease=lease, dag_id="orders", run_id=RUN, waiting_for="rerun")
