@@ -16,10 +16,12 @@ from typing import Any
 
 from airflow_agentfix.core.policy import NAMES, Autonomy, Layer
 from airflow_agentfix.core.redact import redact
+from airflow_agentfix.core.ways import Way
 from airflow_agentfix.errors import ConfigurationError
 
 SECTION = "agentfix"
 MOST_HOURS = 24 * 365
+SCOPES = ("dag", "downstream", "task")
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,11 @@ class Settings:
     approve_before: tuple[str, ...] = ("rerun",)
     approvers: tuple[str, ...] = ()
     allow_unreviewed_reruns: bool = False
+    rerun_ways: tuple[str, ...] = ("pin", "preview", "conf")
+    branch_params: tuple[str, ...] = ("agentfix_branch", "git_branch", "branch")
+    preview_scope: str = "dag"
+    preview_minutes: int = 15
+    rerun_hours: float = 24.0
     allowed_paths: tuple[str, ...] = ()
     denied_paths: tuple[str, ...] = ()
     max_files: int = 10
@@ -156,6 +163,19 @@ def _steps(text: str) -> tuple[str, ...]:
     if unknown := set(found := _list(text)) - {"rerun"}:
         raise ValueError(f"{', '.join(sorted(unknown))} is no step")
     return found
+
+
+def _ways(text: str) -> tuple[str, ...]:
+    found = _list(text)
+    if unknown := set(found) - set(Way):
+        raise ValueError(f"{', '.join(sorted(unknown))} is no way")
+    return found
+
+
+def _scope(text: str) -> str:
+    if text not in SCOPES:
+        raise ValueError(f"not one of {', '.join(SCOPES)}")
+    return text
 
 
 _EMPTY_SAYS_NONE = (_list, _steps)
@@ -257,6 +277,25 @@ OPTIONS: dict[str, Option] = {
     "allow_unreviewed_reruns": Option(
         "Rerun a fix without a person's approval: runs unmerged code with production connections.", "boolean", _boolean
     ),
+    "rerun_ways": Option(
+        "Ways a fix may be rerun by, comma-separated: pin, preview, conf. Which of them, AgentFix chooses and says why.",
+        "string",
+        _ways,
+        "preview",
+    ),
+    "branch_params": Option(
+        "Names of DAG params that say which branch the DAG works on; one whose value was the base branch makes a rerun by conf.",
+        "string",
+        _list,
+    ),
+    "preview_scope": Option(
+        "What a preview runs: dag (all of it), downstream (the failed tasks, all they need and all below them) or task (the "
+        "failed tasks and all they need); the rest is skipped.",
+        "string",
+        _scope,
+    ),
+    "preview_minutes": Option("Minutes a session waits for the DAG of a fix's preview to be parsed.", "integer", _count),
+    "rerun_hours": Option("Hours a rerun is watched; what is still running then is reported, 0 waits for ever.", "float", _hours),
     "allowed_paths": Option(
         "Globs of repository paths a fix may touch; empty allows all that is not denied.", "string", _list, "dags/**"
     ),

@@ -64,6 +64,7 @@ class Policy:
     approve_before: tuple[str, ...] = ("rerun",)
     approvers: tuple[str, ...] = ()
     allow_unreviewed_reruns: bool = False
+    rerun_ways: tuple[str, ...] = ("pin", "preview", "conf")
     allowed_paths: tuple[Globs, ...] = ()
     denied_paths: tuple[Globs, ...] = ()
     max_files: int = 10
@@ -113,6 +114,7 @@ _FROM_JSON: Mapping[str, Callable[[Any], Any]] = {
     "autonomy": _autonomy,
     "approve_before": tuple,
     "approvers": tuple,
+    "rerun_ways": tuple,
     "allowed_paths": _groups,
     "denied_paths": _groups,
     "checks": _checks,
@@ -128,6 +130,7 @@ class Layer:
     approve_before: tuple[str, ...] | None = None
     approvers: tuple[str, ...] | None = None
     allow_unreviewed_reruns: bool | None = None
+    rerun_ways: tuple[str, ...] | None = None
     allowed_paths: tuple[Globs, ...] | None = None
     denied_paths: tuple[Globs, ...] | None = None
     max_files: int | None = None
@@ -223,10 +226,17 @@ def _common(said: Said) -> Decided:
     return tuple(common), tuple(source for source, _ in named)
 
 
+def _in_all(said: Said) -> Decided:
+    """Those that everybody names; who names none allows none."""
+    common = [word for word in said[0][1] if all(word in value for _, value in said)]
+    return tuple(common), tuple(source for source, _ in said)
+
+
 _STRICTER: Mapping[str, Callable[[Said], Decided]] = {
     "autonomy": _least_autonomy,
     "approve_before": _all_of,
     "approvers": _common,
+    "rerun_ways": _in_all,
     "allowed_paths": _all_of,  # each one's globs stay a group: a negated glob takes nothing back of what another said
     "denied_paths": _all_of,
     "checks": _all_of,
