@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping
-from datetime import timedelta
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.api.common.mark_tasks import set_dag_run_state_to_success
@@ -26,11 +26,13 @@ from airflow.utils.session import create_session
 from airflow.utils.state import State
 from airflow.utils.types import DagRunTriggeredByType
 from rapidfuzz import process
-from sqlalchemy import select  # noqa: TID253 - runs in the API server only, where Airflow's ORM is loaded anyway
+from sqlalchemy import or_, select  # noqa: TID253 - runs in the API server only, where Airflow's ORM is loaded anyway
 from sqlalchemy.exc import IntegrityError  # noqa: TID253 - as above
 from sqlalchemy.orm import Session  # noqa: TID253 - as above
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from airflow_agentfix.airflow_login import airflow_connection
+from airflow_agentfix.code.repositories import bundle_config
 from airflow_agentfix.core.incident import DagFacts, TaskFacts
 from airflow_agentfix.core.shape import shape_of
 from airflow_agentfix.errors import (
@@ -41,8 +43,10 @@ from airflow_agentfix.errors import (
     ConfigurationError,
     RerunImpossible,
 )
-from airflow_agentfix.ports import HumanAnswer, Json, Pinned, PinRequest, Question, UnpinRequest
+from airflow_agentfix.ports import HumanAnswer, Json, Pinned, PinRequest, Preview, Question, RunLike, UnpinRequest
 from airflow_agentfix.rerun import pin as pinning
+from airflow_agentfix.rerun import preview as previewing
+from airflow_agentfix.rerun.new_run import start_like
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +58,18 @@ with state success, but the task instance's state attribute is queued" (seen on 
 _READ = (("GET", DagAccessEntity.RUN), ("GET", DagAccessEntity.TASK_LOGS), ("GET", DagAccessEntity.CODE))
 _EDIT = (*_READ, ("PUT", DagAccessEntity.RUN), ("PUT", DagAccessEntity.TASK_INSTANCE))
 """What Airflow's own routes ask for: a session shows runs, log lines and code; a rerun changes the run and clears tasks."""
+
+
+_BY_HAND = (
+    "bulk_dag_runs",
+    "bulk_task_instances",
+    "delete_dag_run",
+    "patch_dag_run",
+    "patch_task_group",
+    "patch_task_group_instances",
+    "patch_task_instance",
+)
+"""events of the audit log by which a person sets a run or its tasks to an end"""
 
 
 class _NotShownYet(Exception):
@@ -176,6 +192,47 @@ class AirflowInside:
     def end_pin(self, request: UnpinRequest) -> str | None:
         """See `rerun.pin.end_pin`."""
         return pinning.end_pin(request)
+
+    def preview_bundle(self, url: str) -> str | None:
+        """See `rerun.preview.bundle_of`."""
+        return previewing.bundle_of(url, bundle_config(), airflow_connection)
+
+    def is_served(self, preview: Preview) -> bool:
+        """See `rerun.preview.is_served`."""
+        return previewing.is_served(preview)
+
+    def preview_error(self, preview: Preview) -> str | None:
+        """See `rerun.preview.import_error`."""
+        return previewing.import_error(preview)
+
+    def start_like(self, wanted: RunLike) -> tuple[str, ...]:
+        """See `rerun.new_run.start_like`."""
+        return start_like(wanted)
+
+    def params(self, dag_id: str) -> Json:
+        """The DAG's params with their defaults."""
+        with create_session(scoped=False) as session:
+            dag = DBDagBag(load_op_links=False).get_latest_version_of_dag(dag_id, session=session)
+            if dag is None:
+                raise AirflowNotFound(f"No DAG {dag_id!r} in Airflow.")
+            return dict(dag.params.dump())
+
+    def run_conf(self, dag_id: str, run_id: str) -> Json:
+        """The conf of a run."""
+        with create_session(scoped=False) as session:
+            run = session.scalar(select(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
+            if run is None:
+                raise AirflowNotFound(f"DAG {dag_id!r} has no run {run_id!r}.")
+            return dict(run.conf or {})
+
+    def ended_by_hand(self, dag_id: str, run_id: str, *, task_ids: Sequence[str], since: str) -> str | None:
+        """By Airflow's audit log."""
+        of_run = (Log.dag_id == dag_id, Log.run_id == run_id, Log.dttm >= datetime.fromisoformat(since))
+        of_tasks = or_(Log.task_id.is_(None), Log.task_id.in_(task_ids))
+        with create_session(scoped=False) as session:
+            rows = session.scalars(select(Log).where(*of_run, of_tasks, Log.event.in_(_BY_HAND)).order_by(Log.id)).all()
+            ends = [row for row in rows if row.event == "delete_dag_run" or "state" in (row.extra or "")]
+            return f"{ends[-1].owner} ({ends[-1].event})" if ends else None
 
     def run_version(self, dag_id: str, run_id: str) -> str | None:
         """The bundle version the run is on."""

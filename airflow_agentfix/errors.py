@@ -205,6 +205,10 @@ class RerunImpossible(AgentFixError):
     """No way to rerun applies; the message says why and what to configure."""
 
 
+class PreviewBroken(RerunImpossible):
+    """The fix's preview was parsed and does not import; the message has its error."""
+
+
 class ModelError(AgentFixError):
     """The model gave no usable turn."""
 

@@ -48,8 +48,7 @@ def _repositories(settings: Settings) -> dict[str, Any]:
     from airflow_agentfix.code.commit_check import NoCommitCheck, RepositoryCommits
     from airflow_agentfix.code.hosts import open_host
     from airflow_agentfix.code.policy_source import NoRepositoryPolicy, RepositoryPolicies
-    from airflow_agentfix.code.repositories import repository_of
-    from airflow_agentfix.workbench import bundle_config
+    from airflow_agentfix.code.repositories import bundle_config, repository_of
 
     if not settings.repository_policy:
         return {"policies": NoRepositoryPolicy(), "commits": NoCommitCheck()}

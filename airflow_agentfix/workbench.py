@@ -20,7 +20,7 @@ from airflow_agentfix.code import gates
 from airflow_agentfix.code.hosts import open_host
 from airflow_agentfix.code.import_check import import_shape
 from airflow_agentfix.code.repo_checks import run_check
-from airflow_agentfix.code.repositories import parse_bundle_config, repository_of
+from airflow_agentfix.code.repositories import bundle_config, repository_of
 from airflow_agentfix.code.working_copy import WorkingCopy
 from airflow_agentfix.core import transcript
 from airflow_agentfix.core.incident import DagFacts, Incident, Repository, TaskFacts, TaskRef
@@ -53,7 +53,7 @@ class Workbench:
         settings: Settings,
         *,
         get_connection: Callable[[str], Any] = airflow_connection,
-        get_bundles: Callable[[], Sequence[Mapping[str, Any]]] = lambda: bundle_config(),
+        get_bundles: Callable[[], Sequence[Mapping[str, Any]]] = bundle_config,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
         self.settings = settings
@@ -166,13 +166,6 @@ class Workbench:
     def _log(self, ref: TaskRef) -> Iterator[tuple[int, str]]:
         for number, raw in enumerate(unpacked(self.airflow.log_lines(ref)), 1):
             yield from shown(number, raw)
-
-
-def bundle_config() -> list[dict[str, object]]:
-    """[dag_processor] dag_bundle_config_list, as the worker's Airflow has it."""
-    from airflow.configuration import conf
-
-    return parse_bundle_config(conf.get("dag_processor", "dag_bundle_config_list", fallback="[]"))
 
 
 def _of_task(ref: TaskRef, task_id: str) -> TaskRef:

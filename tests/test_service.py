@@ -41,6 +41,7 @@ from tests.fakes.server import (
     WORKER,
     Server,
     approved,
+    facts,
     fix_data,
     model_data,
     patch_data,
@@ -466,7 +467,7 @@ def test_an_approval_through_the_api_lets_that_commit_run(server: Server) -> Non
     assert "agentfix continue" in server.airflow.questions[wait.run_id].body
     server.service.reply(claim.session.id, ANNA, decision="approve")
     assert server.approval(claim) == approved("anna")
-    assert server.rerun(claim) == Rerun("pin", DAG, RUN, COMMIT, (TASK,), -1)
+    assert facts(server.rerun(claim)) == ("pin", DAG, RUN, COMMIT, (TASK,), -1)
     (row,) = server.store.approvals(claim.session.id)
     assert (row.person, row.commit, row.decision, row.via) == ("anna", COMMIT, "approve", "api")
 
@@ -635,7 +636,7 @@ def test_a_worker_killed_after_the_pin_and_before_its_record_reruns_nothing_twic
     server = make(WAIVED)
     claim = server.with_fix()
     server.airflow.pin(PinRequest(claim.session.id, DAG, RUN, TASK, -1, COMMIT))
-    assert server.rerun(claim) == Rerun("pin", DAG, RUN, COMMIT, (TASK,), -1)
+    assert facts(server.rerun(claim)) == ("pin", DAG, RUN, COMMIT, (TASK,), -1)
     assert len(server.airflow.pins) == 1
 
 

@@ -5,6 +5,7 @@ The parts that need Airflow, git or a child process come in as ports and callabl
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -102,6 +103,7 @@ class Case:
     skills: Skills
     code: Code | None = None
     no_code: str = "the DAG's repository is not known"
+    sleep: Callable[[float], None] = time.sleep
 
     def tree(self) -> Code:
         """The repository, or a refusal the model can act on."""

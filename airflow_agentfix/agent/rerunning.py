@@ -6,19 +6,22 @@ started is known from the events. Unreviewed code is imported only after the app
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import PurePosixPath
-from typing import Any
 
 from airflow_agentfix.agent.case import Case, Code, Done, Ending, Given, Pause, Use
-from airflow_agentfix.agent.verifying import check_failed, checked
+from airflow_agentfix.agent.verifying import Checked, check_failed, checked
 from airflow_agentfix.core import transcript
 from airflow_agentfix.core.incident import TaskFacts, TaskRef
 from airflow_agentfix.core.policy import Autonomy
 from airflow_agentfix.core.session import Event, EventKind, Outcome, WaitFor
 from airflow_agentfix.core.transcript import RERUN_FAILED, RERUN_GREEN
-from airflow_agentfix.errors import ToolRefused
-from airflow_agentfix.ports import Answer, WaitRun
+from airflow_agentfix.core.ways import Way
+from airflow_agentfix.errors import PreviewBroken, RerunImpossible, ToolRefused
+from airflow_agentfix.ports import Answer, Approved, Rerun, WaitRun
+
+PREVIEW_LOOKS, PREVIEW_SECONDS = 20, 1.0
+"""looks for a preview's DAG before the session sleeps, and seconds before each"""
 
 _TERMINAL_RUN = frozenset({"success", "failed"})
 _FINE = frozenset({"success", "skipped", "removed"})
@@ -37,15 +40,15 @@ _IMAGE_FILES = (
 def rerun(use: Use) -> Given:
     """Rerun the failed tasks on the newest fix commit; its result once the run has ended."""
     fix = _fix_to_run(use)
-    if (started := _started(use.events, fix.data["commit"])) is not None:
-        return _watch(use, started.data, fix)
+    if _started(use.events, fix.data["commit"]) is not None:
+        return _watch(use, _asked_for(use, ()), fix)
     approved = use.case.client.approval(use.case.session_id, lease=use.case.lease, call_id=use.call.id, commit=fix.data["commit"])
     if isinstance(approved, WaitRun):
         return approved
     if isinstance(approved, Answer):
         return _not_approved(approved, fix, str(use.case.incident.judgement.verdict))
-    refused, notes = checked(use.case, use.case.tree())
-    return refused or _gone(use.case.tree(), fix) or _start(use, fix, notes)
+    done = _checked_before(use) or checked(use.case, use.case.tree())
+    return done.refused or _gone(use.case.tree(), fix) or _start(use, fix, approved, done)
 
 
 def _gone(code: Code, fix: Event) -> Done | None:
@@ -98,17 +101,53 @@ def _not_approved(answer: Answer, fix: Event, verdict: str) -> Ending:
     )
 
 
-def _start(use: Use, fix: Event, notes: Sequence[str]) -> Given:
+def _start(use: Use, fix: Event, approved: Approved, done: Checked) -> Given:
     """Start it; what the checks gave is written down, since the session sleeps before there is a result."""
-    started = use.case.client.rerun(use.case.session_id, lease=use.case.lease, call_id=use.call.id)
-    if isinstance(started, WaitRun):
-        return started
-    facts = {name: getattr(started, name) for name in ("dag_id", "run_id", "task_ids", "map_index", "way")}
-    given = _watch(use, facts, fix)
-    if isinstance(given, WaitRun) and notes:
-        note = {"call_id": use.call.id, "tool": use.call.name, "input": use.input, "note": "; ".join(notes)}
-        return Pause(given, events=((EventKind.INTENT, note),))
+    try:
+        started = _asked_for(use, done.shape_changes)
+        if isinstance(started, WaitRun) and started.waiting_for is WaitFor.PREVIEW:
+            started = _once_served(use, fix, approved, done.shape_changes)
+    except RerunImpossible as why_not:  # what a further fix could mend counts as a check that failed: it may be amended
+        if done.shape_changes or isinstance(why_not, PreviewBroken):
+            return check_failed(use.case.redact(str(why_not)))
+        raise
+    given = _watch(use, started, fix)
+    is_news = bool(done.notes) or (isinstance(given, WaitRun) and given.waiting_for is WaitFor.PREVIEW)
+    if isinstance(given, WaitRun) and is_news and _checked_before(use) is None:
+        seen = {"note": "; ".join(done.notes), "shape_changes": list(done.shape_changes)}
+        call = {"call_id": use.call.id, "tool": use.call.name, "input": use.input}
+        return Pause(given, events=((EventKind.INTENT, {**call, **seen}),))
     return given
+
+
+def _checked_before(use: Use) -> Checked | None:
+    """What the checks of this call gave before the session slept."""
+    intents = [e.data for e in transcript.of_kind(use.events, EventKind.INTENT) if e.data["call_id"] == use.call.id]
+    seen = next((data for data in intents if "shape_changes" in data), None)
+    return None if seen is None else Checked(shape_changes=tuple(seen["shape_changes"]))
+
+
+def _asked_for(use: Use, shape_changes: Sequence[str]) -> Rerun | WaitRun:
+    case = use.case
+    return case.client.rerun(case.session_id, lease=case.lease, call_id=use.call.id, shape_changes=shape_changes)
+
+
+def _once_served(use: Use, fix: Event, approved: Approved, shape_changes: Sequence[str]) -> Rerun | WaitRun:
+    """Give the word that previews wait for, and look for the DAG for a while: a parse away, it is not worth a sleep."""
+    if not _said_before(use):
+        use.case.tree().host.approve(fix.data["commit"], approved.signature)
+    for _ in range(PREVIEW_LOOKS):
+        use.case.sleep(PREVIEW_SECONDS)
+        started = _asked_for(use, shape_changes)
+        if isinstance(started, Rerun):
+            break
+    return started
+
+
+def _said_before(use: Use) -> bool:
+    """Whether this call has waited for its preview before."""
+    parked = transcript.of_kind(use.events, EventKind.PARKED)
+    return any((e.data["waiting_for"], e.data.get("call_id")) == (WaitFor.PREVIEW, use.call.id) for e in parked)
 
 
 def _noted(use: Use) -> str:
@@ -120,17 +159,38 @@ def _noted(use: Use) -> str:
 # --- after it was started --------------------------------------------------------------------------------------------
 
 
-def _watch(use: Use, started: Mapping[str, Any], fix: Event) -> Given:
-    run = use.case.airflow.run(started["dag_id"], started["run_id"])
+def _watch(use: Use, started: Rerun | WaitRun, fix: Event) -> Given:
+    """The rerun's result; what to wait for until there is one; the end where it will give none."""
+    if isinstance(started, WaitRun):
+        return started
+    if started.ended_by_hand:
+        return _left_open(use, fix, f"The rerun was ended by hand, by {started.ended_by_hand}: it proves nothing about the fix.")
+    run = use.case.airflow.run(started.dag_id, started.run_id)
+    where = f"{started.dag_id}/{started.run_id} on {fix.data['branch']} ({fix.data['commit'][:10]}), {started.way}"
     if run.state not in _TERMINAL_RUN:
-        return WaitRun(started["dag_id"], started["run_id"], WaitFor.RERUN, use.call.id)
+        if started.is_overdue:
+            return _left_open(use, fix, f"The rerun {where}, is still {run.state} and is not watched any longer.")
+        return WaitRun(started.dag_id, started.run_id, WaitFor.RERUN, use.call.id, until=started.until)
+    return _judged(use, started, fix, where=f"Run {where}, now {run.state}.", is_green=run.state == "success")
+
+
+def _judged(use: Use, started: Rerun, fix: Event, *, where: str, is_green: bool) -> Done:
+    """By the tasks that failed of the cause and what is below them; by the whole run where the fix has none of them left."""
+    if started.way == Way.CONF and (moved := _gone(use.case.tree(), fix)):
+        return moved
     tasks = _rerun_tasks(use.case, started)
     described = "; ".join(_described(task) for task in tasks)
-    where = f"{started['dag_id']}/{started['run_id']} on {fix.data['branch']} ({fix.data['commit'][:10]}), {started['way']}"
     own = [task for task in tasks if task.task_id == use.case.incident.ref.task_id]
-    if own and all(task.state in _FINE for task in own) and not any(task.state == "failed" for task in tasks):
-        return Done(f"{RERUN_GREEN}: {described}. Run {where}, now {run.state}.{_blocked(tasks)}{_noted(use)}")
-    return _failed(use, started, tasks, f"{described or 'no task instance was found'}. Run {where}, now {run.state}.")
+    is_fine = all(task.state in _FINE for task in own) if own else (is_green and started.way == Way.PREVIEW)
+    if is_fine and not any(task.state == "failed" for task in tasks):
+        return Done(f"{RERUN_GREEN}: {described}. {where}{_blocked(tasks)}{_noted(use)}")
+    return _failed(use, started, tasks, f"{described or 'no task instance was found'}. {where}")
+
+
+def _left_open(use: Use, fix: Event, why: str) -> Ending:
+    """Nothing is concluded from such a rerun: the fix stays proposed, for people to go on with."""
+    summary = f"{why} {fix.data['commit'][:10]} on {fix.data['branch']} stays proposed."
+    return Ending(Outcome.PROPOSED, use.case.redact(summary), str(use.case.incident.judgement.verdict))
 
 
 def _blocked(tasks: Sequence[TaskFacts]) -> str:
@@ -139,15 +199,14 @@ def _blocked(tasks: Sequence[TaskFacts]) -> str:
     return f" Still waiting for a task that failed of another cause: {', '.join(names)}." if names else ""
 
 
-def _rerun_tasks(case: Case, started: Mapping[str, Any]) -> list[TaskFacts]:
+def _rerun_tasks(case: Case, started: Rerun) -> list[TaskFacts]:
     """The instances of the tasks that were cleared; of the failed task the index that was, or all where all that failed were."""
     ref = case.incident.ref
-    index = started.get("map_index")
-    cleared = ref.map_index if index is None else index
+    cleared = ref.map_index if started.map_index is None else started.map_index
     return [
         task
-        for task in case.airflow.task_instances(started["dag_id"], started["run_id"])
-        if task.task_id in started["task_ids"] and (task.task_id != ref.task_id or cleared in (-1, task.map_index))
+        for task in case.airflow.task_instances(started.dag_id, started.run_id)
+        if task.task_id in started.task_ids and (task.task_id != ref.task_id or cleared in (-1, task.map_index))
     ]
 
 
@@ -157,14 +216,14 @@ def _described(task: TaskFacts) -> str:
     return f"{task.task_id}{mapped} {task.state} (try {task.try_number}){took}"
 
 
-def _failed(use: Use, started: Mapping[str, Any], tasks: Sequence[TaskFacts], described: str) -> Done:
+def _failed(use: Use, started: Rerun, tasks: Sequence[TaskFacts], described: str) -> Done:
     """Say whether it is the same cause again, with the new evidence."""
     failed = [task for task in tasks if task.state == "failed"]
     if not failed:
         return Done(f"{RERUN_FAILED}: {described} No task failed itself; look at the run.", is_error=True)
     own = use.case.incident.ref.task_id
     first = min(failed, key=lambda task: (task.task_id != own, task.end_date or ""))
-    new = use.case.diagnose(TaskRef(started["dag_id"], started["run_id"], first.task_id, first.try_number, first.map_index))
+    new = use.case.diagnose(TaskRef(started.dag_id, started.run_id, first.task_id, first.try_number, first.map_index))
     same = new.fingerprint == use.case.incident.fingerprint
     verdict = "the same cause again" if same else "another cause"
     more = use.case.policy.max_fixes - len(transcript.of_kind(use.events, EventKind.FIX))

@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from airflow_agentfix.agent.case import Case, Code, Done
 from airflow_agentfix.core.shape import shape_diff
 from airflow_agentfix.core.transcript import CHECK_FAILED
 
 
-def checked(case: Case, code: Code) -> tuple[Done | None, list[str]]:
-    """Import the fix and run the repository's checks; the refusal, or what there is to say of them.
+@dataclass(frozen=True)
+class Checked:
+    """What came of it: the refusal, or what there is to say. `shape_changes`: in what the fix's DAG differs from the run's."""
 
-    Refused is what is new alone: an error the base has not, or another shape than the run was made with.
-    """
-    refused, notes = _imported(case, code)
-    if refused:
-        return refused, notes
-    refused, of_checks = _repository_checks(case, code)
-    return refused, notes + of_checks
+    refused: Done | None = None
+    notes: tuple[str, ...] = ()
+    shape_changes: tuple[str, ...] = ()
 
 
-def _imported(case: Case, code: Code) -> tuple[Done | None, list[str]]:
+def checked(case: Case, code: Code) -> Checked:
+    """Import the fix and run the repository's checks. Refused is what is new alone: an error that the base has not."""
+    imported = _imported(case, code)
+    if imported.refused:
+        return imported
+    refused, notes = _repository_checks(case, code)
+    return Checked(refused, (*imported.notes, *notes), imported.shape_changes)
+
+
+def _imported(case: Case, code: Code) -> Checked:
     fixed = code.import_fix()
     if fixed.shape is None:
         if code.import_base().shape is None:
-            return None, ["import not verified: the DAG file imports neither on the base nor on the fix outside its workers"]
-        return check_failed(f"the DAG file does not import on the fix, but does on its base:\n{fixed.error}"), []
-    if differs := shape_diff(case.client.shape(case.session_id, lease=case.lease), fixed.shape):
-        return check_failed(f"the fix changes the DAG's shape: {' '.join(differs)} pin cannot rerun it. Keep the shape."), []
-    return None, []
+            return Checked(
+                notes=("import not verified: the DAG file imports neither on the base nor on the fix outside its workers",)
+            )
+        return Checked(check_failed(f"the DAG file does not import on the fix, but does on its base:\n{fixed.error}"))
+    return Checked(shape_changes=shape_diff(case.client.shape(case.session_id, lease=case.lease), fixed.shape))
 
 
 def _repository_checks(case: Case, code: Code) -> tuple[Done | None, list[str]]:

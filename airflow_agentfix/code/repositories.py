@@ -104,6 +104,13 @@ def parse_bundle_config(text: str) -> list[dict[str, Any]]:
         ) from error
 
 
+def bundle_config() -> list[dict[str, Any]]:
+    """[dag_processor] dag_bundle_config_list, as the Airflow here has it."""
+    from airflow.configuration import conf
+
+    return parse_bundle_config(conf.get("dag_processor", "dag_bundle_config_list", fallback="[]"))
+
+
 def matching_rule(dag: DagFacts, rules: Sequence[RepositoryRule]) -> RepositoryRule | None:
     """The rule with the longest path that the DAG's file is under."""
     matching = [rule for rule in rules if any(_inside(file, rule.path) is not None for file in (dag.fileloc, dag.file) if file)]

@@ -13,6 +13,7 @@ from airflow_agentfix.core import budget
 from airflow_agentfix.core.findings import Finding
 from airflow_agentfix.core.policy import Policy
 from airflow_agentfix.core.session import Event, EventKind, Session
+from airflow_agentfix.core.ways import Chosen
 
 APPROVE = "Approve"
 APPROVED_ELSEWHERE = "Approved through Agent Fix"
@@ -99,7 +100,9 @@ def approval_subject(session: Session, commit: str) -> str:
     return f"Run fix {commit[:12]} of {session.dag_id}.{session.task_id}?"
 
 
-def approval_body(session: Session, fix: Mapping[str, Any], *, objections: Sequence[Finding], approvers: Sequence[str]) -> str:
+def approval_body(
+    session: Session, fix: Mapping[str, Any], *, objections: Sequence[Finding], approvers: Sequence[str], chosen: Chosen
+) -> str:
     """What a person needs to decide, as Markdown: cause, branch, commit, cost, objections, diff, and how to say yes.
 
     Cause, title and diff are others' words: each stays on its line or inside its fence, so that none can pass for ours.
@@ -118,6 +121,7 @@ def approval_body(session: Session, fix: Mapping[str, Any], *, objections: Seque
         "Branch": _inline(session.fix_branch or ""),
         "Commit": f"`{session.fix_commit}`",
         **({"Pull request": _inline(session.pull_request)} if session.pull_request else {}),
+        "Rerun": f"{chosen.way}: {_inline(chosen.reason)}",
         "Cost": budget.told(session.usage),
     }
     listed = [f"- **{name}:** {value}" for name, value in facts.items()]

@@ -10,12 +10,15 @@ from airflow.sdk import BaseOperator, BaseOperatorLink
 if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.sdk.types import TaskInstanceKey
+    from airflow.triggers.base import BaseTrigger
 
     from airflow_agentfix.core.session import Session
     from airflow_agentfix.driver import Driver
     from airflow_agentfix.ports import WaitRun
 
 POLL_SECONDS = 2.0
+PREVIEW_SECONDS = 15.0
+"""between two looks for a preview's DAG"""
 
 
 class PullRequestLink(BaseOperatorLink):
@@ -81,19 +84,23 @@ class AgentFixOperator(BaseOperator):
         return self._wait(result)
 
     def _wait(self, wait: WaitRun) -> NoReturn:
+        self.log.info("Session %s waits for %s: run %s of %s", self.session_id, wait.waiting_for, wait.run_id, wait.dag_id)
+        self.defer(trigger=self._trigger(wait), method_name="resume")
+
+    def _trigger(self, wait: WaitRun) -> BaseTrigger:
         from airflow.utils.state import DagRunState
 
-        from airflow_agentfix.operators.triggers import RunEndedTrigger
+        from airflow_agentfix.core.session import WaitFor
+        from airflow_agentfix.operators.triggers import PauseTrigger, RunEndedTrigger
 
-        self.log.info("Session %s waits for %s: run %s of %s", self.session_id, wait.waiting_for, wait.run_id, wait.dag_id)
-        self.defer(
-            trigger=RunEndedTrigger(
-                dag_id=wait.dag_id,
-                run_ids=[wait.run_id],
-                states=[DagRunState.SUCCESS, DagRunState.FAILED],
-                poll_interval=POLL_SECONDS,
-            ),
-            method_name="resume",
+        if wait.waiting_for is WaitFor.PREVIEW:
+            return PauseTrigger(seconds=PREVIEW_SECONDS)
+        return RunEndedTrigger(
+            dag_id=wait.dag_id,
+            run_ids=[wait.run_id],
+            states=[DagRunState.SUCCESS, DagRunState.FAILED],
+            poll_interval=POLL_SECONDS,
+            until=wait.until,
         )
 
     def _ended(self, session: Session) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The wait for another DAG's run, in the triggerer.
+"""The waits of a session, in the triggerer: for another DAG's run, or for a while.
 
 Airflow (3.3.2 too: apache/airflow#72716) fails or retries a deferred task that is resumed before the scheduler has heard that
 the process which deferred it ended: "finished with state success, but the task instance's state attribute is running". The
@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.providers.standard.triggers.external_task import DagStateTrigger
-from airflow.triggers.base import TriggerEvent
+from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 QUIET_SECONDS = 8.0
 """[workers] min_heartbeat_interval is 5 s unless configured; then the executor's event and a loop of the scheduler"""
@@ -23,11 +24,41 @@ class RunEndedTrigger(DagStateTrigger):
 
     quiet_seconds = QUIET_SECONDS
 
+    def __init__(self, *, until: str | None = None, **arguments: Any) -> None:
+        """`until` (ISO 8601): it fires then at the latest, whatever the run does."""
+        super().__init__(**arguments)
+        self.until = until
+
     def serialize(self) -> tuple[str, dict[str, Any]]:
         _, arguments = super().serialize()
-        return f"{__name__}.{type(self).__name__}", arguments
+        return f"{__name__}.{type(self).__name__}", {**arguments, "until": self.until}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         await asyncio.sleep(self.quiet_seconds)
-        async for event in super().run():
-            yield event
+        try:
+            async with asyncio.timeout(_seconds_until(self.until)):
+                async for event in super().run():
+                    yield event
+        except TimeoutError:
+            yield TriggerEvent({"status": "timeout", "until": self.until})  # type: ignore[no-untyped-call]  # Airflow's
+
+
+class PauseTrigger(BaseTrigger):
+    """Fires after `seconds`, no sooner than the deferred task has settled."""
+
+    def __init__(self, *, seconds: float) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # Airflow's
+        self.seconds = seconds
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        return f"{__name__}.{type(self).__name__}", {"seconds": self.seconds}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        await asyncio.sleep(max(self.seconds, QUIET_SECONDS))
+        yield TriggerEvent({"status": "elapsed"})  # type: ignore[no-untyped-call]  # Airflow's
+
+
+def _seconds_until(moment: str | None) -> float | None:
+    if moment is None:
+        return None
+    return max(0.0, (datetime.fromisoformat(moment) - datetime.now(UTC)).total_seconds())

@@ -16,7 +16,7 @@ from airflow_agentfix.ports.code import (
     RepositoryPolicy,
 )
 from airflow_agentfix.ports.model import Model, ModelRequest, ToolCall, ToolSchema, Turn
-from airflow_agentfix.ports.server import HumanAnswer, Pinned, PinRequest, Question, ServerAirflow, UnpinRequest
+from airflow_agentfix.ports.server import HumanAnswer, Pinned, PinRequest, Preview, Question, RunLike, ServerAirflow, UnpinRequest
 from airflow_agentfix.ports.sessions import Answer, Approved, Claim, Rerun, SessionClient, WaitRun
 
 __all__ = [
@@ -40,9 +40,11 @@ __all__ = [
     "OpenedFix",
     "PinRequest",
     "Pinned",
+    "Preview",
     "Question",
     "RepositoryPolicy",
     "Rerun",
+    "RunLike",
     "ServerAirflow",
     "SessionClient",
     "TaskSpec",

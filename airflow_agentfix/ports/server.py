@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -69,6 +69,34 @@ class UnpinRequest:
     """what the run is to be on instead"""
 
 
+@dataclass(frozen=True)
+class Preview:
+    """A fix's preview: the bundle that serves it, its DAG, its loader file there, and the commit it has to be of."""
+
+    bundle: str
+    dag_id: str
+    loader: str
+    commit: str
+
+
+@dataclass(frozen=True)
+class RunLike:
+    """A new run like a failed one: with its logical date, data interval, partition and conf; `conf` is laid over that.
+
+    `scope`: `dag` runs all of it, `downstream` the tasks `task_ids` with all they need and all below them, `task` those with all
+    they need; the rest is skipped. A DAG that has none of these tasks any more runs whole.
+    """
+
+    dag_id: str
+    run_id: str
+    like_dag_id: str
+    like_run_id: str
+    conf: Mapping[str, Any]
+    task_ids: tuple[str, ...]
+    scope: str
+    note: str
+
+
 class ServerAirflow(Protocol):
     """Airflow's own database and auth manager, from inside the API server only. Raises `errors.AirflowError` and its kinds."""
 
@@ -105,6 +133,29 @@ class ServerAirflow(Protocol):
     def end_pin(self, request: UnpinRequest) -> str | None:
         """Returns the version the run is on now: a run that left the commit meanwhile, or that another session has pinned, is
         left alone. AirflowConflict while the run is not terminal."""
+
+    def preview_bundle(self, url: str) -> str | None:
+        """The name of the configured AgentFixPreviews bundle of this repository, None if there is none."""
+
+    def is_served(self, preview: Preview) -> bool:
+        """Whether the preview's DAG was parsed from this very commit and is not stale."""
+
+    def preview_error(self, preview: Preview) -> str | None:
+        """The import error of the preview's loader file, None where it has none."""
+
+    def start_like(self, wanted: RunLike) -> tuple[str, ...]:
+        """Start such a run; one that exists is left alone. Gives the ids of the tasks that judge it: those of `task_ids` and what
+        is below them. RerunImpossible where Airflow refuses it."""
+
+    def params(self, dag_id: str) -> Json:
+        """The DAG's params with their defaults, as it was parsed last. AirflowNotFound."""
+
+    def run_conf(self, dag_id: str, run_id: str) -> Json:
+        """The conf of a run. AirflowNotFound."""
+
+    def ended_by_hand(self, dag_id: str, run_id: str, *, task_ids: Sequence[str], since: str) -> str | None:
+        """Who set the run, or one of these tasks of it, to an end, or deleted the run, since then (ISO 8601); None where nobody
+        did."""
 
     def run_version(self, dag_id: str, run_id: str) -> str | None:
         """The bundle version the run is on; None where its bundle has none, or there is no such run."""

@@ -74,6 +74,12 @@ class Rerun:
     """which instance of the failed task was cleared; -1: every one that had failed"""
     reason: str = ""
     """why this way"""
+    until: str | None = None
+    """how long it is watched, ISO 8601 in UTC; None: for ever"""
+    is_overdue: bool = False
+    """whether that time is up"""
+    ended_by_hand: str = ""
+    """who set its run or one of its tasks to an end, where somebody did"""
 
 
 class SessionClient(Protocol):
@@ -106,9 +112,10 @@ class SessionClient(Protocol):
         """`core.shape` of the failed run's own serialized DAG."""
 
     def rerun(self, session_id: str, *, lease: str, call_id: str, shape_changes: Sequence[str] = ()) -> Rerun | WaitRun:
-        """Rerun on the recorded fix commit, by the way the server chooses. `shape_changes`: in what the fix's DAG differs from
-        the run's, one sentence each. WaitRun(waiting_for=TASK) while the failed run is still going, PREVIEW while the fix's
-        preview is not there yet. Raises RerunImpossible, NotAllowed (no approval)."""
+        """Rerun on the recorded fix commit, by the way the server chooses, or tell of the rerun there is. `shape_changes`: in
+        what the fix's DAG differs from the run's, one sentence each. WaitRun(waiting_for=TASK) while the failed run is still
+        going, PREVIEW while the fix's preview is not there yet. Raises RerunImpossible (PreviewBroken for a preview that does
+        not import), NotAllowed (no approval)."""
 
     def park(self, session_id: str, *, lease: str, wait: WaitRun) -> None:
         """Give the lease back and wait."""

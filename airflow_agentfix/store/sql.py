@@ -19,6 +19,7 @@ from airflow_agentfix.core.audit import digest, link
 from airflow_agentfix.core.budget import Day, DayLimits
 from airflow_agentfix.core.incident import TaskRef
 from airflow_agentfix.core.session import Event, EventKind, Outcome, Session, State, Usage, WaitFor
+from airflow_agentfix.core.ways import Way
 from airflow_agentfix.errors import StaleWrite
 from airflow_agentfix.store import spending, tables
 from airflow_agentfix.store.engine import reading, writing
@@ -186,14 +187,16 @@ class SqlStore:
 def _fits(dag_ids: Iterable[str], wanted: Wanted) -> list[sa.ColumnElement[bool]]:
     t = tables.session
     named = {name: value for name, value in vars(wanted).items() if value is not None and name != "pinned"}
-    pinned = [_newest_of(EventKind.RERUN, EventKind.PIN_ENDED) == EventKind.RERUN.value] if wanted.pinned else []
+    pinned = [_newest_of_pins() == EventKind.RERUN.value] if wanted.pinned else []
     return [t.c.dag_id.in_(list(dag_ids)), *(t.c[name] == _plain(value) for name, value in named.items()), *pinned]
 
 
-def _newest_of(*kinds: EventKind) -> sa.ScalarSelect[str]:
-    """Which of these kinds the session's newest event of them has."""
+def _newest_of_pins() -> sa.ScalarSelect[str]:
+    """Whether the session's newest event about pins began or ended one."""
     t = tables.event
-    of_session = sa.select(t.c.kind).where(t.c.session_id == tables.session.c.id, t.c.kind.in_([kind.value for kind in kinds]))
+    is_pin = sa.and_(t.c.kind == EventKind.RERUN.value, t.c.data["way"].as_string() == Way.PIN.value)
+    about = sa.or_(is_pin, t.c.kind == EventKind.PIN_ENDED.value)
+    of_session = sa.select(t.c.kind).where(t.c.session_id == tables.session.c.id, about)
     return of_session.order_by(t.c.number.desc()).limit(1).scalar_subquery()
 
 

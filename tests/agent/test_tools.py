@@ -15,6 +15,7 @@ from airflow_agentfix.code.import_check import ImportResult
 from airflow_agentfix.core.circumstances import Changes, Circumstances, Commit
 from airflow_agentfix.core.policy import Autonomy, Policy
 from airflow_agentfix.core.session import EventKind, Outcome, Session
+from airflow_agentfix.errors import RerunImpossible
 from airflow_agentfix.ports import FixRequest
 from tests.agent.world import CHAIN, EDIT, World, report, story, use
 from tests.fakes.models import ScriptedModel, call, turn
@@ -291,13 +292,6 @@ def test_a_fix_of_requirements_alone_is_not_rerun(world: World) -> None:
     assert world.client.reruns == []
 
 
-def test_a_fix_that_changes_the_dags_shape_is_not_pinned(world: World) -> None:
-    task = {"downstream": [], "group": None, "attributes": {}}
-    world.fix_import = ImportResult({"tasks": {"new_task": task}, "groups": {}}, None)
-    assert _to_rerun(world).startswith("check failed: the fix changes the DAG's shape: Task 'new_task' was added.")
-    assert world.client.reruns == []
-
-
 def test_a_fix_that_breaks_the_import_is_not_rerun_and_may_be_amended(world: World) -> None:
     world.fix_import = ImportResult(None, "SyntaxError: oops")
     more = {**EDIT, "old": "to_euros(row)", "new": "to_euros(int(row))"}
@@ -325,7 +319,7 @@ def test_a_dag_that_imports_nowhere_here_is_rerun_and_the_result_says_so(world: 
 
 
 def test_why_no_rerun_applies_goes_back_to_the_model(world: World) -> None:
-    world.client.impossible = "The DAG comes from no git bundle; configure one."
+    world.client.impossible = RerunImpossible("The DAG comes from no git bundle; configure one.")
     assert _to_rerun(world) == "The DAG comes from no git bundle; configure one."
 
 

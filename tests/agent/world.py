@@ -82,6 +82,7 @@ class MemoryHost:
     def __init__(self) -> None:
         self.tree = dict(TREE)
         self.branches: dict[str, FixRequest | None] = {"main": None}
+        self.approved: list[tuple[str, str]] = []
 
     def head(self, branch: str) -> str | None:
         return _commit(branch) if branch in self.branches else None
@@ -103,6 +104,9 @@ class MemoryHost:
             raise BranchExists(f"{request.branch!r} exists.")
         self.branches.setdefault(request.branch, request)
         return OpenedFix(request.branch, _commit(request.branch), None, reused=known is not None)
+
+    def approve(self, commit: str, signature: str) -> None:
+        self.approved.append((commit, signature))
 
     def delete_branch(self, branch: str) -> None:
         del self.branches[branch]
@@ -141,6 +145,7 @@ class World:
         self.checked: list[tuple[str, str]] = []
         self.failing: set[str] = set()
         """NAME on fix, NAME on base"""
+        self.slept: list[float] = []
         self.session_id = "s1"
         self.case: Case | None = None
 
@@ -181,6 +186,7 @@ class World:
             redact_code=redact_code,
             skills=self.skills,
             code=code if self.has_code else None,
+            sleep=self.slept.append,
         )
 
     def _import_fix(self) -> ImportResult:

@@ -13,7 +13,7 @@ from airflow_agentfix.core.incident import DagFacts
 from airflow_agentfix.core.policy import Layer
 from airflow_agentfix.core.session import Event, EventKind, worker_name
 from airflow_agentfix.core.signature import sign_approval
-from airflow_agentfix.ports import Approved, Claim
+from airflow_agentfix.ports import Approved, Claim, Rerun
 from airflow_agentfix.service import Failure, SessionService
 from airflow_agentfix.settings import Settings
 from airflow_agentfix.store.engine import open_engine
@@ -117,8 +117,10 @@ class Server:
     def approval(self, claim: Claim, *, call_id: str = "call-1", commit: str = COMMIT) -> Any:
         return self.service.worker.approval(claim.session.id, WORKER, lease=claim.lease, call_id=call_id, commit=commit)
 
-    def rerun(self, claim: Claim, *, call_id: str = "call-1") -> Any:
-        return self.service.worker.rerun(claim.session.id, WORKER, lease=claim.lease, call_id=call_id)
+    def rerun(self, claim: Claim, *, call_id: str = "call-1", shape_changes: Sequence[str] = ()) -> Any:
+        return self.service.worker.rerun(
+            claim.session.id, WORKER, lease=claim.lease, call_id=call_id, shape_changes=shape_changes
+        )
 
     def kinds(self, session_id: str) -> list[str]:
         return [event.kind.value for event in self.store.events(session_id)]
@@ -127,6 +129,11 @@ class Server:
 def approved(by: str, commit: str = COMMIT) -> Approved:
     """What a worker is told of a commit that may be run."""
     return Approved(commit, by, sign_approval(KEY, commit))
+
+
+def facts(rerun: Rerun) -> tuple[str, str, str, str, tuple[str, ...], int | None]:
+    """What of a rerun is the server's own record."""
+    return (rerun.way, rerun.dag_id, rerun.run_id, rerun.commit, rerun.task_ids, rerun.map_index)
 
 
 def worker_of(session_id: str, number: int = 1, try_number: int = 1) -> str:

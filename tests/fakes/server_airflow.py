@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_agentfix.core.incident import DagFacts, TaskFacts
 from airflow_agentfix.errors import AirflowConflict, AirflowForbidden, AirflowNotFound, ConfigurationError, RerunImpossible
-from airflow_agentfix.ports import HumanAnswer, Json, Pinned, PinRequest, Question, UnpinRequest
+from airflow_agentfix.ports import HumanAnswer, Json, Pinned, PinRequest, Preview, Question, RunLike, UnpinRequest
 
 ASK_DAG = "agentfix_ask"
 ORIGINAL = "0" * 40
@@ -47,6 +47,16 @@ class FakeServerAirflow:
     """dag_id to the version new runs are created on"""
     unversioned: set[tuple[str, str]] = field(default_factory=set)
     """(dag_id, run_id) that no commit can be set for"""
+    preview_bundles: dict[str, str] = field(default_factory=dict)
+    """repository URL to the bundle that serves its previews"""
+    previews: list[Preview] = field(default_factory=list)
+    """those that are served"""
+    broken: dict[str, str] = field(default_factory=dict)
+    """loader file to its import error"""
+    new_runs: list[RunLike] = field(default_factory=list)
+    dag_params: dict[str, Json] = field(default_factory=dict)
+    by_hand: dict[tuple[str, str], str] = field(default_factory=dict)
+    """(dag_id, run_id) to who ended it"""
     nothing_failed: bool = False
     all_admins: bool = False
     """everybody is the same user"""
@@ -137,6 +147,32 @@ class FakeServerAirflow:
                 raise AirflowConflict(f"Run {request.run_id!r} is {self.runs[run]}; expected success or failed.")
             self.versions[run] = request.version
         return self.versions[run]
+
+    def preview_bundle(self, url: str) -> str | None:
+        return self.preview_bundles.get(url)
+
+    def is_served(self, preview: Preview) -> bool:
+        return preview in self.previews
+
+    def preview_error(self, preview: Preview) -> str | None:
+        return self.broken.get(preview.loader)
+
+    def start_like(self, wanted: RunLike) -> tuple[str, ...]:
+        if (wanted.dag_id, wanted.run_id) not in self.runs:
+            self.new_runs.append(wanted)
+            self.runs[wanted.dag_id, wanted.run_id] = "queued"
+            for task_id in wanted.task_ids:
+                self.tasks[wanted.dag_id, wanted.run_id, task_id, -1] = TaskFacts(task_id, -1, 1, None)
+        return wanted.task_ids
+
+    def params(self, dag_id: str) -> Json:
+        return self.dag_params.get(dag_id, {})
+
+    def run_conf(self, dag_id: str, run_id: str) -> Json:
+        return dict(self.confs.get(run_id, {}))
+
+    def ended_by_hand(self, dag_id: str, run_id: str, *, task_ids: Sequence[str], since: str) -> str | None:
+        return self.by_hand.get((dag_id, run_id))
 
     def run_version(self, dag_id: str, run_id: str) -> str | None:
         return self.versions.get((dag_id, run_id))

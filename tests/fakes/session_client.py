@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
@@ -14,6 +14,7 @@ from airflow_agentfix.core.signature import sign_fix
 from airflow_agentfix.errors import InvalidTransition, RerunImpossible, SessionConflict, SessionNotFound
 from airflow_agentfix.ports import Answer, Approved, Claim, Json, Rerun, WaitRun
 
+SIGNATURE = "5" * 64
 NOBODY = "Nobody answered within 24 hours."
 AT = "2026-11-22T06:00:00+00:00"
 
@@ -35,7 +36,13 @@ class MemorySessionClient:
         self.parked: WaitRun | None = None
         self.reruns: list[str] = []
         self.pin: Callable[[str], None] = lambda commit: None
-        self.impossible: str | None = None
+        self.impossible: RerunImpossible | None = None
+        self.way, self.rerun_dag = "pin", session.dag_id
+        self.previews: Iterator[bool] | None = None
+        """whether the preview is there, one answer a look; then it is not. None: nothing is waited for"""
+        self.shape_changes: list[tuple[str, ...]] = []
+        """as each call of `rerun` told them"""
+        self.is_overdue, self.ended_by_hand = False, ""
         self.run_shape: Json = {"tasks": {}, "groups": {}}
         self.before_append: Callable[[list[EventKind]], None] = lambda kinds: None
         self.after_append: Callable[[list[EventKind]], None] = lambda kinds: None
@@ -80,11 +87,11 @@ class MemorySessionClient:
     def approval(self, session_id: str, *, lease: str, call_id: str, commit: str) -> Approved | Answer | WaitRun:
         self._held(session_id, lease)
         if self.approve == "waived":
-            return Approved(commit, "waived")
+            return Approved(commit, "waived", SIGNATURE)
         asked = {"subject": f"Run {commit}?", "body": "", "options": ["Approve", "Reject"], "commit": commit}
         words = NOBODY if self.approve == "nobody" else self.approve and f"{self.approve}d"
         given = self._asked(call_id, "approval", asked, words, self.approve or "")
-        return Approved(commit, "anna") if isinstance(given, Answer) and given.decision == "approve" else given
+        return Approved(commit, "anna", SIGNATURE) if isinstance(given, Answer) and given.decision == "approve" else given
 
     def shape(self, session_id: str, *, lease: str) -> Json:
         self._held(session_id, lease)
@@ -99,20 +106,30 @@ class MemorySessionClient:
         fix = next(event for event in reversed(self.events) if event.kind is EventKind.FIX)
         commit = fix.data["commit"]
         if self.impossible:
-            raise RerunImpossible(self.impossible)
-        run = Rerun("pin", self.session.dag_id, self.session.run_id, commit, ("sum_revenue", "publish_report"))
+            raise self.impossible
+        self.shape_changes.append(tuple(shape_changes))
         if commit not in self.reruns:
+            if self.previews is not None and next(self.previews, False) is False:
+                return WaitRun(self.rerun_dag, f"rerun_{len(self.reruns) + 1}", WaitFor.PREVIEW, call_id)
             self.reruns.append(commit)
             self.pin(commit)
-            data = {"way": run.way, "dag_id": run.dag_id, "run_id": run.run_id, "commit": commit, "task_ids": list(run.task_ids)}
-            self.server(EventKind.RERUN, {**data, "original_version": None})
-        return run
+            self.server(EventKind.RERUN, {**self._rerun(commit), "original_version": None})
+        data = self._rerun(commit)
+        return Rerun(
+            **{**data, "task_ids": tuple(data["task_ids"])}, is_overdue=self.is_overdue, ended_by_hand=self.ended_by_hand
+        )
+
+    def _rerun(self, commit: str) -> Json:
+        run_id = self.session.run_id if self.way == "pin" else f"rerun_{self.reruns.index(commit) + 1}"
+        tasks = ["sum_revenue", "publish_report"]
+        return {"way": self.way, "dag_id": self.rerun_dag, "run_id": run_id, "commit": commit, "task_ids": tasks}
 
     def park(self, session_id: str, *, lease: str, wait: WaitRun) -> None:
         self._held(session_id, lease)
         if self.of(EventKind.STOP):
             raise InvalidTransition(f"Session {session_id!r} was stopped; it does not wait.")
-        self.server(EventKind.PARKED, {"waiting_for": str(wait.waiting_for), "dag_id": wait.dag_id, "run_id": wait.run_id})
+        where = {"waiting_for": str(wait.waiting_for), "dag_id": wait.dag_id, "run_id": wait.run_id, "call_id": wait.call_id}
+        self.server(EventKind.PARKED, where)
         self.session = replace(self.session, state=State.WAITING, waiting_for=wait.waiting_for)
         self.parked, self._lease = wait, None
 

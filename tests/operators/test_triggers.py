@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import Any
 
 import pytest
+from airflow.triggers.base import BaseTrigger
 from airflow.utils.state import DagRunState
 
-from airflow_agentfix.operators.triggers import RunEndedTrigger
+from airflow_agentfix.operators.triggers import PauseTrigger, RunEndedTrigger
 
 WAIT: dict[str, Any] = {"dag_id": "shop", "run_ids": ["r1"], "states": [DagRunState.SUCCESS], "poll_interval": 2.0}
 
@@ -24,7 +26,7 @@ class EndedAlready(RunEndedTrigger):
         return dict.fromkeys(self.run_ids or (), "success")
 
 
-async def first_event(trigger: RunEndedTrigger) -> Any:
+async def first_event(trigger: BaseTrigger) -> Any:
     return await anext(trigger.run())
 
 
@@ -41,6 +43,34 @@ def test_a_run_that_has_ended_is_not_reported_before_the_deferred_task_has_settl
     with pytest.raises(TimeoutError):
         asyncio.run(asyncio.wait_for(first_event(EndedAlready(**WAIT)), timeout=0.3))
     assert EndedAlready.looks == 0
+
+
+class NeverEnds(RunEndedTrigger):
+    """The run it waits for goes on."""
+
+    quiet_seconds = 0.0
+
+    async def validate_count_dags_af_3(self, runs_ids_or_dates_len: int = 0) -> dict[str, str]:
+        await asyncio.sleep(60)
+        raise AssertionError("nobody stopped the look")
+
+
+def test_a_run_that_goes_on_is_reported_when_its_time_is_up() -> None:
+    soon = (datetime.now(UTC) + timedelta(seconds=0.2)).isoformat()
+    event = asyncio.run(asyncio.wait_for(first_event(NeverEnds(**WAIT, until=soon)), timeout=5))
+    assert event.payload == {"status": "timeout", "until": soon}
+
+
+def test_a_wait_that_was_stored_by_an_earlier_version_has_no_end() -> None:
+    assert RunEndedTrigger(**WAIT).until is None
+
+
+def test_a_pause_is_rebuilt_from_what_is_stored_and_never_ends_before_the_task_has_settled() -> None:
+    classpath, arguments = PauseTrigger(seconds=0.1).serialize()
+    module, name = classpath.rsplit(".", 1)
+    rebuilt = getattr(import_module(module), name)(**arguments)
+    with pytest.raises(TimeoutError):
+        asyncio.run(asyncio.wait_for(first_event(rebuilt), timeout=0.4))
 
 
 def test_once_settled_the_end_is_reported_at_once() -> None:

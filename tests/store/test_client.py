@@ -17,11 +17,11 @@ from airflow_agentfix.errors import (
     SessionConflict,
     SessionNotFound,
 )
-from airflow_agentfix.ports import Answer, Approved, Rerun, WaitRun
+from airflow_agentfix.ports import Answer, WaitRun
 from airflow_agentfix.store.client import HttpSessionClient, SessionsApi
 from tests.fakes.api_server import ApiServer
 from tests.fakes.databases import new_database
-from tests.fakes.server import COMMIT, DAG, RUN, TASK, Server, fix_data, model_data, worker_of
+from tests.fakes.server import COMMIT, DAG, RUN, TASK, Server, approved, facts, fix_data, model_data, worker_of
 
 
 class Token:
@@ -80,8 +80,8 @@ def test_the_whole_way_from_failure_to_rerun_with_an_approval(
     people.reply(taken.id, decision="approve")
 
     lease = worker.claim(taken.id, worker=worker_of(taken.id)).lease
-    assert worker.approval(taken.id, lease=lease, call_id="c1", commit=COMMIT) == Approved(COMMIT, "anna")
-    assert worker.rerun(taken.id, lease=lease, call_id="c1") == Rerun("pin", DAG, RUN, COMMIT, (TASK,), -1)
+    assert worker.approval(taken.id, lease=lease, call_id="c1", commit=COMMIT) == approved("anna")
+    assert facts(worker.rerun(taken.id, lease=lease, call_id="c1")) == ("pin", DAG, RUN, COMMIT, (TASK,), -1)
     done = worker.finish(
         taken.id, lease=lease, outcome=Outcome.FIXED, summary="Green.", verdict="code", report={"a": 1}, error=None
     )
