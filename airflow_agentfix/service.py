@@ -17,6 +17,7 @@ from airflow_agentfix.core.budget import Budget
 from airflow_agentfix.core.incident import TaskRef
 from airflow_agentfix.core.pins import pinned
 from airflow_agentfix.core.policy import Autonomy, Effective, Layer, combine, is_own
+from airflow_agentfix.core.previews import is_preview
 from airflow_agentfix.core.session import SERVER, Event, EventKind, Outcome, PinEnd, Session, State, fix_run_id
 from airflow_agentfix.desk import ENDED, FIX_DAG, Desk, again
 from airflow_agentfix.duplicates import occurrence, was_looked_at
@@ -110,6 +111,8 @@ class SessionService:
         if is_own(failure.dag_id):
             raise InvalidRequest(f"{failure.dag_id!r} is one of AgentFix's own DAGs; it works on others only.")
         self._desk.require_edit(user, failure.dag_id)
+        if is_preview(self._airflow.dag(failure.dag_id).tags):
+            raise InvalidRequest(f"{failure.dag_id!r} is the preview of a fix; the session that made the fix judges its runs.")
         facts = self._airflow.resolve(failure.dag_id, failure.run_id, failure.task_id, failure.map_index)
         newest, wanted = facts.try_number, failure.try_number
         if newest < 1:

@@ -11,6 +11,7 @@ from airflow_agentfix.airflow_api import RestAirflowApi
 from airflow_agentfix.code.fate import contains
 from airflow_agentfix.core.incident import DagFacts, Repository, RunFacts
 from airflow_agentfix.core.pins import pinned
+from airflow_agentfix.core.previews import TAG, is_preview
 from airflow_agentfix.core.session import EventKind, PinEnd, Session, State
 from airflow_agentfix.errors import InvalidTransition
 from airflow_agentfix.pins import Pin, settle
@@ -40,11 +41,23 @@ class RestFailures:
         return self._api.import_errors()
 
     def failed_tasks(self, *, since: datetime) -> Iterable[FailedTask]:
-        finished = {(run["dag_id"], run["dag_run_id"]) for run in self._finished_runs(since)}
+        previews = self._previews()
+        finished = {(run["dag_id"], run["dag_run_id"]) for run in self._finished_runs(since) if run["dag_id"] not in previews}
         ordered = sorted(finished)
         for start in range(0, len(ordered), PAGE):
             some = set(ordered[start : start + PAGE])
             yield from (task for task in self._failed_in(some) if (task.dag_id, task.run_id) in some)
+
+    def _previews(self) -> Set[str]:
+        """Previews of fixes, those of branches that are gone too: their runs are their sessions' to judge."""
+        tagged, seen = {"tags": TAG, "exclude_stale": "false", "limit": PAGE}, 0
+        found: set[str] = set()
+        while True:
+            answer = self._http.json("GET", "/api/v2/dags", params={**tagged, "offset": seen})
+            found |= {dag["dag_id"] for dag in answer["dags"] if is_preview(tag["name"] for tag in dag["tags"])}
+            seen += len(answer["dags"])
+            if not answer["dags"] or seen >= answer["total_entries"]:
+                return found
 
     def _finished_runs(self, since: datetime) -> Iterator[dict[str, Any]]:
         """Green runs too: a task may fail in them where a trigger rule lets the run go on. Oldest first: new ones come last."""

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from airflow_agentfix.core.previews import loader_name, preview_id
+from airflow_agentfix.core.previews import commit_tag, loader_name, preview_id
 from airflow_agentfix.core.session import EventKind, Outcome, WaitFor
 from airflow_agentfix.errors import InvalidRequest, PreviewBroken, RerunImpossible
 from airflow_agentfix.ports import Claim, Preview, Rerun, WaitRun
+from airflow_agentfix.service import Failure
 from airflow_agentfix.settings import Settings
 from airflow_agentfix.store.record import Wanted
 from tests.fakes.incidents import an_incident
@@ -158,6 +159,15 @@ def test_a_fix_of_dag_code_is_not_run_by_a_param(make: Any) -> None:
     server = make(pinnable=True)
     server.airflow.dag_params[DAG] = {"branch": "main"}
     assert server.rerun(with_fix(server)).way == "pin"
+
+
+def test_the_failure_of_a_preview_is_no_failure_to_work_on(make: Any) -> None:
+    server = make()
+    server.airflow.fail(PREVIEW_DAG, "r1", TASK)
+    server.airflow.tags[PREVIEW_DAG] = ("agentfix", commit_tag(COMMIT))
+    server.airflow.rights["agentfix-worker", PREVIEW_DAG] = "edit"
+    with pytest.raises(InvalidRequest, match="is the preview of a fix"):
+        server.service.intake(Failure(PREVIEW_DAG, "r1", TASK), WORKER)
 
 
 def test_a_rerun_that_somebody_ended_by_hand_says_who(make: Any) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from airflow_agentfix.airflow_login import Login, connect_with
 from airflow_agentfix.core.incident import RunFacts
+from airflow_agentfix.core.previews import commit_tag
 from airflow_agentfix.core.session import Session, State
 from airflow_agentfix.errors import AirflowUnreachable, NotAllowed, RateLimited
 from airflow_agentfix.triage_rest import RestFailures
@@ -118,6 +119,21 @@ def test_more_runs_than_one_request_takes_give_each_failed_task_once():
                 airflow.add_run(dag_id, f"run{number}", state="failed", end=at(1), failed=(("load", at(4)),))
         found = list(RestFailures(connect_with(Login(url=airflow.url), retries=0)).failed_tasks(since=NOW - FIRST_LOOK))
     assert len(found) == len(set(found)) == 140
+
+
+def test_the_previews_of_fixes_are_their_sessions_to_judge():
+    with Deployment() as airflow:
+        for number in range(3):  # on more than one page
+            dag_id = f"orders.fix-{number}"
+            airflow.add_dag(
+                dag_id, tags=[{"name": "agentfix", "dag_id": dag_id}, {"name": commit_tag("c" * 40), "dag_id": dag_id}]
+            )
+            airflow.add_run(dag_id, "r1", state="failed", end=at(1), failed=(("load", at(4)),))
+        airflow.add_dag("stock", tags=[{"name": "agentfix", "dag_id": "stock"}])
+        airflow.add_run("stock", "r1", state="failed", end=at(1), failed=(("load", at(4)),))
+        intake = Sessions()
+        look(airflow, intake)
+    assert [task.dag_id for task in intake.taken] == ["stock"]
 
 
 def test_agentfix_does_not_work_on_its_own_dags():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 
 TAG = "agentfix"
 BRANCHES = "fix/"
@@ -40,6 +41,11 @@ def loader_name(branch: str) -> str:
 def commit_tag(commit: str) -> str:
     """The DAG tag by which the API server knows which commit a preview is of."""
     return f"{TAG}:{commit}"
+
+
+def is_preview(tags: Iterable[str]) -> bool:
+    """Whether a DAG with these tags is the preview of a fix."""
+    return any(tag.startswith(f"{TAG}:") for tag in tags)
 
 
 def _short(text: str) -> str:

@@ -51,7 +51,9 @@ def _approval(data: Data) -> str:
 
 
 def _rerun(data: Data) -> str:
-    return f"Rerun ({data['way']}): the failed run is on the fix commit; cleared: {', '.join(data['task_ids'])}"
+    if data["way"] != "pin":
+        return f"Rerun ({data['way']}): run {data['run_id']} of {data['dag_id']}; {data['reason']}"
+    return f"Rerun (pin): the failed run is on the fix commit; cleared: {', '.join(data['task_ids'])}"
 
 
 def _parked(data: Data) -> str:
