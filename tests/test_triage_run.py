@@ -125,11 +125,9 @@ def test_the_previews_of_fixes_are_their_sessions_to_judge():
     with Deployment() as airflow:
         for number in range(3):  # on more than one page
             dag_id = f"orders.fix-{number}"
-            airflow.add_dag(
-                dag_id, tags=[{"name": "agentfix", "dag_id": dag_id}, {"name": commit_tag("c" * 40), "dag_id": dag_id}]
-            )
+            airflow.add_dag(dag_id, tags=[{"name": "agentfix"}, {"name": commit_tag("c" * 40)}])
             airflow.add_run(dag_id, "r1", state="failed", end=at(1), failed=(("load", at(4)),))
-        airflow.add_dag("stock", tags=[{"name": "agentfix", "dag_id": "stock"}])
+        airflow.add_dag("stock", tags=[{"name": "agentfix"}])
         airflow.add_run("stock", "r1", state="failed", end=at(1), failed=(("load", at(4)),))
         intake = Sessions()
         look(airflow, intake)

@@ -91,11 +91,12 @@ class AgentFixOperator(BaseOperator):
         from airflow.utils.state import DagRunState
 
         from airflow_agentfix.core.session import WaitFor
-        from airflow_agentfix.operators.triggers import PauseTrigger, RunEndedTrigger
+        from airflow_agentfix.operators.triggers import AnsweredTrigger, PauseTrigger, RunEndedTrigger
 
         if wait.waiting_for is WaitFor.PREVIEW:
             return PauseTrigger(seconds=PREVIEW_SECONDS)
-        return RunEndedTrigger(
+        kind = AnsweredTrigger if wait.waiting_for is WaitFor.PERSON else RunEndedTrigger
+        return kind(
             dag_id=wait.dag_id,
             run_ids=[wait.run_id],
             states=[DagRunState.SUCCESS, DagRunState.FAILED],

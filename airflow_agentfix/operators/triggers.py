@@ -13,10 +13,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from airflow.providers.standard.triggers.external_task import DagStateTrigger
+from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow.triggers.base import BaseTrigger, TriggerEvent
+from asgiref.sync import sync_to_async
 
 QUIET_SECONDS = 8.0
 """[workers] min_heartbeat_interval is 5 s unless configured; then the executor's event and a loop of the scheduler"""
+
+
+PARKED = frozenset({"awaiting_input", "deferred"})
+"""states of a task that asks a person; the latter before Airflow 3.3"""
+ENDED = frozenset({"success", "failed", "skipped", "removed", "upstream_failed"})
 
 
 class RunEndedTrigger(DagStateTrigger):
@@ -41,6 +48,29 @@ class RunEndedTrigger(DagStateTrigger):
                     yield event
         except TimeoutError:
             yield TriggerEvent({"status": "timeout", "until": self.until})  # type: ignore[no-untyped-call]  # Airflow's
+
+
+class AnsweredTrigger(RunEndedTrigger):
+    """The wait for the answer to a question: over when its task parks no longer, some seconds before its run has ended."""
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        await asyncio.sleep(self.quiet_seconds)
+        shown = False
+        while not _is_over(state := await self.state(), shown=shown):
+            shown = shown or state in PARKED
+            await asyncio.sleep(self.poll_interval)
+        yield TriggerEvent({"status": "answered", "state": state})  # type: ignore[no-untyped-call]  # Airflow's
+
+    async def state(self) -> str | None:
+        """Of the question's task; None where there is none, or it was not scheduled yet."""
+        run_id = (self.run_ids or [""])[0]
+        states = await sync_to_async(RuntimeTaskInstance.get_task_states)(dag_id=self.dag_id, run_ids=[run_id])
+        return next(iter(states.get(run_id, {}).values()), None)
+
+
+def _is_over(state: str | None, *, shown: bool) -> bool:
+    """A task that has not parked yet looks like one that was answered: only once it was seen parked the two are told apart."""
+    return state in ENDED or (shown and state not in PARKED)
 
 
 class PauseTrigger(BaseTrigger):

@@ -111,15 +111,26 @@ def xcom(ran: Ran, key: str) -> Any:
         return XComModel.deserialize_value(row) if row is not None else None
 
 
-def test_a_session_that_waits_gives_its_slot_back_until_that_run_has_ended(task: Any) -> None:
-    ran = drive(task, WaitRun("shop", "monday", WaitFor.RERUN, "c1"))
+TRIGGERS = {"rerun": "RunEndedTrigger", "task": "RunEndedTrigger", "person": "AnsweredTrigger"}
+
+
+@pytest.mark.parametrize("waiting_for", TRIGGERS)
+def test_a_session_that_waits_gives_its_slot_back_until_that_run_has_ended(task: Any, waiting_for: str) -> None:
+    ran = drive(task, WaitRun("shop", "monday", WaitFor(waiting_for), "c1", until="2026-11-23T07:00:00+00:00"))
     assert ran.state == "deferred"
     waiting = stored(ran)
     assert waiting.next_method == "resume"
-    assert waiting.trigger.classpath == "airflow_agentfix.operators.triggers.RunEndedTrigger"
+    assert waiting.trigger.classpath == f"airflow_agentfix.operators.triggers.{TRIGGERS[waiting_for]}"
     kwargs = waiting.trigger.kwargs
     assert (kwargs["dag_id"], list(kwargs["run_ids"])) == ("shop", ["monday"])
     assert [str(state) for state in kwargs["states"]] == ["success", "failed"]
+    assert kwargs["until"] == "2026-11-23T07:00:00+00:00"
+
+
+def test_a_session_that_waits_for_a_preview_looks_again_after_a_while(task: Any) -> None:
+    waiting = stored(drive(task, WaitRun("shop.fix-a", "rerun1", WaitFor.PREVIEW, "c1")))
+    assert waiting.trigger.classpath == "airflow_agentfix.operators.triggers.PauseTrigger"
+    assert waiting.trigger.kwargs == {"seconds": 15.0}
 
 
 def test_the_session_of_the_runs_conf_is_driven_in_the_tasks_name(task: Any) -> None:

@@ -11,7 +11,7 @@ import pytest
 from airflow.triggers.base import BaseTrigger
 from airflow.utils.state import DagRunState
 
-from airflow_agentfix.operators.triggers import PauseTrigger, RunEndedTrigger
+from airflow_agentfix.operators.triggers import AnsweredTrigger, PauseTrigger, RunEndedTrigger
 
 WAIT: dict[str, Any] = {"dag_id": "shop", "run_ids": ["r1"], "states": [DagRunState.SUCCESS], "poll_interval": 2.0}
 
@@ -63,6 +63,43 @@ def test_a_run_that_goes_on_is_reported_when_its_time_is_up() -> None:
 
 def test_a_wait_that_was_stored_by_an_earlier_version_has_no_end() -> None:
     assert RunEndedTrigger(**WAIT).until is None
+
+
+class Question(AnsweredTrigger):
+    """A question whose task is in one state after the other; the last one stays."""
+
+    quiet_seconds = 0.0
+
+    def __init__(self, *states: str | None) -> None:
+        super().__init__(**{**WAIT, "poll_interval": 0.01})
+        self.states_seen = iter(states)
+        self.last: str | None = None
+
+    async def state(self) -> str | None:
+        self.last = next(self.states_seen, self.last)
+        return self.last
+
+
+@pytest.mark.parametrize("parked", ["awaiting_input", "deferred"])
+def test_an_answer_is_told_as_soon_as_the_questions_task_parks_no_longer(parked: str) -> None:
+    event = asyncio.run(asyncio.wait_for(first_event(Question(None, "running", parked, parked, "scheduled")), timeout=5))
+    assert event.payload == {"status": "answered", "state": "scheduled"}
+
+
+def test_a_question_that_is_not_shown_yet_is_not_taken_for_answered() -> None:
+    with pytest.raises(TimeoutError):
+        asyncio.run(asyncio.wait_for(first_event(Question(None, "scheduled", "queued", "running")), timeout=0.3))
+
+
+@pytest.mark.parametrize("state", ["success", "failed"])
+def test_a_question_that_ended_before_it_was_seen_is_over(state: str) -> None:
+    event = asyncio.run(asyncio.wait_for(first_event(Question(state)), timeout=5))
+    assert event.payload["state"] == state
+
+
+def test_a_question_whose_run_was_deleted_is_over() -> None:
+    event = asyncio.run(asyncio.wait_for(first_event(Question("deferred", None)), timeout=5))
+    assert event.payload == {"status": "answered", "state": None}
 
 
 def test_a_pause_is_rebuilt_from_what_is_stored_and_never_ends_before_the_task_has_settled() -> None:
