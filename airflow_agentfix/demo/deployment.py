@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,6 +32,8 @@ SESSION_SECONDS = 600
 """a session with Claude may take minutes; one with the rules takes seconds"""
 
 Tell = Callable[[str], None]
+Bundle = Mapping[str, object]
+"""an entry of Airflow's dag_bundle_config_list"""
 
 
 @dataclass
@@ -45,10 +47,12 @@ class Deployment:
     deadline: float = 0.0
 
     @classmethod
-    def prepare(cls, folder: Path, **airflow: Any) -> Deployment:
-        """The repository with its broken last commit, and an Airflow that is not started yet (`airflow`: see Standalone)."""
+    def prepare(cls, folder: Path, *, bundles: Callable[[Origin], Sequence[Bundle]] | None = None, **airflow: Any) -> Deployment:
+        """The repository with its broken last commit, and an Airflow that is not started yet (`airflow`: see Standalone).
+        `bundles`: what serves the repository's DAGs, in place of a git bundle on its base branch."""
         origin = make_origin(folder)
-        standalone = Standalone(folder / "airflow", bundles=[origin.bundle(), OUR_BUNDLE], **airflow)
+        serving = bundles(origin) if bundles else [origin.bundle()]
+        standalone = Standalone(folder / "airflow", bundles=[*serving, OUR_BUNDLE], **airflow)
         return cls(folder, origin, origin.head(), standalone)
 
     def says(self) -> str:
