@@ -6,18 +6,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from airflow_agentfix.bundles import AgentFixDags
+    from airflow_agentfix.bundles import AgentFixDags, AgentFixPreviews
     from airflow_agentfix.notifier import AgentFixNotifier, agentfix_on_failure
     from airflow_agentfix.operators.agentfix import AgentFixOperator
 
 __version__ = "0.1.0"
-__all__ = ["AgentFixDags", "AgentFixNotifier", "AgentFixOperator", "__version__", "agentfix_on_failure"]
+__all__ = ["AgentFixDags", "AgentFixNotifier", "AgentFixOperator", "AgentFixPreviews", "__version__", "agentfix_on_failure"]
 
 # The package is imported by every Airflow process (provider, plugin); each name pays for its own imports when it is used.
 _HOMES = {
     "AgentFixDags": "airflow_agentfix.bundles",
     "AgentFixNotifier": "airflow_agentfix.notifier",
     "AgentFixOperator": "airflow_agentfix.operators.agentfix",
+    "AgentFixPreviews": "airflow_agentfix.bundles",
     "agentfix_on_failure": "airflow_agentfix.notifier",
 }
 

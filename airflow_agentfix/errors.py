@@ -38,6 +38,7 @@ AgentFixError
 │   ├── EditRefused               an edit that does not apply, or a gate's refusal
 │   └── CodeHostRefused           any other answer that is not success
 ├── RerunImpossible               no way to rerun applies; the message says what to configure
+├── PreviewNotLoaded              a fix branch that cannot be shown as a DAG; the message becomes its import error
 ├── ModelError                    the model gave no usable turn
 │   ├── ModelUnavailable          overloaded, away, stream cut (retry may help)
 │   └── ModelRefused              the model declined; its reason is in the message
@@ -207,6 +208,10 @@ class RerunImpossible(AgentFixError):
 
 class PreviewBroken(RerunImpossible):
     """The fix's preview was parsed and does not import; the message has its error."""
+
+
+class PreviewNotLoaded(AgentFixError):
+    """A fix branch cannot be shown as a DAG. Airflow shows the message as the import error of the preview's file."""
 
 
 class ModelError(AgentFixError):
