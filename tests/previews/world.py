@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from airflow_agentfix.code.git_host import GitHost
@@ -66,7 +67,7 @@ class World:
         git("config", "http.receivepack", "true", cwd=origin)
         return cls(origin, folder / "bundle", work)
 
-    @property
+    @cached_property
     def host(self) -> GitHost:
         return GitHost(Repository(url=str(self.origin), base_branch="main"))
 
