@@ -62,7 +62,7 @@ def _load(tree: Path, *, root: str, file: str, dag_id: str) -> DAG:
     trees.hold(tree)
     folder = tree / root
     if not folder.is_dir():
-        raise PreviewNotLoaded(f"The branch has no folder {root!r}, the subdir of the previews' bundle, where imports start from.")
+        raise PreviewNotLoaded(f"The branch has no folder {root!r}, the subdir of the previews' bundle that imports start from.")
     with imports.within(folder, tree=tree, bundles=sdk.bundles_folder(), stay=sdk.is_for_one_file()), sdk.parsing(dag_id):
         return _only(_dags(source), dag_id, file)
 

@@ -24,7 +24,11 @@ class Remote:
     @property
     def about(self) -> str:
         """How messages name it."""
-        return mask_credentials(self.repo_url) if self.repo_url else f"the repository of connection {self.git_conn_id!r}"
+        return mask_credentials(self.repo_url) if self.repo_url else f"the repository of connection {self._conn_id!r}"
+
+    @property
+    def _conn_id(self) -> str:
+        return self.git_conn_id or _DEFAULT_CONNECTION
 
     @contextmanager
     def login(self) -> Iterator[tuple[str, Mapping[str, str]]]:
@@ -32,11 +36,11 @@ class Remote:
         from airflow_agentfix.airflow_login import airflow_connection
         from airflow_agentfix.code.git_host import connection_env
 
-        conn_id = self.git_conn_id or _DEFAULT_CONNECTION
+        conn_id = self._conn_id
         connection = airflow_connection(conn_id)
         if connection is None and (self.git_conn_id or not self.repo_url):
             add = f"airflow connections add {conn_id} --conn-type git --conn-host URL …"
-            raise MissingConnection(f"No connection {conn_id!r} for previews. Add it with: {add}")
+            raise MissingConnection(f"No connection {conn_id!r} for previews, and no repo_url without one. Add it with: {add}")
         url = self.repo_url or connection.host
         if not url:
             raise ConfigurationError(f"Connection {conn_id!r} has no host; set it, or repo_url, to the repository's URL.")

@@ -98,8 +98,6 @@ class Shelf:
     def _check(self) -> None:
         if self._subdir and (reason := paths.unsafe(self._subdir)):
             raise ConfigurationError(f"subdir {self._subdir!r} of the previews' bundle is no folder of the repository: {reason}.")
-        if not self._remote.repo_url and not self._remote.git_conn_id:
-            raise ConfigurationError("The previews' bundle needs repo_url, git_conn_id or both in its kwargs.")
 
     def _known(self, keys: Iterable[bytes]) -> State:
         """What the last refresh found; with other keys other commits are ours."""

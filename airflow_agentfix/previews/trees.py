@@ -6,6 +6,7 @@ Invariants: a tree is there whole or not at all. One that a process loads from i
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import shutil
 from collections.abc import Callable, Collection, Mapping
@@ -15,6 +16,9 @@ from airflow_agentfix.errors import PreviewNotLoaded
 
 _IN_USE = ".in-use"
 _NEW = ".new"
+_GONE = ".gone-"
+
+log = logging.getLogger(__name__)
 
 _held: dict[str, int] = {}
 """the descriptors that keep trees, by tree, for as long as this process lives"""
@@ -45,10 +49,11 @@ class Trees:
         new.rename(self.path(commit))
 
     def commits(self) -> list[str]:
-        """Those whose trees are here."""
+        """Those whose trees are here, or what is left of them."""
         if not self._folder.is_dir():
             return []
-        return [entry.name for entry in os.scandir(self._folder) if entry.is_dir() and not entry.name.startswith(".")]
+        names = [entry.name.removeprefix(_GONE) for entry in os.scandir(self._folder) if entry.is_dir()]
+        return [name for name in names if not name.startswith(".")]
 
     def remove(self, gone: Mapping[str, float], *, before: float) -> Collection[str]:
         """Remove the trees that went before that time and that no process holds; gives their commits."""
@@ -62,13 +67,21 @@ class Trees:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return False
-            going = self._folder / f"{_NEW}-gone"
-            shutil.rmtree(going, ignore_errors=True)
-            if self.has(commit):
-                self.path(commit).rename(going)
+            try:
+                self._put_away(commit)
+            except OSError as error:  # what a task that runs as another user wrote there is not ours to remove
+                log.warning("The tree %s cannot be removed: %s", self.path(commit), error)
+                return False
             mark.unlink()
-            shutil.rmtree(going, ignore_errors=True)
         return True
+
+    def _put_away(self, commit: str) -> None:
+        """In two steps: nobody sees half a tree."""
+        going = self._folder / f"{_GONE}{commit}"
+        if self.has(commit):
+            self.path(commit).rename(going)
+        if going.exists():
+            shutil.rmtree(going)
 
 
 def hold(tree: Path) -> None:

@@ -238,6 +238,17 @@ def test_a_tree_that_a_process_loads_from_is_not_removed(world: World) -> None:
     assert world.trees() == []
 
 
+def test_a_removal_that_was_cut_short_is_finished(world: World) -> None:
+    commit = world.rate("fix/one", "1")
+    world.shelf().refresh()
+    world.delete("fix/one")
+    world.shelf().refresh()
+    (world.folder / "trees" / commit).rename(world.folder / "trees" / f".gone-{commit}")
+    world.clock[0] += 2 * KEPT_SECONDS
+    world.shelf().refresh()
+    assert [entry.name for entry in (world.folder / "trees").iterdir()] == [".in-use"]
+
+
 def test_many_fixes_later_the_repository_has_few_packs(world: World) -> None:
     for number in range(24):
         world.rate(f"fix/n{number}", str(number))
