@@ -88,9 +88,9 @@ class AgentFixPreviews(BaseDagBundle):
         if not self._shelf.has(wanted):
             with self.lock():
                 if not self._shelf.has(wanted):  # another process may have been first
-                    self._shelf.refresh()
+                    self._shelf.refresh(wanted)
         elif self._shelf.is_old():
-            self._look_again()
+            self._look_again(wanted)
         super().initialize()
 
     def refresh(self) -> None:
@@ -98,9 +98,10 @@ class AgentFixPreviews(BaseDagBundle):
         with self.lock():
             self._shelf.refresh()
 
-    def _look_again(self) -> None:
+    def _look_again(self, wanted: str | None) -> None:
         try:
-            self.refresh()
+            with self.lock():
+                self._shelf.refresh(wanted)
         except AgentFixError as error:
             log.warning("Bundle %s serves what it has: %s", self.name, error)
 

@@ -68,6 +68,10 @@ class Deployment(Protocol):
 
     def head(self, repository: Repository) -> str | None: ...
 
+    def preview_bundles(self) -> Mapping[str, int | AgentFixError]:
+        """How many approved fix branches each AgentFixPreviews bundle of this machine's configuration has, or why it cannot
+        tell. ConfigurationError where there is a bundle and no signing key."""
+
     def policy(self, dag_id: str) -> Effective:
         """As the API server finds it."""
 
@@ -87,6 +91,7 @@ def diagnose(
             yield check_database(deployment.sessions)
         yield from (check_dag(name, deployment) for name in NEEDED_DAGS)
         yield from check_repositories(deployment, dag_id=dag_id)
+    yield from check_previews(deployment.preview_bundles)
     yield check_model(settings, environ, deployment.has_connection if login.ok else None)
 
 
@@ -201,6 +206,22 @@ def check_repository(
             name, False, found, "Set base_branch in [agentfix] repositories, or tracking_ref of the bundle, to a branch it has"
         )
     return Check(name, True, f"{repository.url}, {repository.base_branch} at {commit[:12]}")
+
+
+def check_previews(bundles: Callable[[], Mapping[str, int | AgentFixError]]) -> Iterator[Check]:
+    """Each configured bundle of previews reaches its repository, and there is a key to know approvals by."""
+    try:
+        found = bundles()
+    except AgentFixError as error:
+        yield Check("previews", False, str(error), "[agentfix] signing_key = …   the same in every Airflow process")
+        return
+    for bundle, count in found.items():
+        name = f"previews: {bundle}"
+        if isinstance(count, AgentFixError):
+            fix = "Mend repo_url or git_conn_id of the bundle, or the connection; see docs/previews.md"
+            yield Check(name, False, str(count), fix)
+        else:
+            yield Check(name, True, f"{count} approved fix branch{'' if count == 1 else 'es'} in its repository")
 
 
 def check_policy(dag_id: str, policy: Callable[[str], Effective]) -> Check:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from airflow_agentfix.airflow_api import RestAirflowApi
@@ -13,7 +15,7 @@ from airflow_agentfix.airflow_login import airflow_connection, connect
 from airflow_agentfix.core.incident import DagFacts, Repository
 from airflow_agentfix.core.policy import Effective
 from airflow_agentfix.doctor import HEALTH
-from airflow_agentfix.errors import AirflowNotFound
+from airflow_agentfix.errors import AgentFixError, AirflowNotFound, ConfigurationError
 from airflow_agentfix.settings import SECTION, Settings
 from airflow_agentfix.store.client import SessionsApi
 
@@ -78,6 +80,15 @@ class RestDeployment:
 
         return Workbench(self._http, self._settings).host(repository).head(repository.base_branch)
 
+    def preview_bundles(self) -> Mapping[str, int | AgentFixError]:
+        from airflow_agentfix.signing import signing_keys
+
+        bundles = [entry for entry in self._bundles if str(entry.get("classpath", "")).endswith(".AgentFixPreviews")]
+        keys = signing_keys(self._settings) if bundles else ()
+        if bundles and not keys:
+            raise ConfigurationError("There is no [agentfix] signing_key and no [core] fernet_key: no preview can be served.")
+        return {str(entry.get("name")): _approved(entry.get("kwargs") or {}, keys) for entry in bundles}
+
     def policy(self, dag_id: str) -> Effective:
         return SessionsApi(self._http).policy(dag_id)
 
@@ -90,3 +101,17 @@ class RestDeployment:
         from airflow_agentfix.code.repositories import parse_bundle_config
 
         return parse_bundle_config(conf.get("dag_processor", "dag_bundle_config_list", fallback="[]"))
+
+
+def _approved(options: Mapping[str, Any], keys: tuple[bytes, ...]) -> int | AgentFixError:
+    """How many branches a bundle with these options would serve, unless their commits turn out not to be fixes."""
+    from airflow_agentfix.previews import listing
+    from airflow_agentfix.previews.remote import Remote
+    from airflow_agentfix.previews.repository import Repository as Previews
+
+    remote = Remote(options.get("repo_url"), options.get("git_conn_id"))
+    try:
+        with TemporaryDirectory(prefix="agentfix-doctor-") as folder:
+            return len(listing.read(Previews(Path(folder), remote).list_refs(), keys).approved)
+    except AgentFixError as error:
+        return error

@@ -13,16 +13,18 @@ from typing import Any
 import pytest
 
 from airflow_agentfix.core.incident import DagFacts, Repository
-from airflow_agentfix.doctor import Check, check_model, check_repository, diagnose
+from airflow_agentfix.doctor import Check, check_model, check_previews, check_repository, diagnose
 from airflow_agentfix.doctor_ports import RestDeployment
 from airflow_agentfix.errors import (
     AirflowForbidden,
     CodeHostForbidden,
+    ConfigurationError,
     NoRepository,
     RepositoryUnreachable,
 )
 from airflow_agentfix.settings import Settings
 from tests.fakes.deployment import API, Deployment
+from tests.previews.world import SECRET, World
 
 DAG = DagFacts("orders", "orders.py", bundle_name="shop", fileloc="/dags/orders.py")
 REPOSITORY = Repository("file:///srv/dags.git", "main")
@@ -213,3 +215,27 @@ def test_the_command_prints_problems_with_their_fix_and_exits_with_3(tmp_path: P
     assert (done.returncode, told.returncode) == (3, 3)
     assert "problem bundle: agentfix_ask: agentfix_ask is paused\n        → airflow dags unpause agentfix_ask\n" in done.stdout
     assert [check["name"] for check in json.loads(told.stdout) if not check["ok"]] == ["bundle: agentfix_ask"]
+
+
+def test_previews_need_their_repository_and_a_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    world = World.make(tmp_path)
+    world.rate("fix/one", "1")
+    bundle = {"classpath": "airflow_agentfix.bundles.AgentFixPreviews"}
+    bundles = [
+        {**bundle, "name": "sound", "kwargs": {"repo_url": str(world.origin)}},
+        {**bundle, "name": "away", "kwargs": {"repo_url": str(tmp_path / "away.git")}},
+    ]
+    monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST", json.dumps(bundles))
+    with healthy() as airflow:
+        monkeypatch.setenv("AGENTFIX_AIRFLOW_URL", airflow.url)
+        settings = Settings(signing_key=SECRET)
+        checks = {check.name: check for check in diagnose(RestDeployment(settings), settings, {})}
+    assert checks["previews: sound"] == Check("previews: sound", True, "1 approved fix branch in its repository")
+    assert not checks["previews: away"].ok
+    assert "Check the repository's URL" in checks["previews: away"].found
+
+
+def test_previews_without_a_key_are_a_problem():
+    (check,) = check_previews(lambda: raising(ConfigurationError("no key"))(None))
+    assert (check.ok, check.found) == (False, "no key")
+    assert "[agentfix] signing_key" in str(check.fix)

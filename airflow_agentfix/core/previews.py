@@ -14,7 +14,7 @@ TAG = "agentfix"
 BRANCHES = "fix/"
 """the branches that may be previews begin with it"""
 _PLAIN = re.compile(r"fix/[a-z0-9]+(-[a-z0-9]+)*")
-_LONGEST = 250
+LONGEST = 250
 """of a DAG id"""
 _SLUG = 120
 
@@ -30,7 +30,7 @@ def branch_slug(branch: str) -> str:
 def preview_id(dag_id: str, branch: str) -> str:
     """The DAG id of a branch's preview: `<dag_id>.<branch slug>`, at most 250 characters."""
     whole = f"{dag_id}.{branch_slug(branch)}"
-    return whole if len(whole) <= _LONGEST else f"{whole[: _LONGEST - 13]}-{_short(whole)}"
+    return whole if len(whole) <= LONGEST else f"{whole[: LONGEST - 13]}-{_short(whole)}"
 
 
 def loader_name(branch: str) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from airflow_agentfix.core import paths
+from airflow_agentfix.core.previews import LONGEST, branch_slug
 from airflow_agentfix.errors import CodeError, ConfigurationError
 from airflow_agentfix.previews import listing, loaders, state
 from airflow_agentfix.previews.fixes import Fix, read_fix
@@ -69,9 +70,9 @@ class Shelf:
         except FileNotFoundError:
             return True
 
-    def refresh(self) -> None:
-        """Serve what is approved and signed now, and nothing else. One ls-remote where nothing changed. Raises CodeError,
-        ConfigurationError; what was served then still is."""
+    def refresh(self, wanted: str | None = None) -> None:
+        """Serve what is approved and signed now, and nothing else; of what is new only the DAG `wanted`, if one is: a worker has
+        one task to start. One ls-remote where nothing changed. Raises CodeError, ConfigurationError; what was served still is."""
         self._check()
         self._folder.mkdir(parents=True, exist_ok=True)
         self._asked.touch()
@@ -81,7 +82,7 @@ class Shelf:
             log.warning("Previews of %s: no signing key, so no branch can be known as ours; set [agentfix] signing_key or "
                         "[core] fernet_key, the same in every Airflow process", self._remote.about)  # fmt: skip
         found = listing.read(self._repository.list_refs(), keys)
-        now = self._served(found, known, keys)
+        now = self._served(found, known, keys, wanted)
         loaders.write(self.dags, {one.loader: self._loader(one) for one in now.served})
         self._tell(known.told, now.told)
         self._tidy(known, now)
@@ -105,8 +106,8 @@ class Shelf:
         known = state.read(self._file)
         return known if known is not None and known.keys == digest else State(keys=digest, gone=known.gone if known else {})
 
-    def _served(self, found: Listing, known: State, keys: tuple[bytes, ...]) -> State:
-        fixes, refused = self._judged(found.approved, known, keys)
+    def _served(self, found: Listing, known: State, keys: tuple[bytes, ...], wanted: str | None) -> State:
+        fixes, refused = self._judged(found.approved, known, keys, wanted)
         served = [Served(tip.branch, fixes[tip.commit]) for tip in found.approved if tip.commit in fixes]
         told = [
             *(_line(tip, refused[tip.commit]) for tip in found.approved if tip.commit in refused),
@@ -115,12 +116,14 @@ class Shelf:
         ]
         return State(served=tuple(served[:MOST]), refused=refused, keys=known.keys, told=told)
 
-    def _judged(self, tips: Iterable[Tip], known: State, keys: tuple[bytes, ...]) -> tuple[dict[str, Fix], dict[str, str]]:
+    def _judged(
+        self, tips: Iterable[Tip], known: State, keys: tuple[bytes, ...], wanted: str | None
+    ) -> tuple[dict[str, Fix], dict[str, str]]:
         """The approved commits that are fixes of ours, their trees checked out, and why the others are none."""
         commits = {tip.commit for tip in tips}
         fixes = {commit: fix for commit, fix in known.fixes.items() if commit in commits and self._trees.has(commit)}
         refused = {commit: reason for commit, reason in known.refused.items() if commit in commits}
-        new = [tip for tip in tips if tip.commit not in fixes and tip.commit not in refused]
+        new = [tip for tip in tips if not {tip.commit} & {*fixes, *refused} and (wanted is None or _may_be(wanted, tip.branch))]
         if not new:
             return fixes, refused
         absent = self._repository.fetch(new)
@@ -165,6 +168,11 @@ class Shelf:
         now.gone = {commit: since for commit, since in gone.items() if commit not in removed}
         if removed or set(known.fixes) - served:
             self._repository.keep(served)
+
+
+def _may_be(dag_id: str, branch: str) -> bool:
+    """Whether the DAG id may be of the branch's preview; one that was shortened tells no branch."""
+    return dag_id.endswith(f".{branch_slug(branch)}") or len(dag_id) == LONGEST
 
 
 def _line(tip: Tip, reason: str) -> str:

@@ -242,7 +242,7 @@ def test_a_module_that_a_branch_adds_is_no_other_branchs(world: World) -> None:
 def test_production_and_its_preview_in_one_process_do_not_see_each_other(world: World) -> None:
     world.rate("fix/one", "branch")
     production = bag_of_path(world.work / "dags")
-    assert list(previews(world).dags) == ["shop.fix-one"]
+    assert run(previews(world).dags["shop.fix-one"]) == "branch"
     assert run(production.dags["shop"]) == "base"
     assert "shop.money" in sys.modules
     assert "work" in str(sys.modules["shop.money"].__file__)
@@ -364,6 +364,7 @@ def test_a_worker_that_does_not_have_the_dag_fetches_it(world: World) -> None:
     with task_process("shop.fix-two"):
         bundle_of(world).initialize()
         assert list(world.served()) == ["fix-one.py", "fix-two.py"]
+    assert set(bag_of(world.folder / "dags").dags) == {"shop.fix-one", "shop.fix-two"}
 
 
 def test_a_worker_without_the_dag_says_why_it_cannot_get_it(world: World) -> None:

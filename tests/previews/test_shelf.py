@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from airflow_agentfix.core.previews import preview_id
 from airflow_agentfix.errors import CodeError, ConfigurationError
 from airflow_agentfix.previews import trees
 from airflow_agentfix.previews.shelf import KEPT_SECONDS
@@ -314,6 +315,24 @@ def test_a_refresh_brings_a_lost_tree_back(world: World) -> None:
     (world.folder / "trees" / commit).rename(world.folder / "elsewhere")
     world.shelf().refresh()
     assert world.shelf().has("shop.fix-one")
+
+
+def test_a_worker_gets_the_branch_of_its_task_and_keeps_what_it_has(world: World) -> None:
+    one, two, _ = world.rate("fix/one", "1"), world.rate("fix/two", "2"), world.rate("fix/three", "3")
+    world.shelf().refresh("shop.fix-one")
+    assert (list(world.served()), world.trees()) == (["fix-one.py"], [one])
+    world.shelf().refresh("shop.fix-two")
+    assert (list(world.served()), world.trees()) == (["fix-one.py", "fix-two.py"], sorted([one, two]))
+    world.shelf().refresh()
+    assert len(world.served()) == 3
+
+
+def test_a_worker_gets_a_branch_whose_dag_id_had_to_be_shortened(world: World) -> None:
+    dag_id = "d" * 200
+    world.fix("fix/" + "b" * 100, {"dags/shop/money.py": "RATE = 1\n"}, dag_id=dag_id)
+    wanted = preview_id(dag_id, "fix/" + "b" * 100)
+    world.shelf().refresh(wanted)
+    assert world.shelf().has(wanted)
 
 
 def test_what_nobody_refreshed_for_an_hour_is_old(world: World) -> None:
