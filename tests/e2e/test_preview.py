@@ -1,4 +1,4 @@
-"""Reruns as previews on a real Airflow whose DAGs come from a plain folder, as git-sync leaves them: no run there can be pinned."""
+"""Reruns as previews on a real Airflow whose DAGs come from a plain folder, as git-sync leaves them: no run can be pinned."""
 
 from __future__ import annotations
 
