@@ -1,6 +1,6 @@
 """Airflow from inside the API server: its database through its own functions, and its auth manager.
 
-Each call is its own transaction. Private calls are kept to this module and `rerun.pin`.
+Each call is its own transaction. Private calls are kept to this module and `rerun`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 
 from airflow_agentfix.airflow_login import airflow_connection
 from airflow_agentfix.code.repositories import bundle_config
-from airflow_agentfix.core.incident import DagFacts, TaskFacts
+from airflow_agentfix.core.incident import DagFacts, TaskFacts, TaskRef
+from airflow_agentfix.core.recovery import Scene
 from airflow_agentfix.core.shape import shape_of
 from airflow_agentfix.errors import (
     AirflowConflict,
@@ -43,9 +44,20 @@ from airflow_agentfix.errors import (
     ConfigurationError,
     RerunImpossible,
 )
-from airflow_agentfix.ports import HumanAnswer, Json, Pinned, PinRequest, Preview, Question, RunLike, UnpinRequest
+from airflow_agentfix.ports import (
+    HumanAnswer,
+    Json,
+    Pinned,
+    PinRequest,
+    Preview,
+    Question,
+    RecoverRequest,
+    RunLike,
+    UnpinRequest,
+)
 from airflow_agentfix.rerun import pin as pinning
 from airflow_agentfix.rerun import preview as previewing
+from airflow_agentfix.rerun import recovery as recovering
 from airflow_agentfix.rerun.new_run import start_like
 
 log = logging.getLogger(__name__)
@@ -233,6 +245,14 @@ class AirflowInside:
             rows = session.scalars(select(Log).where(*of_run, of_tasks, Log.event.in_(_BY_HAND)).order_by(Log.id)).all()
             ends = [row for row in rows if row.event == "delete_dag_run" or "state" in (row.extra or "")]
             return f"{ends[-1].owner} ({ends[-1].event})" if ends else None
+
+    def scene(self, dag_id: str, failures: Sequence[TaskRef], *, session_id: str) -> Scene:
+        """See `rerun.recovery.scene`."""
+        return recovering.scene(dag_id, failures, session_id=session_id)
+
+    def recover(self, request: RecoverRequest) -> tuple[str, ...]:
+        """See `rerun.recovery.recover`."""
+        return recovering.recover(request)
 
     def run_version(self, dag_id: str, run_id: str) -> str | None:
         """The bundle version the run is on."""

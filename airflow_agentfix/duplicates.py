@@ -7,10 +7,10 @@ others, so of two that come at once the later one to look sees both.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from airflow_agentfix.core.incident import TaskRef
-from airflow_agentfix.core.session import SERVER, EventKind, Outcome, Session, State
+from airflow_agentfix.core.session import SERVER, Event, EventKind, Outcome, Session, State
 from airflow_agentfix.desk import Desk
 from airflow_agentfix.errors import SessionNotFound
 from airflow_agentfix.store.record import Draft, Stored
@@ -26,10 +26,23 @@ def occurrence(ref: TaskRef, *, session_id: str | None = None) -> Draft:
 
 def was_looked_at(desk: Desk, session: Session, ref: TaskRef) -> bool:
     """Whether the failure is the session's own, or was found to be of its cause: not only put behind it while it worked."""
-    if (session.run_id, session.task_id, session.map_index) == (ref.run_id, ref.task_id, ref.map_index):
-        return True
-    attached = (event.data for event in desk.store.events(session.id) if event.kind is EventKind.OCCURRENCE)
-    return any(data.get("ref") == str(ref) and data.get("session_id") for data in attached)
+    return _is_own(session, ref) or str(ref) in _attached(desk.store.events(session.id))
+
+
+def failures_of_cause(desk: Desk, session: Session, events: Sequence[Event]) -> list[TaskRef]:
+    """The session's own failure and all that were found to be of its cause, those of its duplicates too."""
+    attached = _attached(events)
+    return [ref for ref in desk.store.failures(session.id) if _is_own(session, ref) or str(ref) in attached]
+
+
+def _is_own(session: Session, ref: TaskRef) -> bool:
+    return (session.run_id, session.task_id, session.map_index) == (ref.run_id, ref.task_id, ref.map_index)
+
+
+def _attached(events: Sequence[Event]) -> set[str]:
+    """Failures that a session looked at before it ended as this one's duplicate."""
+    told = (event.data for event in events if event.kind is EventKind.OCCURRENCE)
+    return {str(data.get("ref")) for data in told if data.get("session_id")}
 
 
 def settle(desk: Desk, session_id: str, *, on_done: Callable[[Session], None]) -> Session:

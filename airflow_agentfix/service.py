@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_agentfix import budgets
+from airflow_agentfix import budgets, recovering
 from airflow_agentfix.core import questions
 from airflow_agentfix.core.budget import Budget
 from airflow_agentfix.core.incident import TaskRef
@@ -36,7 +36,7 @@ from airflow_agentfix.ports import CommitCheck, HumanAnswer, RepositoryPolicy, S
 from airflow_agentfix.redaction import redact, told
 from airflow_agentfix.settings import Settings
 from airflow_agentfix.store.record import Draft, Stored, Wanted
-from airflow_agentfix.store.wire import Audit, Page, Taken
+from airflow_agentfix.store.wire import Audit, Page, Recovery, Taken
 from airflow_agentfix.worker_service import WorkerService
 
 if TYPE_CHECKING:
@@ -45,7 +45,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _KEPT_WHEN_ERASED = frozenset(
-    {EventKind.CLAIMED, EventKind.POLICY, EventKind.APPROVAL, EventKind.RERUN, EventKind.PIN_ENDED, EventKind.ERASED}
+    {
+        EventKind.CLAIMED,
+        EventKind.POLICY,
+        EventKind.APPROVAL,
+        EventKind.RERUN,
+        EventKind.PIN_ENDED,
+        EventKind.RECOVERY,
+        EventKind.ERASED,
+    }
 )
 """they hold no content, only who did what to which commit and run"""
 
@@ -387,6 +395,11 @@ class SessionService:
             raise InvalidTransition(f"Session {session_id!r} keeps no run on its fix commit.")
         self._require_served(session, version, reason)
         return self._desk.unpin(stored, pin, reason=reason, version=version, by=user.get_name()).session
+
+    @again
+    def recover(self, session_id: str, user: Any, asked: recovering.Asked) -> Recovery:
+        """Let the failed runs of its cause go on with the merged fix. Asks the code host for policy where nobody asked."""
+        return recovering.recover(self._desk, session_id, user, asked)
 
     def _require_served(self, session: Session, version: str | None, reason: PinEnd) -> None:
         """What the caller may name is what new runs get anyway: else a clear would run a commit that nobody approved."""

@@ -83,6 +83,7 @@ class Settings:
     daily_dollars_total: float = 200.0
     prices: tuple[Price, ...] = ()
     intake_per_minute: int = 600
+    recover_per_triage: int = 10
     repository_policy: bool = True
     run_checks: bool = True
     evidence_chars: int = 7_500
@@ -160,7 +161,7 @@ def _list(text: str) -> tuple[str, ...]:
 
 def _steps(text: str) -> tuple[str, ...]:
     """A misspelt step would be one that nobody is asked about."""
-    if unknown := set(found := _list(text)) - {"rerun"}:
+    if unknown := set(found := _list(text)) - {"rerun", "recover"}:
         raise ValueError(f"{', '.join(sorted(unknown))} is no step")
     return found
 
@@ -272,7 +273,7 @@ OPTIONS: dict[str, Option] = {
         _by_dag,
         '{"finance_*": "report", "tag:critical": "propose"}',
     ),
-    "approve_before": Option("Steps that need a person's approval of the commit, comma-separated: rerun.", "string", _steps),
+    "approve_before": Option("Steps that a person is asked before, comma-separated: rerun, recover.", "string", _steps),
     "approvers": Option("User ids whose answer under Required Actions counts as approval, comma-separated.", "string", _list),
     "allow_unreviewed_reruns": Option(
         "Rerun a fix without a person's approval: runs unmerged code with production connections.", "boolean", _boolean
@@ -320,6 +321,9 @@ OPTIONS: dict[str, Option] = {
     ),
     "intake_per_minute": Option(
         "Failures one login may hand over, and sessions it may start, in a minute: at one API server process.", "integer", _count
+    ),
+    "recover_per_triage": Option(
+        "Failed runs of merged causes that one run of the triage DAG, or one `agentfix recover`, lets go on.", "integer", _count
     ),
     "repository_policy": Option(
         "The API server reads .agentfix.yaml on the base branch, which can only make policy stricter, and compares a fix's "

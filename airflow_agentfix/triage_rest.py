@@ -13,9 +13,11 @@ from airflow_agentfix.core.incident import DagFacts, Repository, RunFacts
 from airflow_agentfix.core.pins import pinned
 from airflow_agentfix.core.previews import TAG, is_preview
 from airflow_agentfix.core.session import EventKind, PinEnd, Session, State
-from airflow_agentfix.errors import InvalidTransition
+from airflow_agentfix.errors import AirflowNotFound, InvalidTransition
 from airflow_agentfix.pins import Pin, settle
 from airflow_agentfix.ports import AirflowApi, CodeHost, Fate, OpenedFix
+from airflow_agentfix.recoveries import recover
+from airflow_agentfix.store.wire import Recovery
 from airflow_agentfix.triage_run import TRIAGE_DAG, FailedTask, Report, triage
 
 if TYPE_CHECKING:
@@ -148,17 +150,52 @@ class RestPins:
         return self._host(pin).fate(pin.fix)
 
     def served(self, pin: Pin, commit: str) -> str | None:
-        version = self._dag(pin).bundle_version
+        version = self.dag(pin.session).bundle_version
         return version if version and contains(self._host(pin), version, commit) else None
 
     def end(self, session: Session, *, reason: PinEnd, version: str | None) -> None:
         self._sessions.end_pin(session.id, reason=reason, version=version)
 
-    def _dag(self, pin: Pin) -> DagFacts:
-        return self._code.airflow.dag(pin.session.dag_id)
+    def dag(self, session: Session) -> DagFacts:
+        return self._code.airflow.dag(session.dag_id)
 
     def _host(self, pin: Pin) -> CodeHost:
-        return self._code.host(self._code.repository_of(self._dag(pin)))
+        return self._code.host(self._code.repository_of(self.dag(pin.session)))
+
+
+class RestFixes:
+    """`recoveries.Fixes`. What became of a commit is asked once, however many sessions have it as their fix."""
+
+    def __init__(self, sessions: SessionsApi, code: Code) -> None:
+        self._sessions, self._pins = sessions, RestPins(sessions, code)
+        self._fates: dict[tuple[str | None, str | None, str | None], Fate] = {}
+
+    def unsettled(self) -> Sequence[Session]:
+        found: list[Session] = []  # whole before any is settled, which would move the pages
+        while page := self._sessions.page(unsettled=True, limit=PAGE, offset=len(found)).sessions:
+            found += page
+        return found
+
+    def fate(self, session: Session) -> Fate:
+        asked = (session.repository, session.fix_branch, session.fix_commit)
+        if asked not in self._fates:
+            fix = OpenedFix(str(session.fix_branch), str(session.fix_commit), session.pull_request)
+            try:
+                self._fates[asked] = self._pins.fate(Pin(session, fix))
+            except AirflowNotFound:  # the DAG was deleted: there is no run of it to recover
+                return Fate("gone")
+        return self._fates[asked]
+
+    def served(self, session: Session, commit: str) -> tuple[bool, str | None]:
+        dag = self._pins.dag(session)
+        if dag.bundle_version is None:
+            return True, None
+        fix = OpenedFix(str(session.fix_branch), str(session.fix_commit), session.pull_request)
+        version = self._pins.served(Pin(session, fix), commit)
+        return version is not None, version
+
+    def recover(self, session: Session, *, found: str, version: str | None, at_most: int) -> Recovery:
+        return self._sessions.recover(session.id, found=found, version=version, at_most=at_most)
 
 
 def run_triage(*, now: datetime) -> Report:
@@ -172,7 +209,10 @@ def run_triage(*, now: datetime) -> Report:
     http = connect(settings)
     sessions = SessionsApi(http)
     report = triage(RestFailures(http), ApiIntake(sessions), now=now)
-    return replace(report, pins=settle(RestPins(sessions, Workbench(http, settings))))
+    code = Workbench(http, settings)
+    pins = settle(RestPins(sessions, code))
+    recovered = recover(RestFixes(sessions, code), at_most=settings.recover_per_triage, now=now)
+    return replace(report, pins=pins, recoveries=recovered)
 
 
 def _failed_task(instance: dict[str, Any]) -> FailedTask:

@@ -16,7 +16,10 @@ from airflow_agentfix.core.incident import RunFacts
 from airflow_agentfix.core.policy import is_own
 from airflow_agentfix.core.session import Session, State
 from airflow_agentfix.errors import AgentFixError, AirflowUnreachable, RateLimited, StoreUnavailable
-from airflow_agentfix.pins import Settled, lines
+from airflow_agentfix.pins import Settled
+from airflow_agentfix.pins import lines as pin_lines
+from airflow_agentfix.recoveries import Looked
+from airflow_agentfix.recoveries import lines as recovery_lines
 from airflow_agentfix.redaction import redact
 
 TRIAGE_DAG = "agentfix_triage"
@@ -52,13 +55,15 @@ class Handed:
 
 @dataclass(frozen=True)
 class Report:
-    """What one triage run found: failures new to us, how many were known before, files that do not import, pins to end."""
+    """What one triage run found: failures new to us, how many were known before, files that do not import, pins to end, runs to
+    recover."""
 
     since: datetime
     handed: tuple[Handed, ...] = ()
     known: int = 0
     import_errors: tuple[Mapping[str, Any], ...] = ()
     pins: tuple[Settled, ...] = ()
+    recoveries: tuple[Looked, ...] = ()
     left: int = 0
     """failures that were not handed over: the rate of intakes was reached"""
 
@@ -160,7 +165,8 @@ def render(report: Report) -> str:
     count = len(report.handed)
     head = f"Triage since {report.since.isoformat(timespec='seconds')}: {count} new, {report.known} known before."
     left = [_left_line(report)] if report.left else []
-    told = [head, *_dag_lines(report.handed), *left, *_import_lines(report.import_errors), *lines(report.pins)]
+    handed, broken = _dag_lines(report.handed), _import_lines(report.import_errors)
+    told = [head, *handed, *left, *broken, *pin_lines(report.pins), *recovery_lines(report.recoveries)]
     return redact("\n".join(told))
 
 

@@ -12,6 +12,8 @@ from airflow_agentfix.core.session import Event, EventKind, Session
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from airflow_agentfix.store.wire import Recovery
+
 LABEL = 9
 ID_LENGTH = 32
 CAUSE, GIST = 100, 140
@@ -48,6 +50,8 @@ def _lines(story: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "Approval", f"{approval['decision']} of {str(approval['commit'])[:12]} by {approval['actor']} ({approval['via']})"
     if rerun:
         yield "Rerun", f"{rerun['way']}: {rerun['dag_id']} / {rerun['run_id']}: {', '.join(rerun['task_ids'])}{_pin(story)}"
+    if story["recovery"]:
+        yield "Recovery", ", ".join(f"{one['run_id']} {one['state']}" for one in story["recovery"])
     if session["summary"] or story["error"]:
         yield "Result", story["error"] or session["summary"]
     yield "Cost", _cost(story["cost"])
@@ -114,6 +118,16 @@ def _next(story: dict[str, Any], question: dict[str, Any]) -> str:
     return f"{question['subject']}\n{' ' * LABEL}agentfix continue {story['session']['id']} {how}"
 
 
+def recovery_lines(found: Recovery) -> Iterator[str]:
+    """What the runs go on with, and a line for each run."""
+    yield f"{found.session_id}  on {found.version[:12] if found.version else 'the latest code: its bundle has no versions'}"
+    if found.needs_person:
+        yield f"Nothing is started: {found.needs_person}"
+    for run in found.runs:
+        tasks = f"  {', '.join(run.task_ids)}" if run.task_ids else ""
+        yield f"{run.state:<8}  {run.run_id}{tasks}{f'  ({run.reason})' if run.reason else ''}"
+
+
 def print_sessions(console: Console, sessions: Sequence[Session]) -> None:
     """A table, newest first as served."""
     from rich.table import Table
@@ -163,6 +177,7 @@ def _gist(event: Event) -> str:
         "rerun": f"{data.get('way')}: {', '.join(data.get('task_ids') or ())}",
         "parked": f"until {data.get('waiting_for')}",
         "pin_ended": f"{data.get('run_id')} on {data.get('version')} ({data.get('reason')})",
+        "recovery": f"{data.get('run_id') or 'all'} {data.get('state')} {data.get('reason') or ''}",
         "stop": f"{data.get('reason')}",
         "finished": f"{data.get('outcome')}: {data.get('summary') or data.get('error') or ''}",
     }

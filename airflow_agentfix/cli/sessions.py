@@ -1,4 +1,4 @@
-"""Verbs on sessions: fix, sessions, show, continue, stop, unpin."""
+"""Verbs on sessions: fix, sessions, show, continue, stop, unpin, recover."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("continue")(continue_)
     app.command("stop")(stop)
     app.command("unpin")(unpin)
+    app.command("recover")(recover)
 
 
 def fix(
@@ -143,6 +144,21 @@ def stop(session: SessionId, as_json: AsJson = False) -> None:
 def unpin(session: SessionId, as_json: AsJson = False) -> None:
     """Set a session's run back to its own version, before its fix branch is deleted. The triage DAG does it by itself."""
     _print_session(here.sessions_api().end_pin(session), as_json=as_json)
+
+
+def recover(
+    session: SessionId,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be done, and do nothing.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Also runs that failed again or were left alone.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Once the fix is merged: let the failed runs of its cause go on with it, failed tasks only. That it is there is your word."""
+    found = here.sessions_api().recover(session, dry_run=dry_run, again=again)
+    if as_json:
+        print_json(found.to_json())
+    else:
+        for line in render.recovery_lines(found):
+            typer.echo(line)
 
 
 def _followed(api: SessionsApi, session_id: str, *, quiet: bool) -> Session:

@@ -22,6 +22,7 @@ def story_of(session: Session, events: Sequence[Event], budget: Mapping[str, Any
         "approvals": [_with_actor(event) for event in events if event.kind == EventKind.APPROVAL],
         "rerun": _last(events, EventKind.RERUN),
         "pin_ended": _last(_since(events, EventKind.RERUN), EventKind.PIN_ENDED),
+        "recovery": _recovery(events),
         "occurrences": [str(event.data.get("ref") or "(erased)") for event in events if event.kind == EventKind.OCCURRENCE],
         "report": finished.get("report"),
         "error": finished.get("error"),
@@ -53,6 +54,12 @@ def _questions(events: Sequence[Event]) -> list[dict[str, Any]]:
     decided = {event.data.get("question_id"): _with_actor(event) for event in events if event.kind == EventKind.APPROVAL}
     asked = [dict(event.data) for event in events if event.kind == EventKind.QUESTION]
     return [{**one, "answer": answers.get(one["question_id"]) or decided.get(one["question_id"])} for one in asked]
+
+
+def _recovery(events: Sequence[Event]) -> list[dict[str, Any]]:
+    """The newest word on each run."""
+    told = (event.data for event in events if event.kind == EventKind.RECOVERY and event.data.get("run_id"))
+    return [*{one["run_id"]: dict(one) for one in told}.values()]
 
 
 def _last(events: Sequence[Event], kind: EventKind) -> dict[str, Any] | None:

@@ -142,7 +142,8 @@ class Event:
       all that failed, original_version: what a pin set aside, else null}
     - parked: {waiting_for, dag_id, run_id, call_id or null}
     - pin_ended: {run_id, version: what the run is on since, null where it is gone, reason: a PinEnd}
-    - recovery: {run_id, state: started | left | failed, task_ids, reason, by}: a run of this cause after the fix was merged
+    - recovery: {run_id, state: started | green | failed | left, task_ids, reason, by}: a run of this cause after the fix was
+      merged; {run_id: null, state: over, …}: nothing is left to recover, or nothing without a person
     - occurrence: {ref, run_id, map_index, session_id: the session that ended as a duplicate of this one, or null}
     - stop: {reason}
     - finished: {outcome, verdict, summary, error or null, report or null}

@@ -16,7 +16,17 @@ from airflow_agentfix.ports.code import (
     RepositoryPolicy,
 )
 from airflow_agentfix.ports.model import Model, ModelRequest, ToolCall, ToolSchema, Turn
-from airflow_agentfix.ports.server import HumanAnswer, Pinned, PinRequest, Preview, Question, RunLike, ServerAirflow, UnpinRequest
+from airflow_agentfix.ports.server import (
+    HumanAnswer,
+    Pinned,
+    PinRequest,
+    Preview,
+    Question,
+    RecoverRequest,
+    RunLike,
+    ServerAirflow,
+    UnpinRequest,
+)
 from airflow_agentfix.ports.sessions import Answer, Approved, Claim, Rerun, SessionClient, WaitRun
 
 __all__ = [
@@ -42,6 +52,7 @@ __all__ = [
     "Pinned",
     "Preview",
     "Question",
+    "RecoverRequest",
     "RepositoryPolicy",
     "Rerun",
     "RunLike",

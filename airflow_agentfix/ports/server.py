@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from airflow_agentfix.core.incident import DagFacts, TaskFacts
+from airflow_agentfix.core.incident import DagFacts, TaskFacts, TaskRef
 from airflow_agentfix.core.plain import Json
+from airflow_agentfix.core.recovery import Scene
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,19 @@ class RunLike:
     note: str
 
 
+@dataclass(frozen=True)
+class RecoverRequest:
+    """Let a failed run go on with the merged fix: clear these tasks and what they kept from running, on the newest version."""
+
+    session_id: str
+    dag_id: str
+    run_id: str
+    tasks: tuple[tuple[str, int, int], ...]
+    """(task id, map index, the try that failed): cleared only as they are told here"""
+    version: str | None
+    """what Airflow serves the DAG on, as it was looked at; None where its bundle has no versions"""
+
+
 class ServerAirflow(Protocol):
     """Airflow's own database and auth manager, from inside the API server only. Raises `errors.AirflowError` and its kinds."""
 
@@ -156,6 +170,13 @@ class ServerAirflow(Protocol):
     def ended_by_hand(self, dag_id: str, run_id: str, *, task_ids: Sequence[str], since: str) -> str | None:
         """Who set the run, or one of these tasks of it, to an end, or deleted the run, since then (ISO 8601); None where nobody
         did."""
+
+    def scene(self, dag_id: str, failures: Sequence[TaskRef], *, session_id: str) -> Scene:
+        """What a recovery is decided on: the DAG, and the runs of these failures, as they stand. AirflowNotFound: no such DAG."""
+
+    def recover(self, request: RecoverRequest) -> tuple[str, ...]:
+        """Returns the task ids that were cleared. AirflowConflict where run, task or DAG is not as it was looked at (any more);
+        RerunImpossible where the run cannot go on with what is served."""
 
     def run_version(self, dag_id: str, run_id: str) -> str | None:
         """The bundle version the run is on; None where its bundle has none, or there is no such run."""

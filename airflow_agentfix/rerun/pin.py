@@ -1,4 +1,4 @@
-"""The pin: a failed run continues on a fix commit. This module owns every private Airflow call the pin needs.
+"""The pin: a failed run continues on a fix commit. With `rerun.clearing`, every private Airflow call the pin needs.
 
 Invariants: one transaction per pin, on the locked DagRun, so that a pin is whole or not there. What a pin did is its audit-log
 row; nothing else remembers it. Verified on Airflow 3.1.8, 3.2.2 and 3.3.2 (tests/rerun).
@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,19 +18,18 @@ from airflow.models import DagModel, DagRun, Log, TaskInstance
 from airflow.models.dagbag import DBDagBag
 from airflow.models.taskinstance import clear_task_instances
 from airflow.utils.session import create_session
-from airflow.utils.state import DagRunState, State, TaskInstanceState
+from airflow.utils.state import DagRunState, TaskInstanceState
 from sqlalchemy import select  # noqa: TID253 - runs in the API server only, where Airflow's ORM is loaded anyway
 from sqlalchemy.orm import Session  # noqa: TID253 - as above
 
 from airflow_agentfix.errors import AirflowConflict, AirflowNotFound, RerunImpossible
 from airflow_agentfix.ports import Pinned, PinRequest, UnpinRequest
+from airflow_agentfix.rerun.clearing import audit, downstream, in_same_mapped_group, locked_run, named, note, require_terminal
 
 log = logging.getLogger(__name__)
 
 PINNED = "agentfix_pin"
 ENDED = "agentfix_pin_end"
-_NOTE_CHARS = 1000
-"""width of Airflow's column"""
 
 
 @dataclass(frozen=True)
@@ -53,14 +51,14 @@ class _Record:
 def require_pinnable(dag_id: str, run_id: str) -> None:
     """Raises RerunImpossible where the run cannot be pinned to any commit, now or once it has ended."""
     _require_versioned_bundle(dag_id)
-    with _locked_run(dag_id, run_id) as (session, run):
+    with locked_run(dag_id, run_id) as (session, run):
         _require_versions(session, run)
 
 
 def pin(request: PinRequest) -> Pinned:
     """Put the run on the fix commit and clear the failed instances of its cause with downstream; done already is done."""
     _require_versioned_bundle(request.dag_id)
-    with _locked_run(request.dag_id, request.run_id) as (session, run):
+    with locked_run(request.dag_id, request.run_id) as (session, run):
         current = _pin_in_force(session, run)
         if current and current.serves(request):
             return Pinned(run.run_id, current.task_ids, current.original_version)
@@ -78,8 +76,8 @@ def pin(request: PinRequest) -> Pinned:
         session.flush()
         # Explicit: a DAG's or the deployment's default may say latest version, and that overwrites the pin.
         clear_task_instances(cleared, session, dag_run_state=DagRunState.QUEUED, run_on_latest_version=False)
-        _audit(session, run, PINNED, asdict(record))
-        _note(run, f"AgentFix session {request.session_id}: on fix commit {request.commit[:12]}.")
+        audit(session, run, PINNED, asdict(record))
+        note(run, f"AgentFix session {request.session_id}: on fix commit {request.commit[:12]}.")
     log.info("Run %s of %s is pinned to %s, cleared: %s", run.run_id, run.dag_id, request.commit, record.task_ids)
     return Pinned(request.run_id, record.task_ids, record.original_version)
 
@@ -89,27 +87,15 @@ def end_pin(request: UnpinRequest) -> str | None:
 
     Returns the version the run is on now.
     """
-    with _locked_run(request.dag_id, request.run_id) as (session, run):
+    with locked_run(request.dag_id, request.run_id) as (session, run):
         newest = _pin_in_force(session, run)
         is_others = newest is not None and newest.session_id != request.session_id
         if run.bundle_version == request.commit and not is_others:
-            _require_terminal(run)
+            require_terminal(run)
             run.bundle_version = request.version
-            _audit(session, run, ENDED, {"session_id": request.session_id, "from": request.commit, "to": request.version})
-            _note(run, f"AgentFix session {request.session_id}: on {str(request.version)[:12]} again, off the fix commit.")
+            audit(session, run, ENDED, {"session_id": request.session_id, "from": request.commit, "to": request.version})
+            note(run, f"AgentFix session {request.session_id}: on {str(request.version)[:12]} again, off the fix commit.")
         return run.bundle_version
-
-
-@contextmanager
-def _locked_run(dag_id: str, run_id: str) -> Iterator[tuple[Session, DagRun]]:
-    """The run, its row locked until the end of the block, which is one transaction."""
-    # Not the thread's scoped session: an Airflow function that opens its own would commit and close ours midway.
-    with create_session(scoped=False) as session:
-        row = select(DagRun.id).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id).with_for_update()
-        run = session.get(DagRun, session.scalar(row) or -1)
-        if run is None:
-            raise AirflowNotFound(f"DAG {dag_id!r} has no run {run_id!r}.")
-        yield session, run
 
 
 def _require_versioned_bundle(dag_id: str) -> None:
@@ -136,16 +122,9 @@ def _require_versioned_bundle(dag_id: str) -> None:
         )
 
 
-def _require_terminal(run: DagRun) -> None:
-    if run.state not in State.finished_dr_states:
-        raise AirflowConflict(
-            f"Run {run.run_id!r} of DAG {run.dag_id!r} is {run.state}; expected success or failed. Wait until it ended."
-        )
-
-
 def _require_pinnable(session: Session, run: DagRun) -> Any:
     """The DAG the run was created with."""
-    _require_terminal(run)
+    require_terminal(run)
     return _require_versions(session, run)
 
 
@@ -180,20 +159,14 @@ def _instances(session: Session, run: DagRun, dag: Any, request: PinRequest) -> 
     instances = list(session.scalars(of_run))
     found: dict[Any, TaskInstance] = {}
     for task_id, map_index in ((request.task_id, request.map_index), *request.also):
-        named = _named(instances, task_id, map_index)
-        failed = [instance for instance in named if instance.state == TaskInstanceState.FAILED]
+        meant = named(instances, task_id, map_index)
+        failed = [instance for instance in meant if instance.state == TaskInstanceState.FAILED]
         if not failed and task_id == request.task_id:
-            states = sorted({str(instance.state) for instance in named}) or "no such task instance"
+            states = sorted({str(instance.state) for instance in meant}) or "no such task instance"
             task = f"Task {task_id!r} (map index {map_index}) of run {request.run_id!r}"
             raise AirflowConflict(f"{task} is not failed (any more): {states}. Nothing is left to rerun.")
         found |= {instance.id: instance for instance in [*failed, *_below(instances, dag, task_id, failed)]}
     return list(found.values())
-
-
-def _named(instances: Collection[TaskInstance], task_id: str, map_index: int) -> list[TaskInstance]:
-    of_task = [instance for instance in instances if instance.task_id == task_id]
-    named = [instance for instance in of_task if instance.map_index == map_index]
-    return of_task if not named and map_index == -1 else named  # -1 of a mapped task: the whole of it
 
 
 def _below(
@@ -203,30 +176,13 @@ def _below(
     if not failed:  # someone mended it meanwhile, and what is below it went on
         return
     indexes = {instance.map_index for instance in failed}
-    relevant = set(_downstream(dag, task_id)) - {task_id}
-    same_group = _in_same_mapped_group(dag, task_id, relevant)
+    relevant = set(downstream(dag, task_id)) - {task_id}
+    same_group = in_same_mapped_group(dag, task_id, relevant)
     for instance in instances:
         has_result = instance.state not in (None, TaskInstanceState.REMOVED)
         same_index = instance.task_id not in same_group or instance.map_index in indexes | {-1}
         if instance.task_id in relevant and has_result and same_index:
             yield instance
-
-
-def _downstream(dag: Any, task_id: str) -> Collection[str]:
-    """The task and all that a clear of it takes along: downstream, with the setups those need."""
-    subset = dag.partial_subset(task_ids=[task_id], include_downstream=True, include_upstream=False)
-    return set(subset.task_dict)
-
-
-def _in_same_mapped_group(dag: Any, task_id: str, others: Collection[str]) -> set[str]:
-    """Those of `others` that share the task's mapped task group: only their instance of the same map index depends on it."""
-    group = _mapped_group(dag, task_id)
-    return {other for other in others if group is not None and _mapped_group(dag, other) == group}
-
-
-def _mapped_group(dag: Any, task_id: str) -> str | None:
-    group = dag.get_task(task_id).get_closest_mapped_task_group()
-    return None if group is None else str(group.group_id)
 
 
 def _pin_in_force(session: Session, run: DagRun) -> _Record | None:
@@ -238,17 +194,3 @@ def _pin_in_force(session: Session, run: DagRun) -> _Record | None:
     data = json.loads(newest)
     record = _Record(**{**data, "task_ids": tuple(data["task_ids"])})
     return record if record.commit == run.bundle_version else None
-
-
-def _audit(session: Session, run: DagRun, event: str, extra: Mapping[str, Any]) -> None:
-    session.add(Log(event=event, owner="agentfix", dag_id=run.dag_id, run_id=run.run_id, extra=json.dumps(extra)))
-
-
-def _note(run: DagRun, line: str) -> None:
-    """Add a line to the run's note. A note without room keeps its text: it is a person's, and the audit log has ours."""
-    if run.dag_run_note is None:
-        run.note = line
-        return
-    text = f"{run.dag_run_note.content or ''}\n{line}".strip()
-    if len(text) <= _NOTE_CHARS:
-        run.dag_run_note.content = text

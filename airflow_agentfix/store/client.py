@@ -10,7 +10,7 @@ from airflow_agentfix.core.policy import Effective
 from airflow_agentfix.core.session import Event, EventKind, Outcome, PinEnd, Session
 from airflow_agentfix.errors import AgentFixError, ConfigurationError
 from airflow_agentfix.ports import Answer, Approved, Claim, Json, Rerun, WaitRun
-from airflow_agentfix.store.wire import BASE, Audit, Page, Taken, claim_from_json, error_from_json, result_from_json
+from airflow_agentfix.store.wire import BASE, Audit, Page, Recovery, Taken, claim_from_json, error_from_json, result_from_json
 
 if TYPE_CHECKING:
     from airflow_agentfix.airflow_http import AirflowHttp
@@ -149,11 +149,12 @@ class SessionsApi:
         waiting_for: str | None = None,
         verdict: str | None = None,
         pinned: bool = False,
+        unsettled: bool = False,
         limit: int = 50,
         offset: int = 0,
     ) -> Page:
         """Sessions the login may read and that all that is given fits, newest first. `pinned`: only those whose run is on their
-        fix commit."""
+        fix commit; `unsettled`: only done ones with a fix that is open, or merged with runs left to recover."""
         named = {
             "dag_id": dag_id,
             "run_id": run_id,
@@ -163,6 +164,7 @@ class SessionsApi:
             "waiting_for": waiting_for,
             "verdict": verdict,
             "pinned": pinned or None,
+            "unsettled": unsettled or None,
             "limit": limit,
             "offset": offset,
         }
@@ -207,6 +209,20 @@ class SessionsApi:
         """Set its run back to its own version; with the reason merged to `version`, what Airflow serves the DAG on."""
         body = {"version": version, "reason": reason.value}
         return Session.from_json(_asked(self._http, "POST", f"/{session_id}/end-pin", body=body)["session"])
+
+    def recover(
+        self,
+        session_id: str,
+        *,
+        dry_run: bool = False,
+        again: bool = False,
+        found: str | None = None,
+        version: str | None = None,
+        at_most: int | None = None,
+    ) -> Recovery:
+        """Let the failed runs of its cause go on with the merged fix. `found` and `version` are triage's word on the fix."""
+        body = {"dry_run": dry_run, "again": again, "found": found, "version": version, "at_most": at_most}
+        return Recovery.from_json(_asked(self._http, "POST", f"/{session_id}/recover", body=body)["recovery"])
 
     def delete(self, session_id: str) -> None:
         """Stop it and erase its content; hashes stay."""

@@ -33,7 +33,8 @@ class Stored:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which sessions to list: all that is named has to fit. `pinned`: only those whose run is on their fix commit."""
+    """Which sessions to list: all that is named has to fit. `pinned`: only those whose run is on their fix commit;
+    `unsettled`: only done ones with a fix of which triage has not seen the end: whether it is merged, and its runs recovered."""
 
     dag_id: str | None = None
     run_id: str | None = None
@@ -43,6 +44,7 @@ class Wanted:
     waiting_for: WaitFor | None = None
     verdict: Verdict | None = None
     pinned: bool = False
+    unsettled: bool = False
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError  # noqa: TID253 - as above
 from airflow_agentfix.core.audit import digest, link
 from airflow_agentfix.core.budget import Day, DayLimits
 from airflow_agentfix.core.incident import TaskRef
+from airflow_agentfix.core.recovery import OVER, REOPENING
 from airflow_agentfix.core.session import Event, EventKind, Outcome, Session, State, Usage, WaitFor
 from airflow_agentfix.core.ways import Way
 from airflow_agentfix.errors import StaleWrite
@@ -186,17 +187,31 @@ class SqlStore:
 
 def _fits(dag_ids: Iterable[str], wanted: Wanted) -> list[sa.ColumnElement[bool]]:
     t = tables.session
-    named = {name: value for name, value in vars(wanted).items() if value is not None and name != "pinned"}
+    flags = ("pinned", "unsettled")
+    named = {name: value for name, value in vars(wanted).items() if value is not None and name not in flags}
     pinned = [_newest_of_pins() == EventKind.RERUN.value] if wanted.pinned else []
-    return [t.c.dag_id.in_(list(dag_ids)), *(t.c[name] == _plain(value) for name, value in named.items()), *pinned]
+    unsettled = _is_unsettled() if wanted.unsettled else []
+    return [t.c.dag_id.in_(list(dag_ids)), *(t.c[name] == _plain(value) for name, value in named.items()), *pinned, *unsettled]
+
+
+def _is_unsettled() -> list[sa.ColumnElement[bool]]:
+    t, kinds = tables.session, [kind.value for kind in REOPENING]
+    has_fix = [t.c.state == State.DONE.value, t.c.outcome != Outcome.DUPLICATE.value, t.c.fix_commit.is_not(None)]
+    told = _of_newest(tables.event.c.data["state"].as_string(), tables.event.c.kind.in_(kinds))
+    return [*has_fix, sa.func.coalesce(told, "") != OVER]
 
 
 def _newest_of_pins() -> sa.ScalarSelect[str]:
     """Whether the session's newest event about pins began or ended one."""
     t = tables.event
     is_pin = sa.and_(t.c.kind == EventKind.RERUN.value, t.c.data["way"].as_string() == Way.PIN.value)
-    about = sa.or_(is_pin, t.c.kind == EventKind.PIN_ENDED.value)
-    of_session = sa.select(t.c.kind).where(t.c.session_id == tables.session.c.id, about)
+    return _of_newest(t.c.kind, sa.or_(is_pin, t.c.kind == EventKind.PIN_ENDED.value))
+
+
+def _of_newest(what: sa.ColumnElement[str], about: sa.ColumnElement[bool]) -> sa.ScalarSelect[str]:
+    """Of the session's newest event that is about this."""
+    t = tables.event
+    of_session = sa.select(what).where(t.c.session_id == tables.session.c.id, about)
     return of_session.order_by(t.c.number.desc()).limit(1).scalar_subquery()
 
 

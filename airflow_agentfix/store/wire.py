@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from airflow_agentfix import errors
+from airflow_agentfix.core.recovery import RunState
 from airflow_agentfix.core.session import Event, Session, State, WaitFor
 from airflow_agentfix.errors import AgentFixError
 from airflow_agentfix.ports import Answer, Approved, Claim, Json, Rerun, WaitRun
@@ -38,6 +39,38 @@ class Audit:
     @classmethod
     def from_json(cls, data: Json) -> Audit:
         return cls(**{name: value for name, value in data.items() if name != "ok"})
+
+
+@dataclass(frozen=True)
+class RecoveredRun:
+    """Where the recovery of one run stands. `due`: a dry run would start it; `reason` says why it waits, was left or failed."""
+
+    run_id: str
+    state: RunState
+    task_ids: tuple[str, ...] = ()
+    """that were cleared, or that failed of the cause"""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """The runs of a session's cause, in the order they go. `version`: what Airflow serves the DAG on, so what they go on with."""
+
+    session_id: str
+    version: str | None
+    runs: tuple[RecoveredRun, ...]
+    over: bool
+    """nothing is left to do or to wait for"""
+    needs_person: str | None = None
+    """why AgentFix starts none by itself, and what a person does"""
+
+    def to_json(self) -> Json:
+        return {**vars(self), "runs": [vars(run) for run in self.runs]}
+
+    @classmethod
+    def from_json(cls, data: Json) -> Recovery:
+        runs = (RecoveredRun(**{**one, "state": RunState(one["state"])}) for one in data["runs"])
+        return cls(**{**data, "runs": tuple(replace(one, task_ids=tuple(one.task_ids)) for one in runs)})
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from airflow_agentfix.core.audit import canonical
 from airflow_agentfix.core.incident import Verdict
 from airflow_agentfix.core.session import Outcome, State, WaitFor
 from airflow_agentfix.ports import Json
+from airflow_agentfix.recovering import Asked
 from airflow_agentfix.service import Failure, SessionService
 from airflow_agentfix.store.record import Wanted
 from airflow_agentfix.web import schemas, worker
@@ -28,6 +29,7 @@ from airflow_agentfix.web.bodies import (
     EndPinBody,
     FailureBody,
     MessageBody,
+    RecoverBody,
     ReplyBody,
     StopBody,
 )
@@ -139,12 +141,15 @@ def sessions(
     waiting_for: Annotated[WaitFor | None, Query(description="Only sessions that wait for this.")] = None,
     verdict: Annotated[Verdict | None, Query(description="Only sessions with this verdict.")] = None,
     pinned: Annotated[bool, Query(description="Only sessions whose run is on their fix commit.")] = False,
+    unsettled: Annotated[
+        bool, Query(description="Only done sessions with a fix that is open, or merged with runs left to recover.")
+    ] = False,
     limit: Annotated[int, Query(ge=1, le=200, description="How many at most.")] = 50,
     offset: Annotated[int, Query(ge=0, description="How many of the newest to leave out.")] = 0,
 ) -> Json:
     """Newest first, of the DAGs this login may read; all that is given has to fit. Sessions that are made meanwhile move a later
     page; `total` tells of it."""
-    wanted = Wanted(dag_id, run_id, task_id, state, outcome, waiting_for, verdict, pinned)
+    wanted = Wanted(dag_id, run_id, task_id, state, outcome, waiting_for, verdict, pinned, unsettled)
     return service.list(user, wanted, limit=limit, offset=offset).to_json()
 
 
@@ -309,6 +314,23 @@ def stop(user: GetUserDep, session_id: SessionId, body: StopBody, service: Servi
 def end_pin(user: GetUserDep, session_id: SessionId, body: EndPinBody, service: Service) -> Json:
     """409 while session or run is at work."""
     return {"session": service.end_pin(session_id, user, version=body.version, reason=body.reason).to_json()}
+
+
+@_people.post(
+    "/sessions/{session_id}/recover",
+    **declared(
+        "Recover the runs of a merged fix",
+        Right.EDIT,
+        answers=schemas.RecoveryAnswer,
+        reads="the runs of its cause, the version Airflow serves the DAG on; for triage the policy too",
+        changes="failed tasks of these runs go on with the newest version of the DAG; an event for each run",
+        refuses=(404, 409, 413),
+    ),
+)
+async def recover(request: Request, user: GetUserDep, session_id: SessionId, body: RecoverBody, service: Service) -> Json:
+    """A person's word suffices; `found` is the triage DAG's, which needs the autonomy `recover`. No run is started twice."""
+    asked = Asked(**body.model_dump())
+    return await outward(request, lambda: {"recovery": service.recover(session_id, user, asked).to_json()})
 
 
 def _unless_known(tag: str, known: str | None, response: Response, answer: Callable[[], Json]) -> Any:

@@ -88,6 +88,21 @@ class EndPinBody(_Body):
     reason: PinEnd = PinEnd.ASKED
 
 
+class RecoverBody(_Body):
+    model_config = _like({"dry_run": True}, {"found": "merged", "version": examples.COMMIT, "at_most": 10})
+
+    dry_run: bool = False
+    """tell what would be done, and do nothing"""
+    again: bool = False
+    """also runs that failed again, or were left alone; a person's to say"""
+    found: Literal["merged", "gone"] | None = None
+    """what the triage DAG found of the fix; a person leaves it out"""
+    version: Annotated[str, Field(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})$")] | None = None
+    """with merged: the commit that Airflow serves the DAG on, which has the fix; null where its bundle has no versions"""
+    at_most: int | None = Field(default=None, ge=0, le=10_000)
+    """runs to start now, where that is less than [agentfix] recover_per_triage"""
+
+
 class ClaimBody(_Body):
     model_config = _like({"worker": examples.WORKER})
 

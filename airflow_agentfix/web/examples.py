@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from airflow_agentfix.core.budget import Day, DayLimits, overview
 from airflow_agentfix.core.policy import Effective, Policy
+from airflow_agentfix.core.recovery import RunState
 from airflow_agentfix.core.session import Event, EventKind, Outcome, Session, State, Usage, WaitFor, worker_name
 from airflow_agentfix.ports import Answer, Approved, Claim, Json, Rerun, WaitRun
-from airflow_agentfix.store.wire import Audit, Page, Taken, claim_to_json, result_to_json
+from airflow_agentfix.store.wire import Audit, Page, RecoveredRun, Recovery, Taken, claim_to_json, result_to_json
 
 DAG, RUN, TASK = "shop_daily_revenue", "scheduled__2026-11-22T06:00:00+00:00", "sum_revenue"
 ID = "5d2f0c8e9b7a4e31a6c4f1d20b9e7a55"
@@ -39,6 +40,11 @@ PAGE: Json = Page((_session,), 1).to_json()
 EVENTS: Json = {"events": [_event.to_json()]}
 TAKEN: Json = Taken(ID, State.OPEN, created=True).to_json()
 AUDIT: Json = {"audit": Audit(ID, 12, HASH, None).to_json()}
+RECOVERY: Json = {
+    "recovery": Recovery(
+        ID, COMMIT, (RecoveredRun("scheduled__2026-11-21T06:00:00+00:00", RunState.STARTED, (TASK, "publish")),), over=False
+    ).to_json()
+}
 POLICY: Json = {"dag_id": DAG, **Effective(Policy(), {"autonomy": ("[agentfix] autonomy",)}).to_json()}
 CLAIM: Json = claim_to_json(Claim(LEASE, _session, (_event,), Policy().to_json()))
 ANSWER: Json = result_to_json(Answer("q7", "answer", "Use the gross amount.", "anna"))

@@ -14,7 +14,7 @@ from airflow_agentfix.core.budget import Budget
 from airflow_agentfix.core.policy import Effective, Policy
 from airflow_agentfix.core.session import Event, Session, State
 from airflow_agentfix.ports import Answer, Approved, Json, Rerun, WaitRun
-from airflow_agentfix.store.wire import Audit
+from airflow_agentfix.store.wire import Audit, Recovery
 from airflow_agentfix.web import examples
 
 
@@ -110,6 +110,15 @@ class AuditAnswer(BaseModel):
     model_config = _shown(examples.AUDIT)
 
     audit: AuditTold
+
+
+RecoveryTold: Any = _model(Recovery, "RecoveryTold")
+
+
+class RecoveryAnswer(BaseModel):
+    model_config = _shown(examples.RECOVERY)
+
+    recovery: RecoveryTold
 
 
 PolicyAnswer: Any = _model(Effective, "PolicyAnswer", examples.POLICY, dag_id=(str, ...))
