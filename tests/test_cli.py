@@ -250,6 +250,53 @@ def test_the_end_of_a_pin_is_told_among_the_events(agentfix: Shell):
     assert f"pin_ended monday on {'b' * 40} (closed)" in agentfix("show", "s1", "--events").out
 
 
+RECOVERED = {
+    "session_id": "s1",
+    "version": COMMIT,
+    "runs": [
+        {"run_id": "tuesday", "state": "started", "task_ids": ["load", "publish"], "reason": ""},
+        {"run_id": "friday", "state": "left", "task_ids": [], "reason": "the run is gone"},
+    ],
+    "over": False,
+    "needs_person": None,
+}
+
+
+def test_recover_tells_what_became_of_each_run(agentfix: Shell):
+    agentfix.airflow.recovered["s1"] = RECOVERED
+    done = agentfix("recover", "s1")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.splitlines() == [
+        f"s1  on {COMMIT[:12]}",
+        "started   tuesday  load, publish",
+        "left      friday  (the run is gone)",
+    ]
+    (asked,) = agentfix.airflow.sent("POST", f"{API}/sessions/s1/recover")
+    assert asked == {"dry_run": False, "again": False, "found": None, "version": None, "at_most": None}
+
+
+def test_recover_can_only_look_and_can_be_told_to_try_again(agentfix: Shell):
+    agentfix.airflow.recovered["s1"] = {**RECOVERED, "version": None, "needs_person": "somebody has to"}
+    assert agentfix("recover", "s1", "--dry-run", "--again", "--json").json == agentfix.airflow.recovered["s1"]
+    (asked,) = agentfix.airflow.sent("POST", f"{API}/sessions/s1/recover")
+    assert (asked["dry_run"], asked["again"]) == (True, True)
+    told = agentfix("recover", "s1").out.splitlines()
+    assert told[:2] == ["s1  on the latest code: its bundle has no versions", "Nothing is started: somebody has to"]
+
+
+def test_the_story_tells_the_newest_word_on_each_recovered_run(agentfix: Shell):
+    add_fixed(agentfix.airflow)
+    told = [
+        (EventKind.RECOVERY, "server", {"run_id": run, "state": state, "task_ids": ["load"], "reason": "", "by": "triage"})
+        for run, state in (("tuesday", "started"), ("friday", "started"), ("tuesday", "green"), (None, "over"))
+    ]
+    agentfix.airflow.events["s1"] = numbered(*told)
+    shown = agentfix("show", "s1", "--events").out
+    assert "Recovery tuesday green, friday started" in shown
+    assert "recovery tuesday started" in shown
+    assert "recovery all over" in shown
+
+
 def test_the_address_of_a_task_instances_page_stands_for_its_ids(agentfix: Shell):
     page = f"{agentfix.airflow.url}/dags/orders/runs/manual__2026-11-22T07%3A00%3A00%2B00%3A00/tasks/load/mapped/3?try_number=2"
     assert agentfix("fix", page).code == 0

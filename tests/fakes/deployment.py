@@ -56,6 +56,10 @@ class Deployment:
     sessions: dict[str, Json] = field(default_factory=dict)
     pinned: set[str] = field(default_factory=set)
     """ids of sessions whose run is on its fix commit"""
+    unsettled: set[str] = field(default_factory=set)
+    """ids of sessions whose fix may be merged by now"""
+    recovered: dict[str, Json] = field(default_factory=dict)
+    """by session id: what `recover` answers"""
     events: dict[str, list[Json]] = field(default_factory=dict)
     refusals: dict[str, tuple[int, str]] = field(default_factory=dict)
     """`METHOD path` to (status, detail)"""
@@ -203,9 +207,10 @@ def _taken(world: Deployment, _: Any, __: Any, body: Json) -> tuple[int, Any]:
 
 
 def _sessions(world: Deployment, _: Any, query: dict[str, list[str]], __: Any) -> tuple[int, Any]:
-    wanted = {name: query[name][0] for name in query if name not in ("limit", "offset", "pinned")}
+    wanted = {name: query[name][0] for name in query if name not in ("limit", "offset", "pinned", "unsettled")}
     found = [one for one in world.sessions.values() if all(one[name] == value for name, value in wanted.items())]
     found = [one for one in found if "pinned" not in query or one["id"] in world.pinned]
+    found = [one for one in found if "unsettled" not in query or one["id"] in world.unsettled]
     offset, limit = int(query["offset"][0]), int(query["limit"][0])
     return 200, {"sessions": found[offset : offset + min(limit, world.page)], "total": len(found)}
 
@@ -218,6 +223,10 @@ def _session(world: Deployment, match: re.Match[str], *_: Any) -> tuple[int, Any
 def _unpinned(world: Deployment, match: re.Match[str], *more: Any) -> tuple[int, Any]:
     world.pinned.discard(match[1])
     return _session(world, match, *more)
+
+
+def _recovered(world: Deployment, match: re.Match[str], *_: Any) -> tuple[int, Any]:
+    return 200, {"recovery": world.recovered[match[1]]}
 
 
 def _events(world: Deployment, match: re.Match[str], query: dict[str, list[str]], _: Any) -> tuple[int, Any]:
@@ -258,6 +267,7 @@ _ROUTES: list[tuple[str, str, Route]] = [
     ("POST", f"{API}/sessions/([^/]+)/continue", _session),
     ("POST", f"{API}/sessions/([^/]+)/stop", _session),
     ("POST", f"{API}/sessions/([^/]+)/end-pin", _unpinned),
+    ("POST", f"{API}/sessions/([^/]+)/recover", _recovered),
     ("POST", f"{API}/sessions/([^/]+)/message", _told),
 ]
 

@@ -6,9 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from airflow_agentfix.core.incident import DagFacts, TaskFacts
+from airflow_agentfix.core.incident import DagFacts, TaskFacts, TaskRef
+from airflow_agentfix.core.recovery import DagNow, RunNow, Scene, TaskNow
 from airflow_agentfix.errors import AirflowConflict, AirflowForbidden, AirflowNotFound, ConfigurationError, RerunImpossible
-from airflow_agentfix.ports import HumanAnswer, Json, Pinned, PinRequest, Preview, Question, RunLike, UnpinRequest
+from airflow_agentfix.ports import (
+    HumanAnswer,
+    Json,
+    Pinned,
+    PinRequest,
+    Preview,
+    Question,
+    RecoverRequest,
+    RunLike,
+    UnpinRequest,
+)
 
 ASK_DAG = "agentfix_ask"
 ORIGINAL = "0" * 40
@@ -57,6 +68,11 @@ class FakeServerAirflow:
     dag_params: dict[str, Json] = field(default_factory=dict)
     by_hand: dict[tuple[str, str], str] = field(default_factory=dict)
     """(dag_id, run_id) to who ended it"""
+    one_by_one: bool = False
+    """a run of any DAG needs the one before it"""
+    cannot_go_on: set[str] = field(default_factory=set)
+    """ids of runs whose task the served DAG has not"""
+    recoveries: list[RecoverRequest] = field(default_factory=list)
     nothing_failed: bool = False
     all_admins: bool = False
     """everybody is the same user"""
@@ -173,6 +189,43 @@ class FakeServerAirflow:
 
     def ended_by_hand(self, dag_id: str, run_id: str, *, task_ids: Sequence[str], since: str) -> str | None:
         return self.by_hand.get((dag_id, run_id))
+
+    def scene(self, dag_id: str, failures: Sequence[TaskRef], *, session_id: str) -> Scene:
+        self.dag(dag_id)
+        dag = DagNow(is_paused=dag_id in self.paused, one_by_one=self.one_by_one, version=self.served.get(dag_id))
+        wanted = {ref.run_id for ref in failures}
+        return Scene(dag, {run: self._now(dag_id, run, session_id) for of, run in self.runs if of == dag_id and run in wanted})
+
+    def _now(self, dag_id: str, run_id: str, session_id: str) -> RunNow:
+        tasks = {
+            (task_id, index): TaskNow(facts.state, facts.try_number)
+            for (dag, run, task_id, index), facts in self.tasks.items()
+            if (dag, run) == (dag_id, run_id)
+        }
+        done = [one for one in self.recoveries if (one.dag_id, one.run_id, one.session_id) == (dag_id, run_id, session_id)]
+        cleared = tuple(task_id for task_id, _, _ in done[-1].tasks) if done else ()
+        return RunNow(run_id, self.runs[dag_id, run_id], run_id, self.versions.get((dag_id, run_id)), tasks, cleared)
+
+    def recover(self, request: RecoverRequest) -> tuple[str, ...]:
+        run = (request.dag_id, request.run_id)
+        if self.runs[run] not in ("success", "failed"):
+            raise AirflowConflict(f"Run {request.run_id!r} is {self.runs[run]}.")
+        if request.run_id in self.cannot_go_on:
+            raise RerunImpossible("The DAG as Airflow serves it has no such task any more.")
+        for task_id, map_index, try_number in request.tasks:
+            facts = self.tasks[(*run, task_id, map_index)]
+            assert (facts.state, facts.try_number) == ("failed", try_number)
+            self.tasks[(*run, task_id, map_index)] = replace(facts, state=None)
+        self.recoveries.append(request)
+        self.versions[run], self.runs[run] = request.version, "queued"
+        return tuple(task_id for task_id, _, _ in request.tasks)
+
+    def end_run(self, dag_id: str, run_id: str, state: str) -> None:
+        """A run that was cleared has ended: its tasks that were to run are in this state, at their next try."""
+        self.runs[dag_id, run_id] = state
+        for key, facts in self.tasks.items():
+            if key[:2] == (dag_id, run_id) and facts.state is None:
+                self.tasks[key] = replace(facts, state=state, try_number=facts.try_number + 1)
 
     def run_version(self, dag_id: str, run_id: str) -> str | None:
         return self.versions.get((dag_id, run_id))

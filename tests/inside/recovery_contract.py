@@ -199,11 +199,9 @@ def test_the_dag_is_told_as_it_is_served(airflow: Deployment) -> None:
 
 
 @pytest.mark.parametrize(
-    "more",
-    [
-        {"options": ", max_active_runs=1"},
-        *({"task_options": f"{one}=True"} for one in ("depends_on_past", "wait_for_downstream")),
-    ],
+    ("options", "task_options"),
+    [(", max_active_runs=1", ""), ("", "depends_on_past=True"), ("", "wait_for_downstream=True")],
 )
-def test_a_dag_whose_runs_go_one_after_the_other_says_so(airflow: Deployment, more: dict[str, str]) -> None:
-    assert scene(failed_shop(airflow, **more), [], session_id="s1").dag.one_by_one
+def test_a_dag_whose_runs_go_one_after_the_other_says_so(airflow: Deployment, options: str, task_options: str) -> None:
+    dag_id = failed_shop(airflow, options=options, task_options=task_options)
+    assert scene(dag_id, [], session_id="s1").dag.one_by_one

@@ -216,6 +216,7 @@ def test_every_success_that_is_documented_is_really_given(server: Server, api: A
     server.airflow.runs["orders", RUN] = "success"
     work("finish", lease=lease, outcome="fixed", summary="Green.", verdict="code", report={"a": 1}, error=None)
     of("POST /end-pin", json={})
+    of("POST /recover", json={})
     of("POST /message", json={"message": "Look again."})
     of("GET /audit")
     of("DELETE ")

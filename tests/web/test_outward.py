@@ -48,7 +48,13 @@ def host() -> Iterator[Hanging]:
 def test_every_route_that_asks_a_code_host_waits_in_those_threads_and_no_other_does() -> None:
     app = build_app(lambda: pytest.fail("no service is needed"))
     routes = [route for route in app.routes if isinstance(route, APIRoute)]
-    assert {route.name for route in routes if iscoroutinefunction(route.endpoint)} == {"claim", "policy", "approval", "rerun"}
+    assert {route.name for route in routes if iscoroutinefunction(route.endpoint)} == {
+        "claim",
+        "policy",
+        "approval",
+        "rerun",
+        "recover",
+    }
 
 
 def test_workers_that_wait_for_a_code_host_leave_the_api_servers_threads_to_others(tmp_path: Path, host: Hanging) -> None:
