@@ -51,7 +51,7 @@ def test_after_the_merge_the_runs_of_the_cause_go_green_and_a_mended_one_is_left
         }
     report = triage(here, "second")
     assert {run_id: states(here, session.id, run_id) for run_id in (*RED, MENDED)} == {
-        **dict.fromkeys(RED, ["started", "green"]),
+        **{run_id: ["started", "green"] for run_id in RED},
         MENDED: ["left"],
     }
     assert "mended already" in said(here, session.id, MENDED)
