@@ -27,6 +27,10 @@ def test_a_value_that_cannot_be_read_names_its_option(name: str, text: str, told
     assert told in str(error.value)
 
 
+def test_a_person_can_be_asked_for_before_each_step_that_has_one() -> None:
+    assert Settings.from_mapping({"approve_before": "rerun, recover"}).approve_before == ("rerun", "recover")
+
+
 def test_an_empty_list_means_none_and_an_empty_number_the_default() -> None:
     found = Settings.from_mapping({"approve_before": "", "max_files": ""})
     assert (found.approve_before, found.max_files) == ((), 10)

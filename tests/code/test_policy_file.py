@@ -54,6 +54,11 @@ def test_every_value_is_read() -> None:
     }
 
 
+def test_a_repository_may_want_a_person_before_a_recovery_without_asking_for_one_before_a_rerun() -> None:
+    (top,) = layers("version: 1\napprove_before: [recover]\n")
+    assert top == {"source": "the file", "approve_before": ("recover",)}
+
+
 @pytest.mark.parametrize(
     ("dag_id", "tags", "entries"),
     [
