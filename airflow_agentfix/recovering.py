@@ -64,7 +64,7 @@ def _require_recoverable(session: Session, asked: Asked) -> None:
         raise InvalidTransition(f"Session {session.id!r} is {session.state}; runs are recovered once it is done and merged.")
     if session.fix_commit is None:
         raise InvalidTransition(
-            f"Session {session.id!r} has no fix that could have been merged: there is nothing to recover with."
+            f"Session {session.id!r} has no fix that could be merged, so there is nothing its runs could go on with."
         )
     if asked.version is not None and asked.found != MERGED:
         raise InvalidRequest(f"version goes with found merged; found is {asked.found!r}.")
@@ -160,9 +160,10 @@ class _Call:
         return Recovery(self.session.id, None, (), over=True, needs_person=None)
 
     def _over(self, reason: str, events: Sequence[Event]) -> None:
+        """`events`: as they were before this call."""
         newest = next((one for one in reversed(events) if one.kind in recovery.REOPENING), None)
-        written = newest is not None and newest.data.get("state") == OVER and self.session.last_event == events[-1].number
-        if not written:
+        was_over = newest is not None and newest.data.get("state") == OVER
+        if not was_over or self.session.last_event != events[-1].number:
             self._write(None, OVER, (), reason)
 
     def _told(self, steps: Sequence[Step], scene: Scene, needs_person: str | None) -> Recovery:

@@ -162,7 +162,8 @@ def _step(run_id: str, refs: Sequence[TaskRef], case: Case) -> Step:
         return _watched(run, refs, past.task_ids, is_news=False)
     if run.cleared and not past:  # its clearing was not written down: whoever did it died in between
         return _watched(run, refs, run.cleared, is_news=True)
-    return _fresh(run, refs, case)
+    step = _fresh(run, refs, case)
+    return replace(step, is_news=False) if past and (past.state, past.reason) == (step.state, step.reason) else step
 
 
 def _left(run_id: str, reason: str) -> Step:
@@ -199,6 +200,8 @@ def _fresh(run: RunNow, refs: Sequence[TaskRef], case: Case) -> Step:
         return Step(run.run_id, RunState.GREEN, "by the session's own rerun")
     if run.state not in ENDED:
         return Step(run.run_id, RunState.WAITING, f"the run is {run.state}")
+    if run.state == "success":  # its tasks may be failed still: Airflow leaves them so where a run is marked by hand
+        return _left(run.run_id, "green already: somebody mended it, or it did not need what failed")
     red = [ref for ref in refs if _now(run, ref).state == "failed"]
     if not red:
         states = sorted({str(_now(run, ref).state) for ref in refs})

@@ -54,7 +54,8 @@ def test_exactly_what_failed_of_the_cause_is_due_with_its_newest_try() -> None:
 
 
 LEFT_ALONE = [
-    (run("r", task="success", state="success"), {}, "mended already: load is success"),
+    (run("r", task="success", state="success"), {}, "green already: somebody mended it, or it did not need what failed"),
+    (run("r", state="success"), {}, "green already: somebody mended it, or it did not need what failed"),
     (run("r", task="success"), {}, "mended already: load is success"),
     (run("r", tries=3), {}, "somebody cleared it since: load is at try 3, try 1 failed of this cause"),
     (run("r", version=SERVED), {}, "it ran on cccccccccccc, which has the fix, and failed all the same"),
@@ -163,6 +164,13 @@ def test_a_person_may_want_it_once_more_but_nothing_green_runs_again() -> None:
     past = {"a": Past(FAILED), "b": Past(LEFT), "c": Past(GREEN)}
     found = plan(case(run("a", tries=2), run("b", tries=5), run("c"), past=past, again=True), at_most=10)
     assert [(step.state, [one.try_number for one in step.tasks]) for step in found] == [(DUE, [2]), (DUE, [5]), (GREEN, [])]
+
+
+def test_what_is_said_of_a_run_already_is_no_news() -> None:
+    mended = run("r", state="success")
+    first = the_only(mended)
+    second = the_only(mended, past={"r": Past(first.state, first.reason)}, again=True)
+    assert (first.is_news, second.is_news, second.reason) == (True, False, first.reason)
 
 
 def test_a_clearing_that_was_not_written_down_is_found_and_not_repeated() -> None:

@@ -52,7 +52,7 @@ def test_after_the_merge_the_runs_of_the_cause_go_green_and_a_mended_one_is_left
         **{run_id: ["started", "green"] for run_id in RED},
         MENDED: ["left"],
     }
-    assert "mended already" in said(here, session.id, MENDED)
+    assert "green already" in said(here, session.id, MENDED)
     assert here.deployment.sessions.page(unsettled=True).total == 0
     assert here.run_state(FIRST) == "success"
     assert here.deployment.airflow.run(DAG_ID, FIRST).bundle_version == merged
