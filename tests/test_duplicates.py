@@ -204,6 +204,7 @@ def test_a_worker_that_died_before_others_were_looked_for_is_followed_by_one_tha
         server.settings,
         policies=server.policies,
         commits=server.commits,
+        keys=(),
         clock=server.clock,
         new_id=lambda: "unused",
     )
