@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from airflow_agentfix.agent import loop
+from airflow_agentfix.agent.answering import answer
 from airflow_agentfix.agent.case import Case, Ending
 from airflow_agentfix.agent.journal import Ended, Journal, Stopped
 from airflow_agentfix.agent.loop import Work
@@ -35,7 +36,7 @@ from airflow_agentfix.errors import (
     SessionConflict,
     StoreUnavailable,
 )
-from airflow_agentfix.ports import AirflowApi, Claim, Json, Model, SessionClient, WaitRun
+from airflow_agentfix.ports import AirflowApi, Claim, CodeHost, Json, Model, SessionClient, WaitRun
 from airflow_agentfix.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,10 @@ class Bench(Protocol):
 
     def base_commit(self, repository: Repository) -> str:
         """The base branch's head. Raises CodeError."""
+
+    def host(self, repository: Repository) -> CodeHost: ...
+
+    def run_page(self, dag_id: str, run_id: str) -> str | None: ...
 
     def model(self) -> Model: ...
 
@@ -97,6 +102,12 @@ class Driver:
         if claim.session.state is State.DONE:  # stopped while its task waited
             return claim.session
         journal = Journal(claim, self.bench.client)
+        end = self._driven(claim, journal, last_try=last_try)
+        answer(end, session_id, journal.events, self.bench, worker=worker)
+        return end
+
+    def _driven(self, claim: Claim, journal: Journal, *, last_try: bool) -> WaitRun | Session:
+        session_id = claim.session.id
         try:
             return self._drive(claim, journal)
         except SessionConflict:

@@ -15,6 +15,7 @@ from airflow_agentfix import budgets, recovering
 from airflow_agentfix.core import questions
 from airflow_agentfix.core.budget import Budget
 from airflow_agentfix.core.incident import TaskRef
+from airflow_agentfix.core.mentions import Remark
 from airflow_agentfix.core.pins import pinned
 from airflow_agentfix.core.policy import Autonomy, Effective, Layer, combine, is_own
 from airflow_agentfix.core.previews import is_preview
@@ -34,6 +35,7 @@ from airflow_agentfix.errors import (
 )
 from airflow_agentfix.ports import CommitCheck, HumanAnswer, RepositoryPolicy, ServerAirflow
 from airflow_agentfix.redaction import redact, told
+from airflow_agentfix.remarks import is_known, note_of
 from airflow_agentfix.settings import Settings
 from airflow_agentfix.store.record import Draft, Stored, Wanted
 from airflow_agentfix.store.wire import Audit, Page, Recovery, Taken
@@ -276,11 +278,15 @@ class SessionService:
     # --- taking part
 
     @again
-    def message(self, session_id: str, user: Any, message: str) -> Taken:
+    def message(self, session_id: str, user: Any, message: str, comment: Remark | None = None) -> Taken:
         """Tell the session something; one that is done goes on with it in a new run of the fix DAG. Raises BudgetExceeded, and
-        changes nothing, where the day has no dollars for that."""
+        changes nothing, where the day has no dollars for that. `comment`: where it was written on the fix's pull request."""
         stored = self._desk.open(session_id, user, edit=True)
         note = Draft(EventKind.NOTE, user.get_name(), {"message": redact(message)})
+        if comment is not None:
+            if is_known(self._desk, stored, comment):
+                return self._started(stored)
+            note = note_of(comment, redact(message), user)
         if stored.session.state is State.DONE:
             self._require_whole(stored)
             reserving = budgets.reserving(self._desk, self._desk.policy_in_force(stored.session))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -91,6 +92,7 @@ class Settings:
     lease_seconds: int = 900
     answer_hours: float = 0.0
     callback_timeout: float = 2.0
+    mention: str = "agentfix"
     redact_patterns: tuple[str, ...] = ()
     """beside the built-in rules; `redaction.redact` reads it by `redact_patterns()`, in every process"""
     sql_alchemy_conn: str = ""
@@ -179,8 +181,14 @@ def _scope(text: str) -> str:
     return text
 
 
-_EMPTY_SAYS_NONE = (_list, _steps)
-"""of a list that is empty in configuration nothing is meant, not the default"""
+def _name(text: str) -> str:
+    if not re.fullmatch(r"(?!-)[A-Za-z0-9-]{0,39}", name := text.removeprefix("@")):
+        raise ValueError("not up to 39 letters, digits and hyphens")
+    return name
+
+
+_EMPTY_SAYS_NONE = (_list, _steps, _name)
+"""of what is empty in configuration nothing is meant, not the default"""
 
 
 def _by_dag(text: str) -> tuple[tuple[str, Autonomy], ...]:
@@ -343,6 +351,13 @@ OPTIONS: dict[str, Option] = {
         "Hours after which a question ends without an answer, and an approval without a rerun; 0 waits for ever.", "float", _hours
     ),
     "callback_timeout": Option("Seconds the on-failure callback may take for its one request.", "float", float),
+    "mention": Option(
+        "Name by which reviewers address the agent on a pull request: @NAME in a comment, or /NAME at the head of a line. Empty: "
+        "comments are not read.",
+        "string",
+        _name,
+        "dag-doctor",
+    ),
     "redact_patterns": Option(
         "Regular expressions of further secrets to mask, as a JSON list or one a line: their first group, else the whole match.",
         "string",

@@ -201,6 +201,8 @@ class RestFixes:
 def run_triage(*, now: datetime) -> Report:
     """One triage of the Airflow this process belongs to."""
     from airflow_agentfix.airflow_login import connect
+    from airflow_agentfix.reviews import hear
+    from airflow_agentfix.reviews_rest import RestRequests
     from airflow_agentfix.settings import Settings
     from airflow_agentfix.store.client import SessionsApi
     from airflow_agentfix.workbench import Workbench
@@ -212,7 +214,8 @@ def run_triage(*, now: datetime) -> Report:
     code = Workbench(http, settings)
     pins = settle(RestPins(sessions, code))
     recovered = recover(RestFixes(sessions, code), at_most=settings.recover_per_triage, now=now)
-    return replace(report, pins=pins, recoveries=recovered)
+    comments = hear(RestRequests(sessions, code), mention=settings.mention, now=now, since=report.since)
+    return replace(report, pins=pins, recoveries=recovered, comments=comments)
 
 
 def _failed_task(instance: dict[str, Any]) -> FailedTask:

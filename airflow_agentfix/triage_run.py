@@ -21,6 +21,8 @@ from airflow_agentfix.pins import lines as pin_lines
 from airflow_agentfix.recoveries import Looked
 from airflow_agentfix.recoveries import lines as recovery_lines
 from airflow_agentfix.redaction import redact
+from airflow_agentfix.reviews import Heard
+from airflow_agentfix.reviews import lines as review_lines
 
 TRIAGE_DAG = "agentfix_triage"
 FIRST_LOOK = timedelta(days=1)
@@ -64,6 +66,7 @@ class Report:
     import_errors: tuple[Mapping[str, Any], ...] = ()
     pins: tuple[Settled, ...] = ()
     recoveries: tuple[Looked, ...] = ()
+    comments: tuple[Heard, ...] = ()
     left: int = 0
     """failures that were not handed over: the rate of intakes was reached"""
 
@@ -167,7 +170,7 @@ def render(report: Report) -> str:
     left = [_left_line(report)] if report.left else []
     handed, broken = _dag_lines(report.handed), _import_lines(report.import_errors)
     told = [head, *handed, *left, *broken, *pin_lines(report.pins), *recovery_lines(report.recoveries)]
-    return redact("\n".join(told))
+    return redact("\n".join([*told, *review_lines(report.comments)]))
 
 
 def _left_line(report: Report) -> str:

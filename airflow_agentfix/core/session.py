@@ -131,8 +131,8 @@ class Event:
       call_id}
     - verified: {commit, stages: [core.verification.Stage as JSON {name, state: passed | failed | not_run, detail}], call_id}:
       what was looked at of the fix, in the order it was done; a later event's stage of a name replaces an earlier one's
-    - note: {message, comment: {id, url} where it was written on the pull request}: what a person said; from `server`: why no
-      worker comes (its run could not be started)
+    - note: {message, comment: {id, url, at, brought_by: login that told of it} where it was written on the pull request}: what a
+      person said; from `server`: why no worker comes (its run could not be started)
     - question: {question_id, call_id, about: question | approval, subject, body, options, commit, ask_run: {dag_id, run_id},
       approvers: user ids it is assigned to, hours: after which it ends without an answer, 0 never}
     - answer: {question_id, decision: answer | approve | reject, or `nobody` from `server` where its run ended without one,

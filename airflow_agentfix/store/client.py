@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_agentfix.airflow_http import path_of
+from airflow_agentfix.core.mentions import Remark
 from airflow_agentfix.core.policy import Effective
 from airflow_agentfix.core.session import Event, EventKind, Outcome, PinEnd, Session
 from airflow_agentfix.errors import AgentFixError, ConfigurationError
@@ -150,11 +151,13 @@ class SessionsApi:
         verdict: str | None = None,
         pinned: bool = False,
         unsettled: bool = False,
+        pull_request: bool = False,
         limit: int = 50,
         offset: int = 0,
     ) -> Page:
         """Sessions the login may read and that all that is given fits, newest first. `pinned`: only those whose run is on their
-        fix commit; `unsettled`: only done ones with a fix that is open, or merged with runs left to recover."""
+        fix commit; `unsettled`: only done ones with a fix that is open, or merged with runs left to recover; `pull_request`:
+        only those that opened one."""
         named = {
             "dag_id": dag_id,
             "run_id": run_id,
@@ -165,6 +168,7 @@ class SessionsApi:
             "verdict": verdict,
             "pinned": pinned or None,
             "unsettled": unsettled or None,
+            "pull_request": pull_request or None,
             "limit": limit,
             "offset": offset,
         }
@@ -191,9 +195,11 @@ class SessionsApi:
         """What a session on this DAG may do if it starts now."""
         return Effective.from_json(self._http.json("GET", path_of(f"{BASE}/dags", dag_id, "policy"), error_from=_error))
 
-    def message(self, session_id: str, message: str) -> Taken:
-        """Tell the session something; one that is done starts again with it."""
-        return Taken.from_json(_asked(self._http, "POST", f"/{session_id}/message", body={"message": message}))
+    def message(self, session_id: str, message: str, *, comment: Remark | None = None) -> Taken:
+        """Tell the session something; one that is done starts again with it. `comment`: where it was written on the fix's pull
+        request; the same comment again changes nothing."""
+        body = {"message": message, **({"comment": vars(comment)} if comment else {})}
+        return Taken.from_json(_asked(self._http, "POST", f"/{session_id}/message", body=body))
 
     def reply(
         self, session_id: str, *, decision: str | None = None, message: str = "", question_id: str | None = None

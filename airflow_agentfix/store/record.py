@@ -34,7 +34,8 @@ class Stored:
 @dataclass(frozen=True)
 class Wanted:
     """Which sessions to list: all that is named has to fit. `pinned`: only those whose run is on their fix commit;
-    `unsettled`: only done ones with a fix of which triage has not seen the end: whether it is merged, and its runs recovered."""
+    `unsettled`: only done ones with a fix of which triage has not seen the end: whether it is merged, and its runs recovered;
+    `pull_request`: only those that opened one."""
 
     dag_id: str | None = None
     run_id: str | None = None
@@ -45,6 +46,7 @@ class Wanted:
     verdict: Verdict | None = None
     pinned: bool = False
     unsettled: bool = False
+    pull_request: bool = False
 
 
 @dataclass(frozen=True)

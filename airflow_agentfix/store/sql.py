@@ -187,11 +187,12 @@ class SqlStore:
 
 def _fits(dag_ids: Iterable[str], wanted: Wanted) -> list[sa.ColumnElement[bool]]:
     t = tables.session
-    flags = ("pinned", "unsettled")
-    named = {name: value for name, value in vars(wanted).items() if value is not None and name not in flags}
+    named = {name: value for name, value in vars(wanted).items() if value is not None and not isinstance(value, bool)}
     pinned = [_newest_of_pins() == EventKind.RERUN.value] if wanted.pinned else []
     unsettled = _is_unsettled() if wanted.unsettled else []
-    return [t.c.dag_id.in_(list(dag_ids)), *(t.c[name] == _plain(value) for name, value in named.items()), *pinned, *unsettled]
+    proposed = [t.c.pull_request.is_not(None)] if wanted.pull_request else []
+    as_named = (t.c[name] == _plain(value) for name, value in named.items())
+    return [t.c.dag_id.in_(list(dag_ids)), *as_named, *pinned, *unsettled, *proposed]
 
 
 def _is_unsettled() -> list[sa.ColumnElement[bool]]:

@@ -144,12 +144,13 @@ def sessions(
     unsettled: Annotated[
         bool, Query(description="Only done sessions with a fix that is open, or merged with runs left to recover.")
     ] = False,
+    pull_request: Annotated[bool, Query(description="Only sessions that opened a pull request.")] = False,
     limit: Annotated[int, Query(ge=1, le=200, description="How many at most.")] = 50,
     offset: Annotated[int, Query(ge=0, description="How many of the newest to leave out.")] = 0,
 ) -> Json:
     """Newest first, of the DAGs this login may read; all that is given has to fit. Sessions that are made meanwhile move a later
     page; `total` tells of it."""
-    wanted = Wanted(dag_id, run_id, task_id, state, outcome, waiting_for, verdict, pinned, unsettled)
+    wanted = Wanted(dag_id, run_id, task_id, state, outcome, waiting_for, verdict, pinned, unsettled, pull_request)
     return service.list(user, wanted, limit=limit, offset=offset).to_json()
 
 
@@ -263,8 +264,9 @@ def erase(user: GetUserDep, session_id: SessionId, service: Service) -> Json:
     ),
 )
 def message(user: GetUserDep, session_id: SessionId, body: MessageBody, service: Service) -> Json:
-    """A session at work takes it in before its next model call; a done one goes on with it."""
-    return service.message(session_id, user, body.message).to_json()
+    """A session at work takes it in before its next model call; a done one goes on with it. With `comment` the note is its
+    author's, and is no more than a note; a comment that the session was told before changes nothing."""
+    return service.message(session_id, user, body.message, body.remark()).to_json()
 
 
 @_people.post(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from airflow_agentfix.core.mentions import AUTHOR, MOST_CHARS, Remark
 from airflow_agentfix.core.policy import Autonomy
 from airflow_agentfix.core.session import EventKind, Outcome, PinEnd, WaitFor
 from airflow_agentfix.ports import Json
@@ -57,10 +59,29 @@ class CreateBody(_Task):
     """what the agent should know"""
 
 
-class MessageBody(_Body):
-    model_config = _like({"message": "The column was renamed last week."})
+class CommentBody(_Body):
+    id: Word
+    """the code host's"""
+    url: Annotated[str, Field(max_length=2_000, pattern=r"^https?://[^\s\x00]+$")]
+    author: Annotated[str, Field(pattern=AUTHOR)]
+    """login on the code host"""
+    at: AwareDatetime
+    """when it was written"""
 
-    message: Annotated[str, Field(min_length=1, max_length=20_000)]
+
+class MessageBody(_Body):
+    model_config = _like(
+        {"message": "The column was renamed last week."}, {"message": "Use the gross amount.", "comment": examples.COMMENT}
+    )
+
+    message: Annotated[str, Field(min_length=1, max_length=MOST_CHARS)]
+    comment: CommentBody | None = None
+    """where it was written on the fix's pull request, by somebody with write access to the repository"""
+
+    def remark(self) -> Remark | None:
+        """The comment, its time in UTC."""
+        said = self.comment
+        return Remark(said.id, said.url, said.author, said.at.astimezone(UTC).isoformat()) if said else None
 
 
 class ReplyBody(_Body):

@@ -19,6 +19,7 @@ ASK_RUN = f"agentfix__{ID}__q7"
 
 FAILURE: Json = {"dag_id": DAG, "run_id": RUN, "task_id": TASK, "map_index": -1, "try_number": 1}
 INTENT: Json = {"call_id": CALL, "tool": "open_fix", "input": {"title": "Call to_euros", "summary": "It was renamed."}}
+COMMENT: Json = {"id": "1203", "url": "https://github.com/shop/dags/pull/7#issuecomment-1203", "author": "octocat", "at": AT}
 REPORT: Json = {"verdict": "code", "confidence": 0.9, "root_cause": "to_euro was renamed to to_euros."}
 
 _session = Session(
