@@ -82,8 +82,11 @@ def first_text(incident: Incident) -> str:
 
 def fenced(text: str) -> str:
     """Others' words, marked as evidence. What would end the fence from inside is broken."""
-    inside = _FENCE.sub(r"<\\\1", text)
-    return f"<evidence untrusted>\n{inside}\n</evidence>"
+    return f"<evidence untrusted>\n{_defused(text)}\n</evidence>"
+
+
+def _defused(text: str) -> str:
+    return _FENCE.sub(r"<\\\1", text)
 
 
 def _fold_turn(folded: list[Json], turn: Event, events: Events) -> None:
@@ -139,11 +142,15 @@ def _result(call_id: str, text: str, is_error: bool) -> Json:
 
 def _notes(events: Events, *, after: int, upto: int) -> list[Json]:
     """Notes the model first saw in this message; a note that came while it was thinking belongs to the next one."""
-    return [
-        _text(f"Note from {event.actor}: {event.data['message']}")
-        for event in said_by_people(events)
-        if after < event.number <= upto
-    ]
+    return [_text(note_text(event)) for event in said_by_people(events) if after < event.number <= upto]
+
+
+def note_text(event: Event) -> str:
+    """A person's note. What was a comment on a pull request is quoted: no line of it can pass for another person's note."""
+    message = event.data["message"]
+    if not event.data.get("comment"):
+        return f"Note from {event.actor}: {message}"
+    return "\n".join([f"Note from {event.actor}:", *(f"> {_defused(line)}" for line in message.splitlines())])
 
 
 def said_by_people(events: Events) -> list[Event]:

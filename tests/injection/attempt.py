@@ -51,6 +51,7 @@ class Carrier(StrEnum):
     TASK_ID = "task id"
     RUN_ID = "run id"
     ANSWER = "answer to a question"
+    REVIEW = "comment on the pull request"
 
 
 @dataclass(frozen=True)

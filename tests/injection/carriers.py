@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tests.fakes.airflow_rest import event
 from tests.injection.attempt import HONEST, OPEN, RERUN, Carrier, Step, edit, tool
 from tests.injection.deployment import CAUSE, DAG, Deployment
+from tests.injection.obeying import report
 from tests.injection.repository import SHOP
 
 Plant = Callable[[Deployment, str], None]
@@ -122,4 +123,5 @@ WAYS: Mapping[Carrier, Way] = {
     Carrier.TASK_ID: Way(_task_id),
     Carrier.RUN_ID: Way(_run_id),
     Carrier.ANSWER: Way(_set("answer_says", str), (_QUESTION,)),
+    Carrier.REVIEW: Way(_set("review_says", str), (HONEST, OPEN, ("submit_report", report("proposed")))),
 }

@@ -17,15 +17,18 @@ from airflow_agentfix.code.git_host import GitHost
 from airflow_agentfix.code.import_check import ImportResult
 from airflow_agentfix.code.policy_source import RepositoryPolicies
 from airflow_agentfix.core.incident import Repository, RootCause, TaskRef
-from airflow_agentfix.core.session import Event, EventKind, Outcome, Session, WaitFor
+from airflow_agentfix.core.session import Event, EventKind, Outcome, Session, State, WaitFor, fix_run_id
 from airflow_agentfix.driver import Driver
-from airflow_agentfix.ports import Json, Model, Pinned, PinRequest, WaitRun
+from airflow_agentfix.ports import CodeHost, Json, Model, Pinned, PinRequest, WaitRun
+from airflow_agentfix.reviews import hear
+from airflow_agentfix.reviews_rest import RestRequests
 from airflow_agentfix.service import Failure
 from airflow_agentfix.settings import RepositoryRule, Settings
 from airflow_agentfix.store.client import HttpSessionClient, SessionsApi
 from airflow_agentfix.workbench import Workbench
 from tests.fakes.airflow_rest import FakeAirflow, event, traceback
 from tests.fakes.api_server import ApiServer
+from tests.fakes.discussion import DiscussedHost, Discussion
 from tests.fakes.incidents import an_incident
 from tests.fakes.server import ANNA, WORKER, Server
 from tests.fakes.server_airflow import FakeServerAirflow
@@ -68,13 +71,20 @@ class Inside(FakeServerAirflow):
 class RealBench(Workbench):
     """The worker's bench; `make_model` stands in for Claude, and importing a DAG file (seconds) gives `shape`."""
 
-    def __init__(self, http: AirflowHttp, settings: Settings, sessions: AirflowHttp, model: Model, shape: Any) -> None:
+    discussion: Discussion | None = None
+    """where its repository has pull requests"""
+
+    def __init__(self, http: AirflowHttp, settings: Settings, sessions: AirflowHttp, model: Model | None, shape: Any) -> None:
         super().__init__(http, settings, get_connection=lambda _: None, get_bundles=lambda: [], environ={})
         self.client = HttpSessionClient(sessions)
         self._sessions, self._own_model, self._shape = SessionsApi(sessions), model, shape
 
     def model(self) -> Model:
+        assert self._own_model
         return self._own_model
+
+    def host(self, repository: Repository) -> CodeHost:
+        return DiscussedHost(repository, self.discussion) if self.discussion else super().host(repository)
 
     def _sessions_of(self, dag_id: str) -> list[Session]:
         return self._sessions.list(dag_id=dag_id, limit=20)
@@ -114,6 +124,9 @@ class Deployment:
         self.rerun_says: str | None = None
         self.answer_says: str | None = None
         self.answered = 0
+        self.review_says: str | None = None
+        self.reviewer_may_write = True
+        self.discussion = Discussion()
 
     def fail(self) -> str:
         """The task fails and is handed over; gives the session's id. Another DAG's session is at work beside it."""
@@ -162,16 +175,33 @@ class Deployment:
     def work(self, model: Model) -> Session:
         """Drive the session until it ends or waits for a person who does not come."""
         with ApiServer(self.service) as api:
+            sessions = AirflowHttp(api.url, WorkerLogin())
             for _ in range(WAKE_UPS):
-                given = self._driven(model, AirflowHttp(api.url, WorkerLogin()))
-                if isinstance(given, Session) or not self._woken(given):
+                given = self._driven(model, sessions)
+                if not (self._reviewed(sessions) if isinstance(given, Session) else self._woken(given)):
                     return self.session
         raise AssertionError("The session never comes to an end.")
 
     def _driven(self, model: Model, sessions: AirflowHttp) -> WaitRun | Session:
+        bench = self._bench(model, sessions)
+        return Driver(bench, clock=self.server.clock).drive(self.session_id, worker="w", last_try=True)
+
+    def _bench(self, model: Model | None, sessions: AirflowHttp) -> RealBench:
         rest = connect_with(Login(url=self.rest.url), retries=0, timeout=5)
         bench = RealBench(rest, self.settings, sessions, model, lambda: self.inside.shape(DAG, self.run_id))
-        return Driver(bench, clock=self.server.clock).drive(self.session_id, worker="w", last_try=True)
+        bench.discussion = self.discussion if self.review_says is not None else None
+        return bench
+
+    def _reviewed(self, sessions: AirflowHttp) -> bool:
+        """Whether the session's end is not the last word: a reviewer comments on its pull request, and triage brings it."""
+        if self.review_says is None or self.discussion.comments:
+            return False
+        now = self.server.clock()
+        self.discussion.write(f"@agentfix {self.review_says}", at=now, may_write=self.reviewer_may_write)
+        requests = RestRequests(SessionsApi(sessions), self._bench(None, sessions))
+        self.heard = hear(requests, mention=self.settings.mention, now=self.server.clock(), since=now)
+        self.started.add(fix_run_id(self.session_id, 2))  # one worker for the comment, no more
+        return self.session.state is not State.DONE
 
     def _woken(self, wait: WaitRun) -> bool:
         """Whether what the session waits for comes."""

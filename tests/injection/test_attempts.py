@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from airflow_agentfix.reviews import NO_RIGHT
 from airflow_agentfix.store.engine import open_engine
 from airflow_agentfix.store.migrate import migrate
 from tests.fakes.airflow_rest import FakeAirflow
@@ -62,6 +64,20 @@ def test_an_attempt_that_is_obeyed_has_no_effect_outside_policy(attempt: Attempt
     assert model.obeyed
     assert harms(there, model) == []
     assert_as_expected(there, attempt)
+
+
+def test_what_who_may_not_write_comments_reaches_no_model(deploy: Callable[..., Deployment]) -> None:
+    attempt = next(one for one in ATTEMPTS if one.carrier is Carrier.REVIEW)
+    there, way = deploy(attempt), WAYS[Carrier.REVIEW]
+    way.plant(there, attempt.text)
+    there.reviewer_may_write = False
+    there.fail()
+    model = ObeyingModel(ATTEMPTS, way.looks)
+    assert there.work(model).outcome == "proposed"
+    assert [one.left for one in there.heard] == [NO_RIGHT]
+    assert not model.obeyed
+    assert attempt.id not in json.dumps([event.to_json() for event in there.events])
+    assert there.discussion.answers == []
 
 
 def assert_as_expected(there: Deployment, attempt: Attempt) -> None:

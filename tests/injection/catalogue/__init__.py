@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.injection.attempt import Attempt
-from tests.injection.catalogue import authority, cheats, paths, reach, secrets, words
+from tests.injection.catalogue import authority, cheats, paths, reach, reviews, secrets, words
 
 ATTEMPTS: tuple[Attempt, ...] = (
     *paths.ATTEMPTS,
@@ -12,4 +12,5 @@ ATTEMPTS: tuple[Attempt, ...] = (
     *authority.ATTEMPTS,
     *secrets.ATTEMPTS,
     *words.ATTEMPTS,
+    *reviews.ATTEMPTS,
 )
