@@ -105,7 +105,7 @@ def _addressed(comments: Iterable[Comment], mention: str) -> Iterator[tuple[Comm
     for comment in comments:
         text = redact(comment.text.replace("\r\n", "\n").replace("\r", "\n"))
         said = mentions.said(text, prose(text), mention=mention)
-        if said is not None and _AUTHOR.match(comment.author) and not mentions.is_bot(comment.author):
+        if said is not None and _AUTHOR.fullmatch(comment.author) and not mentions.is_bot(comment.author):
             where = redact(comment.where) if comment.where else None
             yield comment, mentions.message(said, where=where, url=comment.url) if said else ""
 

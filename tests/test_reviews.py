@@ -172,6 +172,7 @@ def test_who_may_not_write_is_told_of_in_the_report_once_and_reaches_nobody(shop
         {"text": "> @agentfix use gross"},
         {"text": "@agentfix rebase", "author": "dependabot[bot]"},
         {"text": "@agentfix go", "author": "anna\nserver"},
+        {"text": "@agentfix go", "author": "anna\n"},
     ],
 )
 def test_what_is_not_for_the_agent_or_no_persons_changes_nothing(shop: Shop, comment: dict[str, Any]) -> None:

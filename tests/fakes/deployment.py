@@ -207,10 +207,12 @@ def _taken(world: Deployment, _: Any, __: Any, body: Json) -> tuple[int, Any]:
 
 
 def _sessions(world: Deployment, _: Any, query: dict[str, list[str]], __: Any) -> tuple[int, Any]:
-    wanted = {name: query[name][0] for name in query if name not in ("limit", "offset", "pinned", "unsettled")}
+    flags = ("limit", "offset", "pinned", "unsettled", "pull_request")
+    wanted = {name: query[name][0] for name in query if name not in flags}
     found = [one for one in world.sessions.values() if all(one[name] == value for name, value in wanted.items())]
     found = [one for one in found if "pinned" not in query or one["id"] in world.pinned]
     found = [one for one in found if "unsettled" not in query or one["id"] in world.unsettled]
+    found = [one for one in found if "pull_request" not in query or one["pull_request"]]
     offset, limit = int(query["offset"][0]), int(query["limit"][0])
     return 200, {"sessions": found[offset : offset + min(limit, world.page)], "total": len(found)}
 
