@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from airflow_agentfix.agent.answering import answer
 from airflow_agentfix.core.incident import Repository
 from airflow_agentfix.core.mentions import Remark
 from airflow_agentfix.core.session import EventKind, Outcome, Session, State, WaitFor
@@ -51,10 +52,13 @@ class Review:
     discussion: Discussion = field(default_factory=Discussion)
     number: int = 0
 
-    def work(self, *turns: Any, last_try: bool = True) -> WaitRun | Session:
+    def bench(self, *turns: Any) -> Bench:
         bench = Bench(self.airflow, self.settings, self.client, make_model=lambda: ScriptedModel(*turns))
         bench.discussion = self.discussion
-        return Driver(bench).drive("s1", worker=WORKER, last_try=last_try)
+        return bench
+
+    def work(self, *turns: Any, last_try: bool = True) -> WaitRun | Session:
+        return Driver(self.bench(*turns)).drive("s1", worker=WORKER, last_try=last_try)
 
     def comment(self, message: str = "Use gross.") -> None:
         self.number += 1
@@ -122,8 +126,11 @@ def test_a_session_that_waits_for_a_person_says_so_once(review: Review) -> None:
 
 def test_a_secret_of_the_summary_is_not_written_there(review: Review) -> None:
     review.comment()
-    review.work(turn(reports("postgresql://app:hunter2@db/shop does not answer.")))
-    assert "hunter2" not in review.answers[0][1]
+    ended = new_session(state="done", outcome="failed", summary="postgresql://app:hunter2@db/shop does not answer.")
+    answer(ended, "s1", review.client.events, review.bench(), worker=WORKER)
+    ((_, text),) = review.answers
+    assert "db/shop does not answer." in text
+    assert "hunter2" not in text
 
 
 def test_a_comment_that_came_after_the_last_model_call_is_told_so(review: Review) -> None:
