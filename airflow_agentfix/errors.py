@@ -30,6 +30,7 @@ AgentFixError
 ├── CodeError                     working copy and code hosts
 │   ├── RepositoryUnreachable     (retry may help)
 │   ├── RepositoryNotFound
+│   ├── RepositoryMoved           it has another name or owner now
 │   ├── CommitNotFound
 │   ├── CodeHostForbidden         login refused or a permission is missing
 │   ├── BranchExists              a branch of that name that this session did not make
@@ -174,6 +175,14 @@ class RepositoryNotFound(CodeError):
     """The repository does not exist or the login may not see it."""
 
 
+class RepositoryMoved(CodeError):
+    """The repository was renamed or given to another owner, and the new place could not be followed. Correct its URL."""
+
+    def __init__(self, message: str, *, location: str = "") -> None:
+        super().__init__(message)
+        self.location = location
+
+
 class CommitNotFound(CodeError):
     """The commit or branch is not in the repository."""
 
@@ -191,7 +200,7 @@ class NothingToCommit(CodeError):
 
 
 class BaseMoved(CodeError):
-    """The base branch changed a file that the fix changes."""
+    """The base branch changed a file that the fix changes. A new session starts from its new head."""
 
 
 class EditRefused(CodeError):

@@ -67,6 +67,7 @@ class Settings:
     approvers: tuple[str, ...] = ()
     allow_unreviewed_reruns: bool = False
     rerun_ways: tuple[str, ...] = ("pin", "preview", "conf")
+    pull_request_labels: tuple[str, ...] = ("agentfix",)
     branch_params: tuple[str, ...] = ("agentfix_branch", "git_branch", "branch")
     preview_scope: str = "dag"
     preview_minutes: int = 15
@@ -305,6 +306,9 @@ OPTIONS: dict[str, Option] = {
     ),
     "preview_minutes": Option("Minutes a session waits for the DAG of a fix's preview to be parsed.", "integer", _count),
     "rerun_hours": Option("Hours a rerun is watched; what is still running then is reported, 0 waits for ever.", "float", _hours),
+    "pull_request_labels": Option(
+        "Labels that a fix's pull request gets, comma-separated; empty for none.", "string", _list, "agentfix, bot"
+    ),
     "allowed_paths": Option(
         "Globs of repository paths a fix may touch; empty allows all that is not denied.", "string", _list, "dags/**"
     ),

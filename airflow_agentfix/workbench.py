@@ -17,6 +17,7 @@ from airflow_agentfix.airflow_api import RestAirflowApi
 from airflow_agentfix.airflow_http import AirflowHttp, path_of
 from airflow_agentfix.airflow_login import airflow_connection
 from airflow_agentfix.code import gates
+from airflow_agentfix.code.codeowners import owners_of
 from airflow_agentfix.code.hosts import open_host
 from airflow_agentfix.code.import_check import import_shape
 from airflow_agentfix.code.repo_checks import run_check
@@ -168,6 +169,8 @@ class Workbench:
             import_base=partial(shape, base),
             check_fix=partial(run_check, fix),
             check_base=partial(run_check, base),
+            labels=self.settings.pull_request_labels,
+            owners=partial(owners_of, base),
         )
 
     def _log(self, ref: TaskRef) -> Iterator[tuple[int, str]]:

@@ -78,6 +78,10 @@ class Code:
     import_base: Callable[[], ImportResult]
     check_fix: Callable[[RepoCheck], CheckResult]
     check_base: Callable[[RepoCheck], CheckResult]
+    labels: tuple[str, ...] = ()
+    """that a pull request gets"""
+    owners: Callable[[Iterable[str]], tuple[str, ...]] = lambda _: ()
+    """who owns these paths, by the repository's CODEOWNERS on the base commit"""
 
 
 @dataclass(frozen=True)

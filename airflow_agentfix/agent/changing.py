@@ -132,6 +132,8 @@ def _request(use: Use, code: Code, findings: Iterable[Finding], *, suffix: str) 
         title=commit.one_line(title),
         body=case.redact(body),
         sign=partial(_signature, case, file),
+        labels=code.labels,
+        reviewers=case.policy.reviewers or code.owners(change.path for change in changes),
     )
 
 

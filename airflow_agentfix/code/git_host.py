@@ -19,7 +19,7 @@ from airflow_agentfix.code import tree
 from airflow_agentfix.code.fate import fate_of
 from airflow_agentfix.code.git import Git, mask_credentials
 from airflow_agentfix.core.incident import Repository
-from airflow_agentfix.core.signature import approval_ref
+from airflow_agentfix.core.signature import APPROVED, approval_ref
 from airflow_agentfix.errors import BaseMoved, BranchExists, CodeHostRefused, CommitNotFound, NothingToCommit
 from airflow_agentfix.ports import COMPARED_COMMITS, Comment, Comparison, Fate, FileChange, FixRequest, OpenedFix
 from airflow_agentfix.redaction import learn, learn_login
@@ -127,7 +127,8 @@ class GitHost:
         self._refuse_moved_base(request)
         commit = self._commit(request, new_tree)
         try:
-            self._push(f"--force-with-lease=refs/heads/{request.branch}:", f"{commit}:refs/heads/{request.branch}")
+            ref = f"refs/heads/{request.branch}"
+            self._push(f"--force-with-lease={ref}:", refspecs=[f"{commit}:{ref}"])
         except CodeHostRefused:
             # someone created it since we looked: perhaps an earlier call of ours whose answer was lost
             if existing := self._existing(request, new_tree):
@@ -162,7 +163,8 @@ class GitHost:
         self._ensure(commit)
         if tree.session_of(self._message(commit)) is None:
             raise BranchExists(f"Branch {branch!r} of {self._about} ends in a commit AgentFix did not make; it is left alone.")
-        self._push(f"--force-with-lease=refs/heads/{branch}:{commit}", f":refs/heads/{branch}")
+        gone = [f"refs/heads/{branch}", *self._approvals(commit)]
+        self._push(*(f"--force-with-lease={ref}:{commit}" for ref in gone), refspecs=[f":{ref}" for ref in gone])
 
     @property
     def _git(self) -> Git:
@@ -178,8 +180,12 @@ class GitHost:
         with self._hook_env() as env:
             return self._git.text(*arguments, env=env)
 
-    def _push(self, lease: str, refspec: str) -> None:
-        self._remote("push", "--quiet", "--no-verify", lease, "--", self._url, refspec)
+    def _push(self, *leases: str, refspecs: Sequence[str]) -> None:
+        self._remote("push", "--quiet", "--no-verify", *leases, "--", self._url, *refspecs)
+
+    def _approvals(self, commit: str) -> list[str]:
+        answer = self._remote("ls-remote", "--", self._url, f"{APPROVED}{commit}/*")
+        return [line.partition("\t")[2] for line in answer.split("\n") if line.startswith(f"{commit}\t")]
 
     def _ensure(self, commit: str) -> None:
         """Have the commit here, with its history. CommitNotFound if neither a branch nor the host's objects hold it."""
@@ -240,9 +246,8 @@ class GitHost:
         if now == request.base_commit:
             return
         self._ensure(now)
-        paths = [change.path for change in request.changes]
-        before, after = (set(self._entries(commit, *paths)) for commit in (request.base_commit, now))
-        if moved := sorted({entry.path for entry in before ^ after}):
+        before, after = ({entry.path: entry for entry in self._entries(commit)} for commit in (request.base_commit, now))
+        if moved := tree.moved(request, before, after):
             raise BaseMoved(tree.moved_message(request, now, moved))
 
     def _commit(self, request: FixRequest, new_tree: str) -> str:

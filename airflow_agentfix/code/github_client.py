@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from github import Auth, Github, GithubRetry  # noqa: TID253 - an adapter; only wiring.py imports it
+from github import Auth, Github  # noqa: TID253 - an adapter; only wiring.py imports it
 
+from airflow_agentfix.code.github_retry import Retries
 from airflow_agentfix.errors import ConfigurationError, MissingConnection
 from airflow_agentfix.redaction import learn
 from airflow_agentfix.settings import Settings
@@ -42,12 +43,13 @@ def build_github(
         auth=_auth(connection, env),
         base_url=base_url,
         timeout=10 if quick else 30,
-        retry=GithubRetry(
+        retry=Retries(
             total=1 if quick else 4, backoff_factor=0.05 if local else 0.5, max_rate_limit_wait=1 if quick else LONGEST_WAIT
         ),
         seconds_between_requests=0 if local else 0.1,
         seconds_between_writes=0 if local else 1,
         user_agent="airflow-provider-agentfix",
+        per_page=100,
         lazy=True,
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests  # noqa: TID253 - an adapter; only wiring.py imports it
 from github import GithubException, RateLimitExceededException  # noqa: TID253 - an adapter; only wiring.py imports it
@@ -14,6 +15,7 @@ from airflow_agentfix.errors import (
     CodeError,
     CodeHostForbidden,
     CodeHostRefused,
+    RepositoryMoved,
     RepositoryNotFound,
     RepositoryUnreachable,
 )
@@ -42,17 +44,26 @@ def said(error: GithubException) -> str:
         str(one.get("message") or one.get("code") or one) if isinstance(one, dict) else str(one)
         for one in data.get("errors") or []
     ]
-    return "; ".join([str(data.get("message") or error.message or error.status), *details])
+    first = data.get("message") or error.message
+    return "; ".join([str(first), *details] if first else details) or str(error.status)
 
 
 def _mapped(error: GithubException, about: str, missing: type[CodeError]) -> CodeError:
     words = said(error)
     status = error.status
+    if status in (301, 307, 308):
+        location = _header(error, "location") or ""
+        return RepositoryMoved(
+            f"GitHub has {about} at another place now ({_place(location)}); correct the repository's URL where it is configured.",
+            location=location,
+        )
     if isinstance(error, RateLimitExceededException) or status == 429:
         return RepositoryUnreachable(f"GitHub's rate limit is used up for {about}: {words!r}.{_reset(error)}")
     if status == 401:
         return CodeHostForbidden(f"GitHub refused the login for {about}: {words!r}. {LOGIN_ADVICE}")
-    if status == 403:
+    if "archived" in words and status in (403, 422):
+        return CodeHostForbidden(f"GitHub keeps {about} read-only: {words!r}. Unarchive it, or correct the repository's URL.")
+    if status == 403 or "FORBIDDEN" in _types(error):
         return CodeHostForbidden(f"GitHub forbids this for {about}: {words!r}.{_permission(error)}")
     if "rule violations" in words or "protected" in words or "creations being restricted" in words:
         return CodeHostForbidden(f"GitHub protects this branch of {about}: {words!r}. Allow the login to create fix/* branches.")
@@ -62,6 +73,17 @@ def _mapped(error: GithubException, about: str, missing: type[CodeError]) -> Cod
     if status >= 500:
         return RepositoryUnreachable(f"GitHub answered {status} for {about}: {words!r}; try again later.")
     return CodeHostRefused(f"GitHub answered {status} for {about}: {words!r}.")
+
+
+def _types(error: GithubException) -> set[str]:
+    """What GraphQL calls its errors; it answers 200 with them."""
+    errors = error.data.get("errors") if isinstance(error.data, dict) else None
+    return {str(one.get("type")) for one in errors or [] if isinstance(one, dict)}
+
+
+def _place(location: str) -> str:
+    parts = urlsplit(location)
+    return f"{parts.scheme}://{parts.hostname}{parts.path}" if parts.hostname else "it does not say where"
 
 
 def _reason(error: requests.RequestException) -> str:
@@ -80,6 +102,9 @@ def _permission(error: GithubException) -> str:
 
 
 def _reset(error: GithubException) -> str:
+    wait = _header(error, "retry-after")
+    if wait and wait.isdigit():
+        return f" It asks to wait {wait} s."
     at = _header(error, "x-ratelimit-reset")
     return f" It resets at {datetime.fromtimestamp(int(at), UTC):%H:%M} UTC." if at and at.isdigit() else " Try again later."
 

@@ -28,7 +28,7 @@ _SHOWN_CHARS, _SHOWN_ERRORS = 300, 5
 _NOT_USABLE = (yaml.YAMLError, RecursionError, ValueError, TypeError, LookupError, AttributeError)
 """what PyYAML raises for a file: beside its own errors whatever `int`, `datetime` and the like say to a date or number that is
 none, and to a number of over 4,300 digits as soon as a message shows it"""
-_NAMES, _GLOBS = ("approve_before", "approvers", "rerun_ways"), ("allowed_paths", "denied_paths")
+_NAMES, _GLOBS = ("approve_before", "approvers", "reviewers", "rerun_ways"), ("allowed_paths", "denied_paths")
 
 
 class PolicyFile:

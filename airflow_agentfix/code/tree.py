@@ -116,11 +116,22 @@ def trailer_of(message: str, name: str) -> str | None:
     return match.group(1) if match else None
 
 
+def moved(request: FixRequest, before: Mapping[str, Entry], after: Mapping[str, Entry]) -> list[str]:
+    """Paths that the base branch changed since and that the fix changes too, or makes a folder or a file of."""
+    changed = [path for path in before.keys() | after.keys() if before.get(path) != after.get(path)]
+    return sorted(path for path in changed if any(_meet(path, change.path) for change in request.changes))
+
+
+def _meet(one: str, other: str) -> bool:
+    return one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")
+
+
 def moved_message(request: FixRequest, now: str, moved: list[str]) -> str:
     """What BaseMoved says."""
     return (
-        f"{request.base_branch!r} moved from {request.base_commit} to {now} and changed {', '.join(moved)}, which the fix "
-        "changes too; start again from the new head."
+        f"{request.base_branch!r} moved from {request.base_commit} to {now} and changed {', '.join(moved[:5])}, which the fix "
+        "changes too. The fix is not merged with that unseen, and nothing was pushed: end this session with its report and say "
+        "so; a new session for the failed task starts from the new head."
     )
 
 

@@ -63,6 +63,8 @@ class Policy:
     autonomy: Autonomy = Autonomy.RERUN
     approve_before: tuple[str, ...] = ("rerun",)
     approvers: tuple[str, ...] = ()
+    reviewers: tuple[str, ...] = ()
+    """whom a pull request is put to: logins, and teams as ORG/TEAM; none leaves it to the repository's CODEOWNERS"""
     allow_unreviewed_reruns: bool = False
     rerun_ways: tuple[str, ...] = ("pin", "preview", "conf")
     allowed_paths: tuple[Globs, ...] = ()
@@ -114,6 +116,7 @@ _FROM_JSON: Mapping[str, Callable[[Any], Any]] = {
     "autonomy": _autonomy,
     "approve_before": tuple,
     "approvers": tuple,
+    "reviewers": tuple,
     "rerun_ways": tuple,
     "allowed_paths": _groups,
     "denied_paths": _groups,
@@ -129,6 +132,7 @@ class Layer:
     autonomy: Autonomy | None = None
     approve_before: tuple[str, ...] | None = None
     approvers: tuple[str, ...] | None = None
+    reviewers: tuple[str, ...] | None = None
     allow_unreviewed_reruns: bool | None = None
     rerun_ways: tuple[str, ...] | None = None
     allowed_paths: tuple[Globs, ...] | None = None
@@ -236,6 +240,7 @@ _STRICTER: Mapping[str, Callable[[Said], Decided]] = {
     "autonomy": _least_autonomy,
     "approve_before": _all_of,
     "approvers": _common,
+    "reviewers": _all_of,
     "rerun_ways": _in_all,
     "allowed_paths": _all_of,  # each one's globs stay a group: a negated glob takes nothing back of what another said
     "denied_paths": _all_of,

@@ -36,13 +36,13 @@ class GitHttpServer:
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         outer = self
 
-        class Handler(_GitHandler):
+        class Handler(GitHandler):
             server_of_git = outer
 
         return Handler
 
 
-class _GitHandler(BaseHTTPRequestHandler):
+class GitHandler(BaseHTTPRequestHandler):
     server_of_git: GitHttpServer
     protocol_version = "HTTP/1.1"
 
@@ -56,24 +56,28 @@ class _GitHandler(BaseHTTPRequestHandler):
         self._serve()
 
     def _serve(self) -> None:
+        server = self.server_of_git
+        self.serve_git(server.root, token=server.token, answer=server.answer)
+
+    def serve_git(self, root: Path, *, token: str | None, answer: Callable[[str], int | None] | None = None) -> None:
+        """Answer as git, of the repositories below `root`."""
         body = self._body()
-        if not self._let_in():
+        if not self._let_in(token):
             self._reply(401, [("WWW-Authenticate", 'Basic realm="git"')], b"")
             return
-        if self.server_of_git.answer and (status := self.server_of_git.answer(self.path)):
+        if answer and (status := answer(self.path)):
             self._reply(status, [], b"")
             return
         path, _, query = self.path.partition("?")
         output = subprocess.run(
-            ["git", "http-backend"], input=body, env=self._cgi(path, query, body), capture_output=True, check=False
+            ["git", "http-backend"], input=body, env=self._cgi(root, path, query, body), capture_output=True, check=False
         ).stdout
         head, _, data = output.partition(b"\r\n\r\n")
         fields = [line.decode().split(": ", 1) for line in head.split(b"\r\n") if b": " in line]
         status = next((int(value.split()[0]) for name, value in fields if name.lower() == "status"), 200)
         self._reply(status, [(name, value) for name, value in fields if name.lower() != "status"], data)
 
-    def _let_in(self) -> bool:
-        token = self.server_of_git.token
+    def _let_in(self, token: str | None) -> bool:
         given = self.headers.get("authorization", "")
         return token is None or (given.startswith("Basic ") and base64.b64decode(given[6:]).decode().endswith(":" + token))
 
@@ -87,10 +91,10 @@ class _GitHandler(BaseHTTPRequestHandler):
         self.rfile.readline()
         return body
 
-    def _cgi(self, path: str, query: str, body: bytes) -> dict[str, str]:
+    def _cgi(self, root: Path, path: str, query: str, body: bytes) -> dict[str, str]:
         env = {
             **os.environ,
-            "GIT_PROJECT_ROOT": str(self.server_of_git.root),
+            "GIT_PROJECT_ROOT": str(root),
             "GIT_HTTP_EXPORT_ALL": "1",
             "PATH_INFO": path,
             "QUERY_STRING": query,

@@ -1,7 +1,7 @@
-"""A small GitHub over a real bare repository, behind real HTTP: the Git Data API, archives and pull requests.
+"""A small GitHub over a real bare repository, behind real HTTP: the Git Data API, archives, pull requests, logins, git itself.
 
-It answers with GitHub's status codes and messages, and keeps what it was asked. `faults` are functions that may take a
-request over before it acts, or lose the answer after it did.
+It answers with GitHub's status codes, messages and whole documents, keeps what it was asked, and knows what a login may do.
+`before` may take a request over before it acts; `lose_answer` and `cut_answer` take or break the answer after it did.
 """
 
 from __future__ import annotations
@@ -11,52 +11,54 @@ import json
 import subprocess
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from datetime import UTC, datetime, timedelta
+from http.server import ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
+import jwt
 
-@dataclass(frozen=True)
-class Reply:
-    status: int
-    body: Any = None
-    headers: dict[str, str] = field(default_factory=dict)
+from tests.fakes.git_http import GitHandler
+from tests.fakes.github_http import NOT_FOUND, Asked, Exchange, Reply, paged, problem
+from tests.fakes.github_json import Documents, Json
+from tests.fakes.github_pulls import FakePulls
 
+__all__ = ["Asked", "FakeGitHub", "Reply", "problem"]
 
-@dataclass(frozen=True)
-class Asked:
-    method: str
-    path: str
-    query: dict[str, str]
-    body: Any
-
-
-def problem(status: int, message: str, *errors: Any, **headers: str) -> Reply:
-    body = {
-        "message": message,
-        "documentation_url": "https://docs.github.com/rest",
-        **({"errors": list(errors)} if errors else {}),
-    }
-    return Reply(status, body, headers)
-
-
-NOT_FOUND = problem(404, "Not Found")
+Route = tuple[str, str, str, Callable[[str, Asked], Reply]]
+INSTALLATION_TOKEN = "ghs_installation"
 
 
 class FakeGitHub:
-    """One repository `owner/name`, kept in the bare git repository `folder`."""
+    """One repository `owner/name`, kept in the bare git repository `folder`, whose path ends in `owner/name.git`.
 
-    def __init__(self, folder: Path, *, full_name: str = "acme/dags", token: str = "gh-token", drafts: bool = True) -> None:
+    :param prefix: path of the API, `/api/v3` for an Enterprise server.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        full_name: str = "acme/dags",
+        token: str = "gh-token",
+        drafts: bool = True,
+        prefix: str = "",
+        login: str = "octo-bot",
+    ) -> None:
         self.folder = folder
-        self.full_name = full_name
         self.token = token
-        self.drafts = drafts
-        self.pulls: list[dict[str, Any]] = []
+        self.prefix = prefix
         self.asked: list[Asked] = []
+        self.exchanges: list[Exchange] = []
+        self.rights: dict[str, str] | None = None
+        """of a fine-grained token: permission -> read or write; None may do everything"""
+        self.archived = False
+        self.app_key: str | None = None
+        """public key of the GitHub App 7 with the installation 9"""
         self.before: Callable[[Asked], Reply | None] = lambda _: None
         self.lose_answer: Callable[[Asked], bool] = lambda _: False
+        self.cut_answer: Callable[[Asked], bool] = lambda _: False
+        self._former: set[str] = set()
         outer = self
 
         class Handler(_Handler):
@@ -64,14 +66,46 @@ class FakeGitHub:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self.documents = Documents(self.api_url, "https://github.test", full_name)
+        self.people = FakePulls(self.documents, login=login, drafts=drafts)
 
     @property
-    def api_url(self) -> str:
+    def root(self) -> Path:
+        return self.folder.parent.parent
+
+    @property
+    def pulls(self) -> list[Json]:
+        return self.people.pulls
+
+    @property
+    def full_name(self) -> str:
+        return self.documents.name
+
+    @property
+    def drafts(self) -> bool:
+        return self.people.drafts
+
+    @drafts.setter
+    def drafts(self, supported: bool) -> None:
+        self.people.drafts = supported
+
+    @property
+    def site(self) -> str:
         return f"http://127.0.0.1:{self._server.server_port}"
 
     @property
+    def api_url(self) -> str:
+        return self.site + self.prefix
+
+    @property
     def repo_url(self) -> str:
-        return f"{self.api_url}/{self.full_name}.git"
+        """Where git finds it, and GitHub's pages would be."""
+        return f"{self.site}/{self.full_name}.git"
+
+    def rename(self, name: str) -> None:
+        """Give the repository another owner or name; the old one is redirected."""
+        self._former.add(self.documents.name)
+        self.documents.name = name
 
     def __enter__(self) -> FakeGitHub:
         self._thread.start()
@@ -89,105 +123,157 @@ class FakeGitHub:
         out = self.git(*arguments, stdin=stdin)
         return None if out is None else out.decode().removesuffix("\n")
 
+    # --- routing ---
+
     def answer(self, asked: Asked) -> Reply:
-        root = f"/repos/{self.full_name}"
-        if asked.path == root:
-            return Reply(200, {"full_name": self.full_name, "name": self.full_name.partition("/")[2], "url": self.api_url + root})
-        if not asked.path.startswith(root + "/"):
-            return NOT_FOUND
-        rest = asked.path.removeprefix(root + "/")
-        for method, prefix, serve in self._routes():
-            if method == asked.method and rest.startswith(prefix):
-                return serve(rest.removeprefix(prefix), asked)
+        for root in (f"/repos/{self.full_name}", f"/repositories/{self.documents.number}"):
+            if asked.path == root:
+                return Reply(200, self.documents.repository(archived=self.archived))
+            if asked.path.startswith(root + "/"):
+                return self._serve(asked.path.removeprefix(root + "/"), asked)
+        for former in self._former:
+            if f"{asked.path}/".startswith(f"/repos/{former}/"):
+                return self._redirect(asked.path.removeprefix(f"/repos/{former}"), asked)
         return NOT_FOUND
 
-    def _routes(self) -> list[tuple[str, str, Callable[[str, Asked], Reply]]]:
+    def _redirect(self, rest: str, asked: Asked) -> Reply:
+        query = f"?{urlencode(asked.query)}" if asked.query else ""
+        location = f"{self.api_url}/repositories/{self.documents.number}{rest}{query}"
+        body = {"message": "Moved Permanently", "url": location, "documentation_url": "https://docs.github.com/rest"}
+        return Reply(301 if asked.method == "GET" else 307, body, {"Location": location})
+
+    def _serve(self, rest: str, asked: Asked) -> Reply:
+        for method, prefix, permission, serve in self._routes():
+            if method == asked.method and rest.startswith(prefix):
+                return self._refusal(permission, writes=method != "GET") or serve(rest.removeprefix(prefix), asked)
+        return NOT_FOUND
+
+    def _refusal(self, permission: str, *, writes: bool) -> Reply | None:
+        level = "write" if writes else "read"
+        if self.rights is not None and self.rights.get(permission) not in (level, "write"):
+            words = "Resource not accessible by personal access token"
+            return problem(403, words, **{"X-Accepted-GitHub-Permissions": f"{permission}={level}"})
+        if writes and self.archived:
+            return problem(403, "Repository was archived so is read-only.")
+        return None
+
+    def _routes(self) -> list[Route]:
+        people = self.people
         return [
-            ("GET", "git/ref/", self._ref),
-            ("GET", "git/commits/", self._commit),
-            ("GET", "git/trees/", self._tree),
-            ("GET", "git/blobs/", self._blob),
-            ("GET", "compare/", self._compare),
-            ("GET", "commits", self._commits),
-            ("GET", "tarball/", self._tarball_link),
-            ("GET", "pulls/", self._pull),
-            ("GET", "pulls", self._list_pulls),
-            ("POST", "git/blobs", self._make_blob),
-            ("POST", "git/trees", self._make_tree),
-            ("POST", "git/commits", self._make_commit),
-            ("POST", "git/refs", self._make_ref),
-            ("POST", "pulls", self._make_pull),
-            ("DELETE", "git/refs/", self._delete_ref),
+            ("GET", "branches/", "contents", self._branch),
+            ("GET", "git/ref/", "contents", self._ref),
+            ("GET", "git/matching-refs/", "contents", self._matching_refs),
+            ("GET", "git/commits/", "contents", self._commit),
+            ("GET", "git/trees/", "contents", self._tree),
+            ("GET", "git/blobs/", "contents", self._blob),
+            ("GET", "compare/", "contents", self._compare),
+            ("GET", "commits", "contents", self._commits),
+            ("GET", "tarball/", "contents", self._tarball_link),
+            ("GET", "pulls/", "pull_requests", people.get),
+            ("GET", "pulls", "pull_requests", people.list),
+            ("GET", "issues/", "pull_requests", people.get_issue),
+            ("GET", "collaborators/", "metadata", people.permission),
+            ("POST", "git/blobs", "contents", self._make_blob),
+            ("POST", "git/trees", "contents", self._make_tree),
+            ("POST", "git/commits", "contents", self._make_commit),
+            ("POST", "git/refs", "contents", self._make_ref),
+            ("POST", "pulls/", "pull_requests", people.post),
+            ("POST", "pulls", "pull_requests", self._make_pull),
+            ("POST", "issues/", "pull_requests", people.post_issue),
+            ("PATCH", "pulls/", "pull_requests", people.edit),
+            ("DELETE", "git/refs/", "contents", self._delete_ref),
         ]
 
-    def _url(self, path: str) -> str:
-        return f"{self.api_url}/repos/{self.full_name}/{path}"
+    def app_token(self, asked: Asked, authorization: str) -> Reply:
+        """What a GitHub App's signed word is changed into."""
+        try:
+            claims = jwt.decode(authorization.partition(" ")[2], self.app_key or "", algorithms=["RS256"])
+        except jwt.PyJWTError:
+            return problem(401, "A JSON web token could not be decoded")
+        if (str(claims["iss"]), asked.path) != ("7", "/app/installations/9/access_tokens"):
+            return NOT_FOUND
+        until = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return Reply(201, {"token": INSTALLATION_TOKEN, "expires_at": until, "permissions": {"contents": "write"}})
+
+    # --- git's data ---
+
+    def _branch(self, name: str, _: Asked) -> Reply:
+        sha = self.text("rev-parse", "--verify", "--quiet", f"refs/heads/{name}")
+        return Reply(200, self.documents.branch(name, self._facts(sha) or {})) if sha else problem(404, "Branch not found")
 
     def _ref(self, ref: str, _: Asked) -> Reply:
         sha = self.text("rev-parse", "--verify", "--quiet", f"refs/{ref}")
-        if not sha:
-            return NOT_FOUND
-        return Reply(
-            200, {"ref": f"refs/{ref}", "url": self._url(f"git/refs/{ref}"), "object": {"sha": sha, "type": "commit", "url": ""}}
-        )
+        return Reply(200, self.documents.ref(f"refs/{ref}", sha)) if sha else NOT_FOUND
 
-    def _commit_json(self, sha: str) -> dict[str, Any] | None:
-        raw = self.text("show", "-s", "--format=%T%x00%P%x00%an%x00%ae%x00%aI%x00%B", f"{sha}^{{commit}}")
+    def _matching_refs(self, ref: str, asked: Asked) -> Reply:
+        listing = self.text("for-each-ref", "--format=%(refname) %(objectname)") or ""
+        pairs = [line.split(" ") for line in listing.splitlines() if line.startswith(f"refs/{ref}")]
+        return paged([self.documents.ref(name, sha) for name, sha in pairs], asked)
+
+    def _facts(self, sha: str) -> Json | None:
+        raw = self.text(
+            "show", "-s", "--format=%H%x00%T%x00%P%x00%an%x00%ae%x00%at%x00%cn%x00%ce%x00%ct%x00%B", f"{sha}^{{commit}}"
+        )
         if raw is None or len(sha) != 40:
             return None
-        tree, parents, name, email, date, message = raw.split("\0")
-        person = {"name": name, "email": email, "date": date}
-        return {
-            "sha": sha,
-            "url": self._url(f"git/commits/{sha}"),
-            "tree": {"sha": tree, "url": self._url(f"git/trees/{tree}")},
-            "parents": [{"sha": parent, "url": self._url(f"git/commits/{parent}")} for parent in parents.split()],
-            "author": person,
-            "committer": person,
-            "message": message.rstrip("\n"),
-        }
+        sha, tree, parents, *people, message = raw.split("\0")
+        author, committer = (_person(*people[start : start + 3]) for start in (0, 3))
+        facts = {"sha": sha, "tree": tree, "parents": parents.split(), "author": author, "committer": committer}
+        return {**facts, "message": message.rstrip("\n")}
 
     def _commit(self, sha: str, _: Asked) -> Reply:
-        found = self._commit_json(sha)
-        return Reply(200, found) if found else NOT_FOUND
+        found = self._facts(sha)
+        return Reply(200, self.documents.git_commit(found)) if found else NOT_FOUND
 
     def _tree(self, sha: str, asked: Asked) -> Reply:
         recursive = ["-r", "-t"] if asked.query.get("recursive") else []
-        listing = self.git("ls-tree", "-z", *recursive, sha)
+        listing = self.git("ls-tree", "-z", "-l", *recursive, sha)
         if listing is None:
             return NOT_FOUND
         entries = []
         for line in listing.split(b"\0")[:-1]:
             facts, _, path = line.decode().partition("\t")
-            mode, kind, blob = facts.split(" ")
-            entries.append({"path": path, "mode": mode, "type": kind, "sha": blob, "url": self._url(f"git/{kind}s/{blob}")})
-        return Reply(200, {"sha": sha, "url": self._url(f"git/trees/{sha}"), "tree": entries, "truncated": False})
+            mode, kind, blob, size = facts.split()
+            sized = {"size": int(size)} if size.isdecimal() else {}
+            entry = {"path": path, "mode": mode, "type": kind, "sha": blob, **sized}
+            entries.append({**entry, "url": self.documents.url(f"git/{kind}s/{blob}")})
+        return Reply(200, {"sha": sha, "url": self.documents.url(f"git/trees/{sha}"), "tree": entries, "truncated": False})
 
     def _blob(self, sha: str, _: Asked) -> Reply:
         content = self.git("cat-file", "blob", sha)
         if content is None:
             return NOT_FOUND
         body = {"sha": sha, "encoding": "base64", "content": base64.encodebytes(content).decode(), "size": len(content)}
-        return Reply(200, {**body, "url": self._url(f"git/blobs/{sha}")})
+        return Reply(200, {**body, "node_id": f"B_{sha}", "url": self.documents.url(f"git/blobs/{sha}")})
 
-    def _compare(self, span: str, _: Asked) -> Reply:
+    def _compare(self, span: str, asked: Asked) -> Reply:
         base, _, head = span.partition("...")
-        log = self.text("rev-list", "--reverse", f"{base}..{head}")
-        names = self.text("diff", "--name-only", "--no-renames", f"{base}...{head}")
-        if log is None or names is None:
+        base_facts, head_facts = self._facts(base), self._facts(head)
+        meets = self.text("merge-base", base, head)
+        if not base_facts or not head_facts or not meets:
             return NOT_FOUND
-        commits = [{"sha": sha, "url": self._url(f"commits/{sha}"), "commit": self._commit_json(sha)} for sha in log.split()]
-        files = [{"filename": name, "sha": "", "status": "modified"} for name in names.splitlines()]
-        return Reply(
-            200,
-            {
-                "status": "ahead",
-                "total_commits": len(commits),
-                "commits": commits,
-                "files": files,
-                "url": self._url(f"compare/{span}"),
-            },
-        )
+        ahead = (self.text("rev-list", "--reverse", f"{base}..{head}") or "").split()
+        behind = (self.text("rev-list", f"{head}..{base}") or "").split()
+        names = (self.text("diff", "--name-only", "--no-renames", "-z", f"{base}...{head}") or "").split("\0")[:-1]
+        status = {(True, True): "diverged", (True, False): "ahead", (False, True): "behind"}.get((bool(ahead), bool(behind)))
+        page = paged([self.documents.commit(self._facts(sha) or {}) for sha in ahead], asked)
+        at, shown = self.documents.url(f"compare/{span}"), self.documents.page(f"compare/{span}")
+        body = {
+            "url": at,
+            "html_url": shown,
+            "permalink_url": shown,
+            "diff_url": f"{shown}.diff",
+            "patch_url": f"{shown}.patch",
+            "base_commit": self.documents.commit(base_facts),
+            "merge_base_commit": self.documents.commit(self._facts(meets) or {}),
+            "status": status or "identical",
+            "ahead_by": len(ahead),
+            "behind_by": len(behind),
+            "total_commits": len(ahead),
+            "commits": page.body,
+            "files": [self.documents.file(name, head) for name in names],
+        }
+        return Reply(200, body, page.headers)
 
     def _commits(self, _: str, asked: Asked) -> Reply:
         until = [f"--until={asked.query['until']}"] if "until" in asked.query else []
@@ -195,14 +281,12 @@ class FakeGitHub:
         log = self.text("log", "--format=%H", *until, asked.query["sha"], "--", *paths)
         if log is None:
             return NOT_FOUND
-        found = [{"sha": sha, "url": self._url(f"commits/{sha}"), "commit": self._commit_json(sha)} for sha in log.split()]
-        start = (int(asked.query.get("page", 1)) - 1) * int(asked.query.get("per_page", 30))
-        return Reply(200, found[start : start + int(asked.query.get("per_page", 30))])
+        return paged([self.documents.commit(self._facts(sha) or {}) for sha in log.split()], asked)
 
     def _tarball_link(self, ref: str, _: Asked) -> Reply:
         if self.git("cat-file", "-e", f"{ref}^{{commit}}") is None:
             return NOT_FOUND
-        return Reply(302, None, {"Location": f"{self.api_url}/_codeload/{ref}?token=short-lived"})
+        return Reply(302, None, {"Location": f"{self.site}/_codeload/{ref}?token=short-lived"})
 
     def archive(self, ref: str) -> bytes:
         prefix = self.full_name.replace("/", "-")
@@ -210,7 +294,7 @@ class FakeGitHub:
 
     def _make_blob(self, _: str, asked: Asked) -> Reply:
         sha = self.text("hash-object", "-w", "--stdin", stdin=base64.b64decode(asked.body["content"]))
-        return Reply(201, {"sha": sha, "url": self._url(f"git/blobs/{sha}")})
+        return Reply(201, {"sha": sha, "url": self.documents.url(f"git/blobs/{sha}")})
 
     def _make_tree(self, _: str, asked: Asked) -> Reply:
         if not asked.body["tree"]:
@@ -218,14 +302,19 @@ class FakeGitHub:
         listing = self.git("ls-tree", "-r", "-z", asked.body["base_tree"]) or b""
         entries = {line.partition("\t")[2]: line for line in listing.decode().split("\0")[:-1]}
         for element in asked.body["tree"]:
-            if element["sha"] is None and element["path"] not in entries:
+            sha = self._content_of(element)
+            if sha is None and entries.pop(element["path"], None) is None:
                 return problem(422, "GitRPC::BadObjectState")
-            line = f"{element['mode']} blob {element['sha']}\t{element['path']}"
-            entries.update({element["path"]: line})
-            if element["sha"] is None:
-                del entries[element["path"]]
-        sha = self._write_tree(list(entries.values()))
-        return Reply(201, {"sha": sha, "url": self._url(f"git/trees/{sha}"), "tree": [], "truncated": False})
+            if sha is not None:
+                entries[element["path"]] = f"{element['mode']} blob {sha}\t{element['path']}"
+        return Reply(201, self._tree(self._write_tree(list(entries.values())), asked).body)
+
+    def _content_of(self, element: Json) -> str | None:
+        """An element names its blob, or brings a text along."""
+        if "content" in element:
+            return self.text("hash-object", "-w", "--stdin", stdin=element["content"].encode())
+        sha: str | None = element["sha"]
+        return sha
 
     def _write_tree(self, lines: list[str]) -> str:
         """Nested trees from flat `ls-tree -r` lines."""
@@ -242,9 +331,9 @@ class FakeGitHub:
 
     def _make_commit(self, _: str, asked: Asked) -> Reply:
         parents = [part for sha in asked.body["parents"] for part in ("-p", sha)]
-        identity = ["-c", "user.name=octo-bot", "-c", "user.email=bot@acme.example"]
+        identity = ["-c", f"user.name={self.people.login}", "-c", "user.email=bot@acme.example"]
         sha = self.text(*identity, "commit-tree", asked.body["tree"], *parents, "-F", "-", stdin=asked.body["message"].encode())
-        return Reply(201, self._commit_json(sha or ""))
+        return Reply(201, self.documents.git_commit(self._facts(sha or "") or {}))
 
     def _make_ref(self, _: str, asked: Asked) -> Reply:
         ref, sha = asked.body["ref"], asked.body["sha"]
@@ -252,7 +341,7 @@ class FakeGitHub:
             return problem(422, "Object does not exist")
         if self.git("update-ref", ref, sha, "0" * 40) is None:
             return problem(422, "Reference already exists")
-        return Reply(201, {"ref": ref, "url": self._url(f"git/{ref}"), "object": {"sha": sha, "type": "commit", "url": ""}})
+        return Reply(201, self.documents.ref(ref, sha))
 
     def _delete_ref(self, ref: str, _: Asked) -> Reply:
         if self.text("rev-parse", "--verify", "--quiet", f"refs/{ref}") is None:
@@ -260,56 +349,20 @@ class FakeGitHub:
         self.git("update-ref", "-d", f"refs/{ref}")
         return Reply(204)
 
-    def _list_pulls(self, _: str, asked: Asked) -> Reply:
-        state, base, head = asked.query.get("state", "open"), asked.query.get("base"), asked.query.get("head")
-        found = [
-            pull
-            for pull in self.pulls
-            if state in ("all", pull["state"]) and base in (None, pull["base"]["ref"]) and head in (None, pull["head"]["label"])
-        ]
-        return Reply(200, found)
-
-    def _pull(self, number: str, _: Asked) -> Reply:
-        return next((Reply(200, pull) for pull in self.pulls if str(pull["number"]) == number), NOT_FOUND)
-
     def _make_pull(self, _: str, asked: Asked) -> Reply:
-        head, base = asked.body["head"], asked.body["base"]
-        label = f"{self.full_name.partition('/')[0]}:{head}"
-        if asked.body.get("draft") and not self.drafts:
-            return problem(422, "Draft pull requests are not supported in this repository.")
-        if any(pull["state"] == "open" and (pull["head"]["label"], pull["base"]["ref"]) == (label, base) for pull in self.pulls):
-            return problem(422, "Validation Failed", {"message": f"A pull request already exists for {label}."})
-        if not self.text("rev-list", f"refs/heads/{base}..refs/heads/{head}"):
-            return problem(422, "Validation Failed", {"message": f"No commits between {base} and {head}"})
-        number = len(self.pulls) + 1
-        pull = {
-            "number": number,
-            "state": "open",
-            "title": asked.body["title"],
-            "body": asked.body["body"],
-            "draft": asked.body.get("draft", False),
-            "merged": False,
-            "merge_commit_sha": None,
-            "html_url": f"https://github.test/{self.full_name}/pull/{number}",
-            "url": self._url(f"pulls/{number}"),
-            "head": {"ref": head, "label": label},
-            "base": {"ref": base},
-        }
-        self.pulls.append(pull)
-        return Reply(201, pull)
+        ends = [self.text("rev-parse", "--verify", "--quiet", f"refs/heads/{asked.body[end]}") for end in ("base", "head")]
+        brings = all(ends) and bool(self.text("rev-list", f"{ends[0]}..{ends[1]}"))
+        return self.people.make(asked, base=ends[0] or "", head=ends[1] or "", brings=brings)
 
 
-class _Handler(BaseHTTPRequestHandler):
+def _person(name: str, email: str, at: str) -> Json:
+    return {"name": name, "email": email, "date": datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
+
+
+class _Handler(GitHandler):
     fake: FakeGitHub
-    protocol_version = "HTTP/1.1"
 
-    def log_message(self, *_: Any) -> None:
-        """Quiet."""
-
-    def do_GET(self) -> None:
-        self._serve()
-
-    def do_POST(self) -> None:
+    def do_PATCH(self) -> None:
         self._serve()
 
     def do_DELETE(self) -> None:
@@ -317,40 +370,60 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         parts = urlsplit(self.path)
-        content = self.rfile.read(int(self.headers.get("content-length") or 0))
+        if parts.path.startswith(f"/{self.fake.full_name}.git/"):
+            self.serve_git(self.fake.root, token=self.fake.token)
+            return
+        content = self._body()
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-        asked = Asked(self.command, unquote(parts.path), query, json.loads(content) if content else None)
+        path = unquote(parts.path).removeprefix(self.fake.prefix)
+        asked = Asked(self.command, path, query, json.loads(content) if content else None, self.fake.site + parts.path)
         self.fake.asked.append(asked)
         if asked.path.startswith("/_codeload/"):
             self._send_archive(asked)
             return
-        reply = self._login() or self.fake.before(asked) or self.fake.answer(asked)
+        taken = self._login(asked) or self.fake.before(asked)
+        reply = taken or self._answer(asked)
         if self.fake.lose_answer(asked):
             self.close_connection = True
             return
-        self._send(reply)
+        data = b"" if reply.body is None else json.dumps(reply.body).encode()
+        if taken is None and path != "/graphql":
+            self.fake.exchanges.append(
+                Exchange(self.command, self.path.removeprefix(self.fake.prefix), content.decode(), reply.status, data.decode())
+            )
+        self._send(reply, data, cut=self.fake.cut_answer(asked))
 
-    def _login(self) -> Reply | None:
+    def _answer(self, asked: Asked) -> Reply:
+        if asked.path.endswith("/graphql"):
+            return self.fake.people.graphql(asked)
+        if asked.path.startswith("/app/"):
+            return self.fake.app_token(asked, self.headers.get("authorization") or "")
+        return self.fake.answer(asked)
+
+    def _login(self, asked: Asked) -> Reply | None:
+        if asked.path.startswith("/app/"):
+            return None
         given = (self.headers.get("authorization") or "").partition(" ")[2]
-        return None if given == self.fake.token else problem(401, "Bad credentials")
+        known = {self.fake.token, *([INSTALLATION_TOKEN] if self.fake.app_key else [])}
+        return None if given in known else problem(401, "Bad credentials")
 
     def _send_archive(self, asked: Asked) -> None:
         if self.headers.get("authorization") or asked.query.get("token") != "short-lived":
-            self._send(NOT_FOUND)
+            self._send(NOT_FOUND, json.dumps(NOT_FOUND.body).encode())
             return
+        if taken := self.fake.before(asked):
+            self._send(taken, json.dumps(taken.body).encode())
+            return
+        headers = {"Content-Type": "application/x-gzip"}
         data = self.fake.archive(asked.path.rpartition("/")[2])
-        self.send_response(200)
-        self.send_header("Content-Type", "application/x-gzip")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
+        self._send(Reply(200, None, headers), data, cut=self.fake.cut_answer(asked))
 
-    def _send(self, reply: Reply) -> None:
-        data = b"" if reply.body is None else json.dumps(reply.body).encode()
+    def _send(self, reply: Reply, data: bytes, *, cut: bool = False) -> None:
         self.send_response(reply.status)
         for name, value in {"Content-Type": "application/json; charset=utf-8", **reply.headers}.items():
             self.send_header(name, value)
         if reply.status != 204:
             self.send_header("Content-Length", str(len(data)))
         self.end_headers()
-        self.wfile.write(data)
+        self.wfile.write(data[: len(data) // 2] if cut else data)
+        self.close_connection = self.close_connection or cut
