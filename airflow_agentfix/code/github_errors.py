@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+import jwt
 import requests  # noqa: TID253 - an adapter; only wiring.py imports it
 from github import GithubException, RateLimitExceededException  # noqa: TID253 - an adapter; only wiring.py imports it
 
@@ -15,6 +16,7 @@ from airflow_agentfix.errors import (
     CodeError,
     CodeHostForbidden,
     CodeHostRefused,
+    ConfigurationError,
     RepositoryMoved,
     RepositoryNotFound,
     RepositoryUnreachable,
@@ -32,6 +34,11 @@ def mapped_errors(about: str, *, missing: type[CodeError] = RepositoryNotFound) 
         raise _mapped(error, about, missing) from error
     except requests.RequestException as error:
         raise RepositoryUnreachable(f"GitHub did not answer for {about} ({_reason(error)}); try again later.") from error
+    except jwt.PyJWTError as error:
+        raise ConfigurationError(
+            f"The GitHub App's private key cannot be used for {about} ({type(error).__name__}); expected the PEM file that "
+            "GitHub gave, in private_key or at key_path of the GitHub connection's extra."
+        ) from error
     except RuntimeError as error:
         # how PyGithub says that the API redirected to another host or scheme
         raise CodeHostRefused(f"GitHub's API answered unexpectedly for {about}: {error}") from error

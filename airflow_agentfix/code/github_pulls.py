@@ -16,6 +16,7 @@ from typing import Any
 from github import Github, GithubException  # noqa: TID253 - an adapter; only wiring.py imports it
 from github.GithubObject import NotSet  # noqa: TID253 - an adapter; only wiring.py imports it
 from github.PullRequest import PullRequest  # noqa: TID253 - an adapter; only wiring.py imports it
+from github.PullRequestReview import PullRequestReview  # noqa: TID253 - an adapter; only wiring.py imports it
 from github.Repository import Repository  # noqa: TID253 - an adapter; only wiring.py imports it
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
@@ -172,23 +173,28 @@ class PullRequests:
         with mapped_errors(f"{pull.html_url} of {self._name}"):
             own = self._own_login()
             may_write = cache(self._may_write)
-            found = [one for one in self._written(pull, then) if _bare(_login(one)) != own]
-            told = [_told(one, may_write=may_write(_login(one))) for one in found]
+            found = [(kind, one) for kind, one in self._written(pull, then) if _bare(_login(one)) != own]
+            told = [_told(one, kind, may_write=may_write(_login(one))) for kind, one in found]
         return sorted(told, key=lambda comment: (comment.at, comment.id))
 
-    def _written(self, pull: PullRequest, then: datetime | None) -> Iterator[dict[str, Any]]:
+    def _written(self, pull: PullRequest, then: datetime | None) -> Iterator[tuple[str, Any]]:
         """GitHub's `since` is by the last edit; what was only edited since is no news."""
         since = then or NotSet
         below = self._repo.get_issue(pull.number).get_comments(since=since)
         beside = pull.get_review_comments(since=since, sort="created", direction="asc")
-        for kind, found in (("issuecomment", below), ("discussion_r", beside), ("pullrequestreview", pull.get_reviews())):
+        every: tuple[tuple[str, Iterable[Any]], ...] = (
+            ("issuecomment", below),
+            ("discussion_r", beside),
+            ("pullrequestreview", pull.get_reviews()),
+        )
+        for kind, found in every:
             read = list(islice(found, MOST_COMMENTS + 1))
             if len(read) > MOST_COMMENTS:
                 log.warning("Read the oldest %d of more %s of %s since %s", MOST_COMMENTS, kind, pull.html_url, then)
             for one in read[:MOST_COMMENTS]:
-                facts = {**one.raw_data, "kind": kind}
-                if facts.get("body") and _at(facts) and (then is None or _time(_at(facts)) >= then):
-                    yield facts
+                at = _at(one)
+                if one.body and at and (then is None or at >= then):
+                    yield kind, one
 
     def _own_login(self) -> str:
         """GraphQL tells it a GitHub App too, which REST does not."""
@@ -206,23 +212,25 @@ class PullRequests:
             return False
 
 
-def _told(facts: dict[str, Any], *, may_write: bool) -> Comment:
-    line = facts.get("line") or facts.get("original_line")
-    path = facts.get("path")
+def _told(one: Any, kind: str, *, may_write: bool) -> Comment:
+    """One of PyGithub's three kinds; only one beside a line has a path."""
+    path = getattr(one, "path", None)
+    line = path and (one.line or one.original_line)
     return Comment(
-        id=f"{facts['kind']}-{facts['id']}",
-        author=_login(facts) or "ghost",
+        id=f"{kind}-{one.id}",
+        author=_login(one) or "ghost",
         may_write=may_write,
-        text=facts["body"],
-        at=_time(_at(facts)).isoformat().replace("+00:00", "Z"),
-        url=facts["html_url"],
-        where=f"{path}:{line}" if path and line else path,
+        text=one.body,
+        at=_at(one).isoformat().replace("+00:00", "Z"),
+        url=one.html_url,
+        where=f"{path}:{line}" if line else path,
     )
 
 
-def _at(facts: dict[str, Any]) -> str:
-    """A review that is not sent yet has no time."""
-    return facts.get("submitted_at") or facts.get("created_at") or ""
+def _at(one: Any) -> Any:
+    """When it was written; a review that is not sent yet has no time."""
+    at = one.submitted_at if isinstance(one, PullRequestReview) else one.created_at
+    return at and at.astimezone(UTC)
 
 
 def _time(text: str) -> datetime:
@@ -233,8 +241,8 @@ def _time(text: str) -> datetime:
     return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
 
 
-def _login(facts: dict[str, Any]) -> str:
-    return (facts.get("user") or {}).get("login") or ""
+def _login(one: Any) -> str:
+    return one.user.login if one.user else ""
 
 
 def _bare(login: str) -> str:

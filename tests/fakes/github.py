@@ -105,6 +105,7 @@ class FakeGitHub:
     def rename(self, name: str) -> None:
         """Give the repository another owner or name; the old one is redirected."""
         self._former.add(self.documents.name)
+        self.people.pulls = json.loads(json.dumps(self.pulls).replace(f"/{self.documents.name}", f"/{name}"))
         self.documents.name = name
 
     def __enter__(self) -> FakeGitHub:
