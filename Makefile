@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.12 python3.13 python3.11; do $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 UV := $(shell if command -v uv >/dev/null 2>&1 && uv --version >/dev/null 2>&1; then echo uv; elif python3 -m uv --version >/dev/null 2>&1; then echo python3 -m uv; fi)
 
-.PHONY: help demo test test-unit test-e2e test-matrix lint types format bench constraints clean
+.PHONY: help standins demo test test-unit test-e2e test-matrix lint types format bench constraints clean
 help:
 	@grep -E '^# make' Makefile
 
@@ -26,6 +26,16 @@ $(RUN_READY): pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/python
 
 $(DEV_READY): $(RUN_READY)
 	$(if $(UV),$(UV) pip install -q --python $(BIN)/python,$(BIN)/python -m pip install -q) -e '.[postgres]' --group dev -c $(CONSTRAINTS)
+	@touch $@
+
+# make standins: what others made and tests hold ours against: GitHub's description of its API, and their own GitHub (needs npm)
+STANDINS := .standins
+standins: $(STANDINS)/.ready-1
+$(STANDINS)/.ready-1:
+	@mkdir -p $(STANDINS)
+	cd $(STANDINS) && npm pack --silent @octokit/openapi@23.0.2 >/dev/null && \
+	  tar -xzf octokit-openapi-23.0.2.tgz --strip-components=2 package/generated/api.github.com.json && rm octokit-openapi-23.0.2.tgz
+	npm install --silent --no-audit --no-fund --no-save --ignore-scripts --prefix $(STANDINS) emulate@0.11.2
 	@touch $@
 
 demo: $(RUN_READY)
@@ -72,4 +82,4 @@ constraints:
 	done
 
 clean:
-	rm -rf $(VENV) .venv-* build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-* $(STANDINS) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -92,7 +92,8 @@ class PullRequests:
     def _label(self, pull: PullRequest, labels: Iterable[str]) -> None:
         there = {label.name for label in pull.labels}
         if missing := [label for label in labels if label not in there]:
-            self._beside(pull, f"the labels {', '.join(missing)}", partial(pull.add_to_labels, *missing))
+            refusal = self._refusal(partial(pull.add_to_labels, *missing))
+            self._goes_without(pull, f"the labels {', '.join(missing)}", refusal)
 
     def _ask(self, pull: PullRequest, reviewers: Iterable[str]) -> None:
         """All at once; one by one where GitHub refuses them together, for one refused name loses the others."""
@@ -102,9 +103,11 @@ class PullRequests:
         for name in wanted[MOST_REVIEWERS:]:
             log.warning("Did not ask %s to review %s: more than %d reviewers", name, pull.html_url, MOST_REVIEWERS)
         wanted = wanted[:MOST_REVIEWERS]
-        if wanted and not self._asked(pull, wanted) and len(wanted) > 1:
-            for name in wanted:
-                self._asked(pull, [name])
+        refusal = self._refusal(self._asking(pull, wanted)) if wanted else None
+        one_by_one = len(wanted) > 1 and isinstance(refusal, CodeHostRefused)
+        for names in [[name] for name in wanted] if one_by_one else [wanted]:
+            refused = self._refusal(self._asking(pull, names)) if one_by_one else refusal
+            self._goes_without(pull, f"the reviewers {', '.join(names)}", refused)
 
     def _may_be_asked(self, name: str) -> bool:
         owner = self._name.partition("/")[0]
@@ -113,23 +116,25 @@ class PullRequests:
             return False
         return True
 
-    def _asked(self, pull: PullRequest, names: list[str]) -> bool:
+    def _asking(self, pull: PullRequest, names: list[str]) -> Callable[[], None]:
         users = [name for name in names if "/" not in name]
         teams = [name.partition("/")[2] for name in names if "/" in name]
-        ask = partial(pull.create_review_request, reviewers=users or NotSet, team_reviewers=teams or NotSet)
-        return self._beside(pull, f"the reviewers {', '.join(names)}", ask)
+        return partial(pull.create_review_request, reviewers=users or NotSet, team_reviewers=teams or NotSet)
 
-    def _beside(self, pull: PullRequest, what: str, call: Callable[[], object]) -> bool:
-        """What the pull request can do without."""
+    def _refusal(self, call: Callable[[], None]) -> CodeError | None:
+        """Why something that the pull request can do without was not done."""
         try:
             with mapped_errors(self._name):
                 call()
         except RepositoryMoved:
             raise
         except CodeError as error:
-            log.warning("Pull request %s goes without %s: %s", pull.html_url, what, error)
-            return False
-        return True
+            return error
+        return None
+
+    def _goes_without(self, pull: PullRequest, what: str, refusal: CodeError | None) -> None:
+        if refusal is not None:
+            log.warning("Pull request %s goes without %s: %s", pull.html_url, what, refusal)
 
     # --- afterwards ---
 

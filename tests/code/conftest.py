@@ -15,9 +15,11 @@ from airflow_agentfix.code.github_host import GitHubHost
 from airflow_agentfix.core.incident import Repository
 from airflow_agentfix.ports import CodeHost
 from airflow_agentfix.settings import Settings
+from tests.code.openapi_judge import Judge
 from tests.code.repos import git, make_origin
 from tests.fakes.git_http import GitHttpServer
 from tests.fakes.github import FakeGitHub
+from tests.standins import GITHUB_OPENAPI
 
 TOKEN = "s3cret-token"
 
@@ -64,10 +66,18 @@ def basic_auth(token: str) -> Iterator[Mapping[str, str]]:
     yield {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "credential.helper", "GIT_CONFIG_VALUE_0": helper}
 
 
+@pytest.fixture(scope="session")
+def judge() -> Judge | None:
+    """GitHub's own description of its API, where it was fetched; test_github_openapi.py says so where not."""
+    return Judge(GITHUB_OPENAPI) if GITHUB_OPENAPI.exists() else None
+
+
 @pytest.fixture
-def github(folder: Path) -> Iterator[FakeGitHub]:
+def github(folder: Path, judge: Judge | None) -> Iterator[FakeGitHub]:
+    """All that goes over its wire is judged, whatever the test is about."""
     with FakeGitHub(folder / "acme" / "dags.git") as fake:
         yield fake
+    assert judge is None or "\n".join(judge.faults(fake.exchanges)) == ""
 
 
 def github_host(fake: FakeGitHub, *, token: str | None = None) -> GitHubHost:

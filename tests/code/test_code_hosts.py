@@ -106,6 +106,18 @@ def test_the_commit_message_arrives_whole(place: Place) -> None:
     assert place.git("log", "-1", "--format=%B", opened.commit).strip() == request.message.strip()
 
 
+def test_no_byte_is_lost_whatever_the_files_encoding(place: Place) -> None:
+    contents = {"dags/latin.py": "# ü\r\nx = 1".encode("latin-1"), "logo.bin": bytes(reversed(range(256))), "empty.py": b""}
+    opened = place.host().open_fix(fix(place, *(FileChange(path, content) for path, content in contents.items())))
+    assert {path: place.host().read(opened.commit, path) for path in contents} == contents
+
+
+def test_a_renamed_file_keeps_its_mode_and_content(place: Place) -> None:
+    moved = (FileChange("run.sh", None), FileChange("bin/run.sh", b"#!/bin/sh\n", mode="100755"))
+    opened = place.host().open_fix(fix(place, *moved))
+    assert place.git("diff", "--name-status", "-M", place.base, opened.commit) == "R100\trun.sh\tbin/run.sh"
+
+
 def test_modes_are_kept_and_a_changed_crlf_file_stays_crlf(place: Place, tmp_path: Path) -> None:
     opened = place.host().open_fix(
         fix(place, FIX, FileChange("run.sh", b"#!/bin/bash\n"), FileChange("b.sh", b"x", mode="100755"))
@@ -186,6 +198,39 @@ def test_a_base_that_moved_elsewhere_does_not_matter_and_in_the_same_file_it_doe
     assert "fix/shop-2" not in place.branches()
 
 
+def test_a_fix_on_an_older_base_merges_with_what_came_meanwhile(place: Place) -> None:
+    request = fix(place, FIX, FileChange("dags/new.py", b"new"), FileChange("hidden.py", None))
+    push(place.folder, "dags/other.py", "o = 1\n")
+    opened = place.host().open_fix(request)
+    merged = merge(place.folder, opened.branch)
+    assert place.git("show", f"{merged}:dags/other.py") == "o = 1"
+    assert place.host().read(merged, "dags/shop.py") == b"x = 2\r\ny = 2\r\n"
+    assert "hidden.py" not in place.git("ls-tree", "--name-only", merged).split()
+
+
+def test_a_stop_because_the_base_moved_says_what_to_do_and_leaves_nothing(place: Place) -> None:
+    request = fix(place)
+    push(place.folder, "dags/shop.py", "other = 1\n")
+    with pytest.raises(BaseMoved, match=r"nothing was pushed.*a new session for the failed task starts from the new head"):
+        place.host().open_fix(request)
+    assert place.branches() == ["main"]
+
+
+@pytest.mark.parametrize(("mine", "theirs"), [("dags/new", "dags/new/a.py"), ("dags/new/a.py", "dags/new")])
+def test_a_folder_where_the_fix_has_a_file_counts_as_moved(place: Place, mine: str, theirs: str) -> None:
+    request = fix(place, FileChange(mine, b"mine"))
+    push(place.folder, theirs, "theirs\n")
+    with pytest.raises(BaseMoved, match=theirs):
+        place.host().open_fix(request)
+
+
+def test_a_file_that_the_fix_deletes_and_the_base_changed_counts_as_moved(place: Place) -> None:
+    request = fix(place, FileChange("hidden.py", None))
+    push(place.folder, "hidden.py", "hidden = 2\n")
+    with pytest.raises(BaseMoved):
+        place.host().open_fix(request)
+
+
 def test_a_new_file_that_the_base_got_meanwhile_counts_as_moved(place: Place) -> None:
     request = fix(place, FileChange("dags/new.py", b"mine"))
     push(place.folder, "dags/new.py", "theirs\n")
@@ -239,6 +284,34 @@ def test_our_branch_on_which_a_person_went_on_is_not_deleted(place: Place) -> No
     push(place.folder, "a.py", "a\n", branch="fix/shop-1")
     with pytest.raises(BranchExists):
         place.host().delete_branch("fix/shop-1")
+
+
+def approvals(place: Place) -> list[str]:
+    return place.git("for-each-ref", "--format=%(objectname) %(refname)", "refs/agentfix").splitlines()
+
+
+def test_an_approval_is_a_ref_that_is_left_once(place: Place) -> None:
+    opened = place.host().open_fix(fix(place))
+    for signature in ("a" * 64, "a" * 64, "b" * 64):
+        place.host().approve(opened.commit, signature)
+    assert approvals(place) == [f"{opened.commit} refs/agentfix/approved/{opened.commit}/{letter * 64}" for letter in "ab"]
+
+
+def test_a_branchs_approvals_go_with_it_and_anothers_stay(place: Place) -> None:
+    opened = place.host().open_fix(fix(place))
+    other = place.host().open_fix(fix(place, FileChange("b.py", b"b"), session="s2", branch="fix/shop-2"))
+    for commit in (opened.commit, other.commit):
+        place.host().approve(commit, "a" * 64)
+    place.host().delete_branch("fix/shop-1")
+    assert approvals(place) == [f"{other.commit} refs/agentfix/approved/{other.commit}/{'a' * 64}"]
+    assert place.branches() == ["fix/shop-2", "main"]
+
+
+def test_without_a_pull_request_updating_it_does_nothing(place: Place) -> None:
+    opened = replace(place.host().open_fix(fix(place)), pull_request=None)
+    place.host().update_request(opened, body="x", ready=True)
+    place.host().comment(opened, "x")
+    assert place.host().comments(opened) == []
 
 
 def test_a_fix_is_open_while_its_branch_has_it(place: Place) -> None:

@@ -255,7 +255,8 @@ def test_a_pull_request_that_was_closed_is_the_end_of_its_fix_though_the_branch_
 def test_a_fix_that_was_merged_into_another_branch_is_not_in_the_base(github: FakeGitHub, folder: Path) -> None:
     host, opened = opened_on(github)
     elsewhere = push(folder, "a.py", "a\n", branch="develop")
-    github.pulls[0].update(state="closed", merged=True, merge_commit_sha=elsewhere, base={"ref": "develop"})
+    github.pulls[0].update(state="closed", merged=True, merge_commit_sha=elsewhere)
+    github.pulls[0]["base"]["ref"] = "develop"
     assert host.fate(opened) == Fate("gone")
 
 

@@ -50,6 +50,8 @@ class FakeGitHub:
         self.prefix = prefix
         self.asked: list[Asked] = []
         self.exchanges: list[Exchange] = []
+        self.tokens: dict[str, str] = {}
+        """of other people: token -> login"""
         self.rights: dict[str, str] | None = None
         """of a fine-grained token: permission -> read or write; None may do everything"""
         self.archived = False
@@ -182,6 +184,7 @@ class FakeGitHub:
             ("POST", "pulls", "pull_requests", self._make_pull),
             ("POST", "issues/", "pull_requests", people.post_issue),
             ("PATCH", "pulls/", "pull_requests", people.edit),
+            ("PATCH", "git/refs/", "contents", self._move_ref),
             ("DELETE", "git/refs/", "contents", self._delete_ref),
         ]
 
@@ -344,6 +347,14 @@ class FakeGitHub:
             return problem(422, "Reference already exists")
         return Reply(201, self.documents.ref(ref, sha))
 
+    def _move_ref(self, ref: str, asked: Asked) -> Reply:
+        """A person's push; never a forced one."""
+        sha = asked.body["sha"]
+        if self.git("merge-base", "--is-ancestor", f"refs/{ref}", sha) is None:
+            return problem(422, "Update is not a fast forward")
+        self.git("update-ref", f"refs/{ref}", sha)
+        return Reply(200, self.documents.ref(f"refs/{ref}", sha))
+
     def _delete_ref(self, ref: str, _: Asked) -> Reply:
         if self.text("rev-parse", "--verify", "--quiet", f"refs/{ref}") is None:
             return problem(422, "Reference does not exist")
@@ -372,12 +383,16 @@ class _Handler(GitHandler):
     def _serve(self) -> None:
         parts = urlsplit(self.path)
         if parts.path.startswith(f"/{self.fake.full_name}.git/"):
+            kept = self.fake.folder.relative_to(self.fake.root)
+            self.path = self.path.replace(f"/{self.fake.full_name}.git", f"/{kept}", 1)
             self.serve_git(self.fake.root, token=self.fake.token)
             return
         content = self._body()
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         path = unquote(parts.path).removeprefix(self.fake.prefix)
-        asked = Asked(self.command, path, query, json.loads(content) if content else None, self.fake.site + parts.path)
+        asked = Asked(
+            self.command, path, query, json.loads(content) if content else None, self.fake.site + parts.path, self._who()
+        )
         self.fake.asked.append(asked)
         if asked.path.startswith("/_codeload/"):
             self._send_archive(asked)
@@ -404,9 +419,12 @@ class _Handler(GitHandler):
     def _login(self, asked: Asked) -> Reply | None:
         if asked.path.startswith("/app/"):
             return None
+        return None if self._who() else problem(401, "Bad credentials")
+
+    def _who(self) -> str:
         given = (self.headers.get("authorization") or "").partition(" ")[2]
-        known = {self.fake.token, *([INSTALLATION_TOKEN] if self.fake.app_key else [])}
-        return None if given in known else problem(401, "Bad credentials")
+        ours = {self.fake.token, *([INSTALLATION_TOKEN] if self.fake.app_key else [])}
+        return self.fake.people.login if given in ours else self.fake.tokens.get(given, "")
 
     def _send_archive(self, asked: Asked) -> None:
         if self.headers.get("authorization") or asked.query.get("token") != "short-lived":

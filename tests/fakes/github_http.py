@@ -16,13 +16,14 @@ class Reply:
 
 @dataclass(frozen=True)
 class Asked:
-    """`url` is the address without its query."""
+    """`url` is the address without its query, `login` who asks."""
 
     method: str
     path: str
     query: dict[str, str]
     body: Any
     url: str = ""
+    login: str = ""
 
 
 @dataclass(frozen=True)

@@ -135,7 +135,7 @@ class Documents:
         return {
             **{f"{name}_url": self.url(name) for name in _REPOSITORY_URLS},
             **dict.fromkeys(_COUNTS, 0),
-            **{f"has_{name}": True for name in ("issues", "projects", "wiki", "pages", "discussions")},
+            **{f"has_{name}": True for name in ("issues", "projects", "wiki", "pages", "discussions", "downloads")},
             **{f"{name}_at": EPOCH for name in ("created", "updated", "pushed")},
             **dict.fromkeys(("description", "homepage", "language", "license", "mirror_url")),
             "id": self.number,
@@ -185,8 +185,8 @@ class Documents:
                 "tree": {"sha": facts["tree"], "url": self.url(f"git/trees/{facts['tree']}")},
                 "verification": _unsigned(),
             },
-            "author": None,
-            "committer": None,
+            "author": self.user("dana"),
+            "committer": self.user("dana"),
             "parents": [self._parent(one) for one in facts["parents"]],
         }
 
@@ -270,7 +270,7 @@ class Documents:
         }
 
     def label(self, name: str) -> Json:
-        about = {"description": None, "color": "ededed", "default": False}
+        about = {"description": "", "color": "ededed", "default": False}
         return {"id": number_of(name), "node_id": f"L_{name}", "url": self.url(f"labels/{name}"), "name": name, **about}
 
     def remark(self, number: int, serial: int, *, author: str, text: str, at: str, kind: str) -> Json:

@@ -107,7 +107,7 @@ class FakePulls:
         if not brings:
             told = f"No commits between {asked.body['base']} and {asked.body['head']}"
             return problem(422, "Validation Failed", {"resource": "PullRequest", "code": "custom", "message": told})
-        facts = {**asked.body, "user": self.documents.user(self.login)}
+        facts = {**asked.body, "user": self.documents.user(asked.login)}
         self.pulls.append(self.documents.pull(len(self.pulls) + 1, facts, base=base, head=head))
         return Reply(201, self.pulls[-1])
 
@@ -119,13 +119,15 @@ class FakePulls:
         return Reply(200, pull)
 
     def post(self, rest: str, asked: Asked) -> Reply:
-        """Ask for a review."""
+        """Ask for a review, or give one."""
         number, _, what = rest.partition("/")
         pull = self._pull(number)
+        if pull and what == "reviews":
+            return Reply(200, self.review(pull["number"], asked.login, asked.body["body"]))
         if pull is None or what != "requested_reviewers":
             return NOT_FOUND
         users, teams = asked.body.get("reviewers", []), asked.body.get("team_reviewers", [])
-        if self.login in users:
+        if pull["user"]["login"] in users:
             return problem(422, "Review cannot be requested from pull request author.")
         if set(users) - set(self.collaborators) or set(teams) - self.teams:
             return problem(422, NOT_A_COLLABORATOR.format(name=self.documents.name))
@@ -140,7 +142,7 @@ class FakePulls:
         if pull is None:
             return NOT_FOUND
         if what == "comments":
-            return Reply(201, self.say(pull["number"], self.login, asked.body["body"]))
+            return Reply(201, self.say(pull["number"], asked.login, asked.body["body"]))
         if what == "labels":
             there = {label["name"] for label in pull["labels"]}
             names = asked.body if isinstance(asked.body, list) else asked.body["labels"]
@@ -159,7 +161,7 @@ class FakePulls:
     def graphql(self, asked: Asked) -> Reply:
         query: str = asked.body["query"]
         if "viewer" in query:
-            return Reply(200, {"data": {"viewer": {"login": self.login}}})
+            return Reply(200, {"data": {"viewer": {"login": asked.login}}})
         name = "markPullRequestReadyForReview"
         if not re.search(rf"\b{name}\(", query):
             return Reply(200, {"errors": [{"message": f"Parse error on {query[:20]!r}"}]})
