@@ -47,6 +47,8 @@ class Codebase:
     exact: bool
     files: Sequence[str]
     dag: DagFacts
+    head: str | None = None
+    """the base branch's, where it was asked for"""
 
     def path_of(self, file: str) -> str | None:
         """The repository path of a file as a worker names it, None if it is not in the repository."""
@@ -66,17 +68,19 @@ class Codebase:
 def codebase(code_of: CodeOf, dag: DagFacts, run: RunFacts) -> Codebase:
     """Raises NoRepository and other CodeErrors."""
     repository, host = code_of(dag)
-    commit, exact = run.bundle_version or "", True
+    commit, head = run.bundle_version or "", None
     if not _COMMIT.fullmatch(commit):
-        commit, exact = _at(host, repository, run), False
-    return Codebase(repository, host, commit, exact, host.files(commit), dag)
+        head = _head(host, repository)
+        commit = _at(host, repository, head, run)
+    return Codebase(repository, host, commit, head is None, host.files(commit), dag, head)
 
 
 def changes(code: Codebase, *, green: RunFacts, frames: Iterable[Frame]) -> Changes:
     """Between the last green run and this one; without commits where the code is the same."""
     base, exact = green.bundle_version or "", code.exact
     if not (exact and _COMMIT.fullmatch(base)):
-        base, exact = _at(code.host, code.repository, green), False
+        head = code.head or _head(code.host, code.repository)
+        base, exact = _at(code.host, code.repository, head, green), False
     found = Changes(green.run_id, base, code.commit, by="bundle_version" if exact else "time")
     if base == code.commit:
         return found
@@ -95,13 +99,22 @@ def changes(code: Codebase, *, green: RunFacts, frames: Iterable[Frame]) -> Chan
 
 def _commits(compared: Comparison, told: _Told, newest: str) -> tuple[Commit, ...]:
     """Newest first within each kind, for sorting keeps the order of what is alike."""
-    touching = {kind: set(told.code.host.commits(newest, paths=paths, limit=_TOUCHING)) for kind, paths in told.kinds() if paths}
+    touching = _touching(compared, told, newest)
     found = []
     for one in compared.commits:
         sha = str(one["sha"])
         kind = next((kind for kind, shas in touching.items() if sha in shas), "other")
         found.append(Commit(sha, str(one["author"]), str(one["date"]), str(one["subject"]), kind))
     return tuple(sorted(found, key=lambda commit: _ORDER.index(commit.touches)))
+
+
+def _touching(compared: Comparison, told: _Told, newest: str) -> dict[str, set[str]]:
+    """Commits by what they touch; one that is alone has done all that changed, and nobody is asked."""
+    if len(compared.commits) == 1 and len(compared.files) < FILES:
+        only = {str(compared.commits[0]["sha"])}
+        return {kind: only for kind, paths in told.kinds() if set(paths) & set(compared.files)}
+    ask = told.code.host.commits
+    return {kind: set(ask(newest, paths=paths, limit=_TOUCHING)) for kind, paths in told.kinds() if paths}
 
 
 _ORDER = ("traceback", "dag", "dependencies", "other")
@@ -133,11 +146,15 @@ def says_what_is_installed(path: str) -> bool:
     return any(fnmatch(path if "/" in pattern else name, pattern) for pattern in _DEPENDENCIES)
 
 
-def _at(host: CodeHost, repository: Repository, run: RunFacts) -> str:
-    """What the base branch was when the run started."""
+def _head(host: CodeHost, repository: Repository) -> str:
     head = host.head(repository.base_branch)
     if head is None:
         raise CommitNotFound(f"Repository {repository.url} has no branch {repository.base_branch!r}.")
+    return head
+
+
+def _at(host: CodeHost, repository: Repository, head: str, run: RunFacts) -> str:
+    """What the base branch was when the run started."""
     then = host.commits(head, until=run.start_date, limit=1) if run.start_date else [head]
     if not then:
         raise CommitNotFound(f"{repository.base_branch!r} of {repository.url} has no commit from before {run.start_date}.")

@@ -238,6 +238,26 @@ def test_what_needs_a_person_is_shown_and_recorded_with_patch_and_fix(world: Wor
 # --- fix -------------------------------------------------------------------------------------------------------------
 
 
+def asked(world: World) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Labels and reviewers of the fix that was opened."""
+    use(world, call("change_files", edits=[EDIT]), FIX)
+    (request,) = [world.host.branches[branch] for branch in world.host.fixes]
+    assert request is not None
+    return request.labels, request.reviewers
+
+
+def test_a_fix_is_labelled_and_put_to_the_owners_of_its_files(world: World) -> None:
+    world.labels = ("agentfix",)
+    world.host.tree |= {"CODEOWNERS": "* @platform\n/dags/shop/ @anna @acme/data\n"}
+    assert asked(world) == (("agentfix",), ("anna", "acme/data"))
+
+
+def test_a_policy_that_names_reviewers_is_asked_before_the_owners(make_world: Callable[..., World]) -> None:
+    world = make_world(policy=Policy(reviewers=("ben",)))
+    world.host.tree |= {"CODEOWNERS": "* @platform\n"}
+    assert asked(world) == ((), ("ben",))
+
+
 def test_a_foreign_branch_of_the_same_name_is_left_alone(world: World) -> None:
     name = "fix/shop-daily-revenue-fix-it-01234567"
     theirs = FixRequest("other", name, "main", "b", "", (), "", "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from airflow_agentfix.agent.case import Case, Code
 from airflow_agentfix.agent.journal import Journal
 from airflow_agentfix.agent.skills import Skills
 from airflow_agentfix.agent.tools import TOOLS
+from airflow_agentfix.code.codeowners import owners_of
 from airflow_agentfix.code.gates import check
 from airflow_agentfix.code.import_check import ImportResult
 from airflow_agentfix.code.repo_checks import CheckResult
@@ -140,6 +142,7 @@ class World:
         self.imports: list[str] = []
         self.log = list(LOG)
         self.has_code = True
+        self.labels: tuple[str, ...] = ()
         self.skills = Skills()
         self.workers = 0
         self.checked: list[tuple[str, str]] = []
@@ -171,7 +174,8 @@ class World:
         self.host.export(BASE, tree)
         copy = WorkingCopy(tree, files=transcript.working_files(journal.events))
         repository = Repository("/repo", "main", "dags")
-        code = Code(repository, BASE, copy, self.host, check, self._import_fix, self._import_base, *self._checks())
+        parts = (check, self._import_fix, self._import_base, *self._checks())
+        code = Code(repository, BASE, copy, self.host, *parts, labels=self.labels, owners=partial(owners_of, tree))
         return Case(
             session_id=self.session_id,
             lease=claim.lease,

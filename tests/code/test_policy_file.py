@@ -16,6 +16,7 @@ version: 1
 autonomy: propose
 approve_before: [rerun]
 approvers: [ana, kim]
+reviewers: [ana, "@acme/data"]
 allowed_paths: ["dags/**"]
 denied_paths: ["dags/secret/**"]
 max_files: 3
@@ -25,7 +26,7 @@ checks:
   - {name: unit, run: [pytest, -q], timeout: 60}
 dags:
   - {dag: "finance_*", autonomy: report}
-  - {tag: critical, approvers: [boss]}
+  - {tag: critical, approvers: [boss], reviewers: [boss]}
   - {dag: "finance_*", tag: critical, max_files: 1}
 """
 
@@ -45,6 +46,7 @@ def test_every_value_is_read() -> None:
         "approve_before": ("rerun",),
         "allow_unreviewed_reruns": False,
         "approvers": ("ana", "kim"),
+        "reviewers": ("ana", "@acme/data"),
         "allowed_paths": (("dags/**",),),
         "denied_paths": (("dags/secret/**",),),
         "max_files": 3,
@@ -88,6 +90,8 @@ def test_an_entry_counts_for_the_dags_it_names(dag_id: str, tags: tuple[str, ...
         ("version: 1\nmax_files: many", "max_files: 'many' is not of type 'integer'"),
         ("version: 1\nmax_files: -1", "max_files: -1 is less than the minimum of 0"),
         ("version: 1\napprovers: []", "approvers: [] "),
+        ("version: 1\nreviewers: [ana kim]", "reviewers[0]: "),
+        ("version: 1\nreviewers: [ana@acme.example]", "reviewers[0]: "),
         ("version: 1\nallow_unreviewed_reruns: true", "'allow_unreviewed_reruns' was unexpected"),
         ("version: 1\ndags: [{autonomy: report}]", "dags[0]: it has neither dag nor tag"),
         ("version: 1\ndags: [{dag: a, retries: 2}]", "dags[0]: "),

@@ -22,6 +22,7 @@ UNIT = RepoCheck("unit", ("pytest", "-q"))
         ({"max_dollars": 0.5}, 0.5, ("file",)),
         ({"approve_before": ()}, ("rerun",), ("deployment",)),
         ({"approvers": ("ana",)}, ("ana",), ("file",)),
+        ({"reviewers": ("ana", "acme/data")}, ("ana", "acme/data"), ("file",)),
         ({"allowed_paths": (("dags/**",),)}, (("dags/**",),), ("file",)),
         ({"run_checks": False}, False, ("file",)),
         ({"checks": (UNIT,)}, (UNIT,), ("file",)),
