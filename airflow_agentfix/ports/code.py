@@ -130,11 +130,12 @@ class CodeHost(Protocol):
         host has none, or where it is closed or merged."""
 
     def comment(self, fix: OpenedFix, text: str) -> None:
-        """Write under the fix's pull request. Nothing is done where the host has none."""
+        """Write under the fix's pull request, once: a text that is there already is not written again. Nothing is done where the
+        host has none."""
 
     def comments(self, fix: OpenedFix, *, since: str | None = None) -> list[Comment]:
-        """What was written on the fix's pull request since then (ISO 8601), oldest first, our login's own left out. None where
-        the host has none."""
+        """What was written on the fix's pull request at that time (ISO 8601) or later, oldest first, our login's own left out. None
+        where the host has none."""
 
     def delete_branch(self, branch: str) -> None:
         """Remove a branch that AgentFix made, and its approvals; one that is gone is fine, another's is BranchExists."""

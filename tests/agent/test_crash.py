@@ -53,7 +53,7 @@ def test_a_worker_killed_between_any_two_requests_to_github_leaves_one_branch_an
     before = undisturbed()
     deaths = before.deaths("GET", "POST")
     names = [before.moments[at - 1] for at in deaths]
-    assert [name.rpartition("/")[2] for name in names if "POST" in name] == ["blobs", "trees", "commits", "refs", "pulls"]
+    assert [name.rpartition("/")[2] for name in names if "POST" in name] == ["trees", "commits", "refs", "pulls", "labels"]
     assert_all_survived(dying_at, before, deaths)
 
 
