@@ -134,8 +134,8 @@ class CodeHost(Protocol):
         host has none."""
 
     def comments(self, fix: OpenedFix, *, since: str | None = None) -> list[Comment]:
-        """What was written on the fix's pull request at that time (ISO 8601) or later, oldest first, our login's own left out. None
-        where the host has none."""
+        """What was written on the fix's pull request at that time (ISO 8601) or later, oldest first, our login's own left out;
+        empty where the host has none."""
 
     def delete_branch(self, branch: str) -> None:
         """Remove a branch that AgentFix made, and its approvals; one that is gone is fine, another's is BranchExists."""
