@@ -99,7 +99,8 @@ class Reruns:
         session, commit = stored.session, str(stored.session.fix_commit)
         tasks = self._failed_of_cause(session)
         own = tasks.pop(session.task_id)
-        request = PinRequest(session.id, session.dag_id, session.run_id, session.task_id, own, commit, tuple(tasks.items()))
+        where = (session.id, session.dag_id, session.run_id, session.task_id, own, commit)
+        request = PinRequest(*where, also=tuple(tasks.items()), pull_request=session.pull_request)
         try:
             pinned = self._airflow.pin(request)
         except AirflowConflict as error:

@@ -12,14 +12,16 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_agentfix import budgets, recovering
-from airflow_agentfix.core import questions
+from airflow_agentfix.core import links, questions, verification
 from airflow_agentfix.core.budget import Budget
 from airflow_agentfix.core.incident import TaskRef
+from airflow_agentfix.core.links import Links
 from airflow_agentfix.core.mentions import Remark
 from airflow_agentfix.core.pins import pinned
 from airflow_agentfix.core.policy import Autonomy, Effective, Layer, combine, is_own
 from airflow_agentfix.core.previews import is_preview
 from airflow_agentfix.core.session import SERVER, Event, EventKind, Outcome, PinEnd, Session, State, fix_run_id
+from airflow_agentfix.core.stages import Stage
 from airflow_agentfix.desk import ENDED, FIX_DAG, Desk, again
 from airflow_agentfix.duplicates import occurrence, was_looked_at
 from airflow_agentfix.errors import (
@@ -241,6 +243,13 @@ class SessionService:
     def budget(self, session_id: str, user: Any) -> Budget:
         """What the session used of what it may: turns, tokens, dollars, minutes; and where its day stands."""
         return self.worker.budget(self._desk.open(session_id, user, edit=False))
+
+    def verified(self, session_id: str, user: Any) -> tuple[Sequence[Stage], Links]:
+        """What was looked at of its fix and what was not, and where the session leads."""
+        session = self._desk.open(session_id, user, edit=False).session
+        events = self._store.events(session_id, kinds={*verification.KINDS, *links.KINDS})
+        ref = TaskRef(session.dag_id, session.run_id, session.task_id, session.try_number or 0, session.map_index)
+        return verification.record(events), links.links_of(ref, events, base_url=self.settings.base_url)
 
     @again
     def _noticed(self, session_id: str) -> Session:

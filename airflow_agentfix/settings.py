@@ -11,7 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -100,6 +100,8 @@ class Settings:
     auto_migrate: bool = True
     audit_key: str = ""
     signing_key: str = ""
+    base_url: str = ""
+    """Airflow's address as people have it: `[api] base_url`, no option of ours"""
 
     def ceilings(self, dag_id: str, tags: Collection[str]) -> list[Layer]:
         """What this deployment allows a DAG with these tags at most."""
@@ -114,9 +116,8 @@ class Settings:
         """Read Airflow's configuration. Raises ConfigurationError naming the option, the value found and what is expected."""
         from airflow.configuration import conf  # 1 to 4 s in a process without Airflow; DAG parsing has it already
 
-        return cls.from_mapping(
-            {name: value for name in OPTIONS if (value := conf.get(SECTION, name, fallback=None)) is not None}
-        )
+        own = cls.from_mapping({name: value for name in OPTIONS if (value := conf.get(SECTION, name, fallback=None)) is not None})
+        return replace(own, base_url=conf.get("api", "base_url", fallback=None) or "")
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, str]) -> Settings:

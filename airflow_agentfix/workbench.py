@@ -22,6 +22,7 @@ from airflow_agentfix.code.hosts import open_host
 from airflow_agentfix.code.import_check import import_shape
 from airflow_agentfix.code.repo_checks import run_check
 from airflow_agentfix.code.repositories import bundle_config, repository_of
+from airflow_agentfix.code.static_checks import parsed
 from airflow_agentfix.code.working_copy import WorkingCopy
 from airflow_agentfix.core import transcript
 from airflow_agentfix.core.incident import DagFacts, Incident, Repository, TaskFacts, TaskRef
@@ -31,8 +32,8 @@ from airflow_agentfix.core.policy import Policy
 from airflow_agentfix.core.session import Session
 from airflow_agentfix.driver import Found
 from airflow_agentfix.errors import CommitNotFound, SkillError
-from airflow_agentfix.evidence.collect import Around, collect
-from airflow_agentfix.evidence.history import task_history
+from airflow_agentfix.evidence.collect import Around, collect, fingerprint_of
+from airflow_agentfix.evidence.history import against_usual, task_history
 from airflow_agentfix.models.rules import RulesModel
 from airflow_agentfix.ports import Claim, CodeHost, Model, SessionClient
 from airflow_agentfix.resources import skills_folder
@@ -128,11 +129,14 @@ class Workbench:
             log=self._log,
             task_history=lambda task_id: task_history(self.airflow, _of_task(incident.ref, task_id)),
             diagnose=self.collect,
+            cause_of=partial(fingerprint_of, api=self.airflow),
+            usual=partial(against_usual, self.airflow, incident.ref),
             redact=self.redact,
             redact_code=redaction.redact_code,
             skills=self._skills(code, folder / "base"),
             code=code,
             no_code=no_code,
+            base_url=self.settings.base_url,
         )
 
     def _skills(self, code: Code | None, base: Path) -> Skills:
@@ -165,6 +169,7 @@ class Workbench:
             copy,
             host,
             gates.check,
+            lambda copy: parsed(copy.patch()),
             import_fix=partial(shape, fix),
             import_base=partial(shape, base),
             check_fix=partial(run_check, fix),

@@ -85,6 +85,7 @@ ANYTHING = {
     "because": [],
     "before": {"model": ""},
     "basis": {"model": ""},
+    "stages": [],
     "branch": "",
     "commit": "",
 }

@@ -12,9 +12,10 @@ from typing import Any, Protocol
 
 from airflow_agentfix.agent.skills import Skills
 from airflow_agentfix.core.findings import Finding
-from airflow_agentfix.core.incident import Incident, Repository, TaskRef
+from airflow_agentfix.core.incident import Incident, Repository, TaskFacts, TaskRef
 from airflow_agentfix.core.policy import Policy, RepoCheck
 from airflow_agentfix.core.session import Event, EventKind, Outcome
+from airflow_agentfix.core.stages import Stage
 from airflow_agentfix.core.transcript import Call
 from airflow_agentfix.errors import ToolRefused
 from airflow_agentfix.ports import AirflowApi, CodeHost, FileChange, Json, SessionClient, WaitRun
@@ -74,6 +75,8 @@ class Code:
     copy: WorkingCopy
     host: CodeHost
     gates: Callable[[Any, Policy], Sequence[Finding]]
+    parsed: Callable[[Any], Sequence[Stage]]
+    """what of the working copy's changes was seen to compile and to parse; nothing is executed"""
     import_fix: Callable[[], ImportResult]
     import_base: Callable[[], ImportResult]
     check_fix: Callable[[RepoCheck], CheckResult]
@@ -100,6 +103,10 @@ class Case:
     """earlier runs of a task of this DAG, as text"""
     diagnose: Callable[[TaskRef], Incident]
     """collect the evidence of another failed try"""
+    cause_of: Callable[[TaskRef], str | None]
+    """the fingerprint of another try, by its log alone; None where the log is gone"""
+    usual: Callable[[TaskFacts], str]
+    """how long an instance took against earlier green runs of its task, in words; empty where there is none to compare with"""
     redact: Callable[[str], str]
     """others' words: secrets, invisible characters and HTML comments are taken out"""
     redact_code: Callable[[str], str]
@@ -108,6 +115,8 @@ class Case:
     code: Code | None = None
     no_code: str = "the DAG's repository is not known"
     sleep: Callable[[float], None] = time.sleep
+    base_url: str = ""
+    """Airflow's address as people have it; empty where `[api] base_url` is not set"""
 
     def tree(self) -> Code:
         """The repository, or a refusal the model can act on."""
@@ -140,10 +149,9 @@ class Done:
 
 
 @dataclass(frozen=True)
-class Pause:
-    """Wait for a run; `events` are recorded before."""
+class Recorded:
+    """What has to be on record before the call goes on: it is made again once that is, and finds it among the events."""
 
-    wait: WaitRun
     events: tuple[NewEvent, ...]
 
 
@@ -158,4 +166,4 @@ class Ending:
     error: str | None = None
 
 
-Given = Done | WaitRun | Pause | Ending
+Given = Done | WaitRun | Recorded | Ending

@@ -11,14 +11,16 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+from airflow_agentfix.agent import recording
 from airflow_agentfix.agent.case import Case, Code, Done, Use
 from airflow_agentfix.agent.reading import CAP
-from airflow_agentfix.core import budget, commit, transcript
+from airflow_agentfix.core import commit, transcript, verification
 from airflow_agentfix.core.findings import Finding, Severity
 from airflow_agentfix.core.policy import Autonomy
 from airflow_agentfix.core.session import EventKind
+from airflow_agentfix.core.stages import Stage
 from airflow_agentfix.errors import BranchExists, EditRefused, NothingToCommit, ToolRefused
-from airflow_agentfix.ports import FixRequest, Json, OpenedFix
+from airflow_agentfix.ports import FixRequest, OpenedFix
 
 # --- change_files ----------------------------------------------------------------------------------------------------
 
@@ -84,8 +86,13 @@ def open_fix(use: Use) -> Done:
     if not code.copy.changes():
         raise NothingToCommit("The working copy equals its base; use change_files before open_fix.")
     findings = _gated(case, code)
-    opened = _open(use, code, findings)
-    return Done(_opened_text(opened, code, findings), events=((EventKind.FIX, _fix(use, code, opened, findings)),))
+    stages = recording.at_open(use, code, findings)
+    fix = _fix(use, code, findings)
+    opened = _open(use, code, fix, stages)
+    made = {**fix, "branch": opened.branch, "commit": opened.commit, "pull_request": opened.pull_request}
+    return Done(
+        _opened_text(opened, code, findings), events=((EventKind.FIX, made), recording.opened(use, opened.commit, stages))
+    )
 
 
 def _refuse_second_fix(use: Use) -> None:
@@ -102,35 +109,29 @@ def _refuse_second_fix(use: Use) -> None:
         raise ToolRefused(f"Nothing was changed since the fix on {branch}. Use change_files first, or submit_report.")
 
 
-def _open(use: Use, code: Code, findings: Iterable[Finding]) -> OpenedFix:
+def _open(use: Use, code: Code, fix: Mapping[str, Any], stages: Sequence[Stage]) -> OpenedFix:
     """Where a branch of that name is someone else's, one other name is tried."""
     before = len(transcript.of_kind(use.events, EventKind.FIX))
     amended = f"-a{before + 1}" if before else ""
     try:
-        return code.host.open_fix(_request(use, code, findings, suffix=amended))
+        return code.host.open_fix(_request(use, code, fix, stages, suffix=amended))
     except BranchExists:
-        return code.host.open_fix(_request(use, code, findings, suffix=f"{amended}-{use.case.session_id[:8]}"))
+        return code.host.open_fix(_request(use, code, fix, stages, suffix=f"{amended}-{use.case.session_id[:8]}"))
 
 
-def _request(use: Use, code: Code, findings: Iterable[Finding], *, suffix: str) -> FixRequest:
-    case, incident = use.case, use.case.incident
-    title, summary = _said(use)
-    changes = code.copy.changes()
+def _request(use: Use, code: Code, fix: Mapping[str, Any], stages: Sequence[Stage], *, suffix: str) -> FixRequest:
+    case, incident, title = use.case, use.case.incident, fix["title"]
     file = code.repository.path_of(incident.dag.file)
     trailers = commit.trailers(incident, session_id=case.session_id, file=file, audit=_chain_head(use))
-    body = commit.pull_request_body(
-        incident, session_id=case.session_id, summary=summary, paths=[change.path for change in changes], findings=findings,
-        stages=_stages(), cost=budget.told(budget.usage_of(use.events)),
-    )  # fmt: skip
     return FixRequest(
         session_id=case.session_id,
         branch=commit.branch_name(incident.ref.dag_id, title, incident.fingerprint, suffix=suffix),
         base_branch=code.repository.base_branch,
         base_commit=code.base_commit,
-        message=commit.commit_message(title, summary, trailers),
-        changes=changes,
+        message=commit.commit_message(title, fix["summary"], trailers),
+        changes=code.copy.changes(),
         title=commit.one_line(title),
-        body=case.redact(body),
+        body=recording.body(use, fix, verification.record_at_open(use.events, stages)),
         sign=partial(_signature, case, file),
         labels=code.labels,
         reviewers=case.policy.reviewers or code.owners(change.path for change in changes),
@@ -152,23 +153,16 @@ def _said(use: Use) -> tuple[str, str]:
     return commit.one_line(use.case.redact(use.input["title"])), use.case.redact(use.input["summary"])
 
 
-def _stages() -> list[tuple[str, str]]:
-    return [("gates and static checks", "passed"), ("import and shape", "not run yet"), ("rerun", "not run yet")]
-
-
-def _fix(use: Use, code: Code, opened: OpenedFix, findings: Sequence[Finding]) -> Mapping[str, Any]:
+def _fix(use: Use, code: Code, findings: Sequence[Finding]) -> Mapping[str, Any]:
+    """What is known of it before it is opened."""
     title, summary = _said(use)
-    checks: list[Json] = [{"name": "gates and static checks", "ok": True, "detail": f"{len(findings)} for a person"}]
     return {
-        "branch": opened.branch,
-        "commit": opened.commit,
         "base_commit": code.base_commit,
         "title": title,
         "summary": summary,
         "diff": use.case.redact_code(code.copy.diff()),
-        "pull_request": opened.pull_request,
+        "paths": [change.path for change in code.copy.changes()],
         "findings": [asdict(finding) for finding in findings],
-        "checks": checks,
         "call_id": use.call.id,
     }
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from airflow_agentfix.agent.case import Case, Done, Ending, Pause
+from airflow_agentfix.agent.case import Case, Done, Ending, Recorded
 from airflow_agentfix.agent.journal import Journal, Stopped
 from airflow_agentfix.agent.prompt import system_prompt
 from airflow_agentfix.agent.reporting import done_so_far
@@ -101,9 +101,9 @@ def _use(work: Work, call: Call) -> WaitRun | Ending | None:
         result = {"call_id": call.id, "tool": call.name, "text": given.text, "is_error": given.is_error}
         journal.append(*given.events, (EventKind.RESULT, result))
         return None
-    if isinstance(given, Pause):
+    if isinstance(given, Recorded):
         journal.append(*given.events)
-        return given.wait
+        return None
     return given
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from airflow_agentfix.agent import recording
 from airflow_agentfix.agent.case import Ending, Given, Use
-from airflow_agentfix.core import citations, transcript
+from airflow_agentfix.core import citations, transcript, verification
 from airflow_agentfix.core.session import EventKind, Outcome
 from airflow_agentfix.errors import ToolRefused
 from airflow_agentfix.ports import Json
@@ -15,6 +16,8 @@ def submit_report(use: Use) -> Given:
     """End with the report; refused where its outcome is not what happened."""
     outcome = Outcome(use.input["outcome"])
     _refuse_untrue(use, outcome)
+    if (behind := recording.caught_up(use)) is not None:
+        return behind
     report = _report(use)
     return Ending(outcome, _summary(use, report), use.input["verdict"], report)
 
@@ -48,6 +51,7 @@ def _report(use: Use) -> Json:
         "outcome": use.input["outcome"],
         "causal_chain": chain,
         "ungrounded": ungrounded,
+        "verification": [stage.to_json() for stage in verification.record(use.events)],
     }
 
 
@@ -58,14 +62,15 @@ def _summary(use: Use, report: Json) -> str:
 
 
 def done_so_far(events: transcript.Events) -> str:
-    """The fix and its rerun, in one or two sentences; empty where no fix was opened."""
+    """The fix, its rerun and what was verified, in a few sentences; empty where no fix was opened."""
     fix = transcript.newest_fix(events)
     if fix is None:
         return ""
     request = f" ({fix.data['pull_request']})" if fix.data["pull_request"] else ""
     judged = transcript.rerun_result(events)
     state = judged.data["text"].split(":", 1)[0] if judged else _not_rerun(events)
-    return f"Fix on {fix.data['branch']}{request}: {fix.data['title'].rstrip('.')}; {state}."
+    verified = verification.told(verification.record(events))
+    return f"Fix on {fix.data['branch']}{request}: {fix.data['title'].rstrip('.')}; {state}. {verified}"
 
 
 def _not_rerun(events: transcript.Events) -> str:

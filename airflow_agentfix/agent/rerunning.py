@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from airflow_agentfix.agent.case import Case, Code, Done, Ending, Given, Pause, Use
-from airflow_agentfix.agent.verifying import Checked, check_failed, checked
+from airflow_agentfix.agent import recording
+from airflow_agentfix.agent.case import Case, Code, Done, Ending, Given, Recorded, Use
+from airflow_agentfix.agent.verifying import check_failed, checks, shape_changes
 from airflow_agentfix.core import transcript
 from airflow_agentfix.core.incident import TaskFacts, TaskRef
 from airflow_agentfix.core.policy import Autonomy
 from airflow_agentfix.core.session import Event, EventKind, Outcome, WaitFor
+from airflow_agentfix.core.stages import RERUN
 from airflow_agentfix.core.transcript import RERUN_FAILED, RERUN_GREEN
 from airflow_agentfix.core.ways import Way
 from airflow_agentfix.errors import PreviewBroken, RerunImpossible, ToolRefused
@@ -46,9 +48,9 @@ def rerun(use: Use) -> Given:
     if isinstance(approved, WaitRun):
         return approved
     if isinstance(approved, Answer):
+        recording.not_approved(use, approved)
         return _not_approved(approved, fix, str(use.case.incident.judgement.verdict))
-    done = _checked_before(use) or checked(use.case, use.case.tree())
-    return done.refused or _gone(use.case.tree(), fix) or _start(use, fix, approved, done)
+    return checks(use, fix) or _gone(use.case.tree(), fix) or _start(use, fix, approved)
 
 
 def _gone(code: Code, fix: Event) -> Done | None:
@@ -101,30 +103,18 @@ def _not_approved(answer: Answer, fix: Event, verdict: str) -> Ending:
     )
 
 
-def _start(use: Use, fix: Event, approved: Approved, done: Checked) -> Given:
-    """Start it; what the checks gave is written down, since the session sleeps before there is a result."""
+def _start(use: Use, fix: Event, approved: Approved) -> Given:
+    changes = shape_changes(use, fix)
     try:
-        started = _asked_for(use, done.shape_changes)
+        started = _asked_for(use, changes)
         if isinstance(started, WaitRun) and started.waiting_for is WaitFor.PREVIEW:
-            started = _once_served(use, fix, approved, done.shape_changes)
+            started = _once_served(use, fix, approved, changes)
     except RerunImpossible as why_not:  # what a further fix could mend counts as a check that failed: it may be amended
-        if done.shape_changes or isinstance(why_not, PreviewBroken):
-            return check_failed(use.case.redact(str(why_not)))
+        if changes or isinstance(why_not, PreviewBroken):
+            why = use.case.redact(str(why_not))
+            return check_failed(why, recording.not_rerun(use, why))
         raise
-    given = _watch(use, started, fix)
-    is_news = bool(done.notes) or (isinstance(given, WaitRun) and given.waiting_for is WaitFor.PREVIEW)
-    if isinstance(given, WaitRun) and is_news and _checked_before(use) is None:
-        seen = {"note": "; ".join(done.notes), "shape_changes": list(done.shape_changes)}
-        call = {"call_id": use.call.id, "tool": use.call.name, "input": use.input}
-        return Pause(given, events=((EventKind.INTENT, {**call, **seen}),))
-    return given
-
-
-def _checked_before(use: Use) -> Checked | None:
-    """What the checks of this call gave before the session slept."""
-    intents = [e.data for e in transcript.of_kind(use.events, EventKind.INTENT) if e.data["call_id"] == use.call.id]
-    seen = next((data for data in intents if "shape_changes" in data), None)
-    return None if seen is None else Checked(shape_changes=tuple(seen["shape_changes"]))
+    return _watch(use, started, fix)
 
 
 def _asked_for(use: Use, shape_changes: Sequence[str]) -> Rerun | WaitRun:
@@ -148,12 +138,6 @@ def _said_before(use: Use) -> bool:
     """Whether this call has waited for its preview before."""
     parked = transcript.of_kind(use.events, EventKind.PARKED)
     return any((e.data["waiting_for"], e.data.get("call_id")) == (WaitFor.PREVIEW, use.call.id) for e in parked)
-
-
-def _noted(use: Use) -> str:
-    """What the checks of this call gave, as a sentence to append."""
-    intents = [e for e in transcript.of_kind(use.events, EventKind.INTENT) if e.data["call_id"] == use.call.id]
-    return "".join(f" Note: {event.data['note']}." for event in intents if event.data.get("note"))
 
 
 # --- after it was started --------------------------------------------------------------------------------------------
@@ -183,12 +167,15 @@ def _judged(use: Use, started: Rerun, fix: Event, *, where: str, is_green: bool)
     own = [task for task in tasks if task.task_id == use.case.incident.ref.task_id]
     is_fine = all(task.state in _FINE for task in own) if own else (is_green and started.way == Way.PREVIEW)
     if is_fine and not any(task.state == "failed" for task in tasks):
-        return Done(f"{RERUN_GREEN}: {described}. {where}{_blocked(tasks)}{_noted(use)}")
-    return _failed(use, started, tasks, f"{described or 'no task instance was found'}. {where}")
+        return recording.judged(use, started, tasks, Done(f"{RERUN_GREEN}: {described}. {where}{_blocked(tasks)}"))
+    failed = _failed(use, started, tasks, f"{described or 'no task instance was found'}. {where}")
+    return recording.judged(use, started, tasks, failed)
 
 
-def _left_open(use: Use, fix: Event, why: str) -> Ending:
+def _left_open(use: Use, fix: Event, why: str) -> Ending | Recorded:
     """Nothing is concluded from such a rerun: the fix stays proposed, for people to go on with."""
+    if not recording.is_recorded(use, fix, RERUN):
+        return Recorded((recording.not_rerun(use, why),))
     summary = f"{why} {fix.data['commit'][:10]} on {fix.data['branch']} stays proposed."
     return Ending(Outcome.PROPOSED, use.case.redact(summary), str(use.case.incident.judgement.verdict))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
 from airflow_agentfix.cli.story import pending_question
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
 LABEL = 9
 ID_LENGTH = 32
-CAUSE, GIST = 100, 140
-"""characters of a cause in a list, of an event on its line"""
+CAUSE, GIST, DETAIL = 100, 140, 200
+"""characters of a cause in a list, of an event on its line, of a stage of the verification"""
 
 
 def print_story(console: Console, story: dict[str, Any]) -> None:
@@ -46,6 +47,7 @@ def _lines(story: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if fix:
         yield "Fix", f"{fix['title']} ({_changed(fix['diff'])})"
         yield "Branch", " ".join(part for part in (fix["branch"], f"at {fix['commit'][:12]}", fix.get("pull_request")) if part)
+    yield from zip(_labels("Verified"), map(_stage, story["verification"]), strict=False)
     for approval in story["approvals"]:
         yield "Approval", f"{approval['decision']} of {str(approval['commit'])[:12]} by {approval['actor']} ({approval['via']})"
     if rerun:
@@ -56,6 +58,17 @@ def _lines(story: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "Result", story["error"] or session["summary"]
     yield "Cost", _cost(story["cost"])
     yield "Budget", _budget(story["budget"], dag=session["dag_id"])
+
+
+def _labels(first: str) -> Iterator[str]:
+    """Of a block: its name once, then nothing."""
+    return chain([first], repeat(""))
+
+
+def _stage(stage: dict[str, Any]) -> str:
+    detail = _cut(" ".join(stage["detail"].split()), DETAIL)
+    state = stage["state"].replace("_", " ")
+    return f"{state.upper() if stage['state'] == 'failed' else state:<8}{stage['name']}{f': {detail}' if detail else ''}"
 
 
 def _pin(story: dict[str, Any]) -> str:
@@ -170,6 +183,7 @@ def _gist(event: Event) -> str:
         "intent": f"{data.get('tool')}",
         "result": f"{data.get('tool')}: {data.get('text')}",
         "fix": f"{data.get('branch')} at {str(data.get('commit'))[:12]}",
+        "verified": ", ".join(f"{one['name']} {one['state'].replace('_', ' ')}" for one in data.get("stages") or ()),
         "note": f"{data.get('message')}",
         "question": f"{data.get('subject')}",
         "answer": f"{data.get('decision')} {data.get('message') or ''}",

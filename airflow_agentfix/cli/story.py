@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from airflow_agentfix.core import verification
 from airflow_agentfix.core.session import Event, EventKind, Session
 
 
@@ -20,6 +21,7 @@ def story_of(session: Session, events: Sequence[Event], budget: Mapping[str, Any
         "fix": _last(events, EventKind.FIX),
         "questions": _questions(events),
         "approvals": [_with_actor(event) for event in events if event.kind == EventKind.APPROVAL],
+        "verification": [stage.to_json() for stage in verification.record(events)],
         "rerun": _last(events, EventKind.RERUN),
         "pin_ended": _last(_since(events, EventKind.RERUN), EventKind.PIN_ENDED),
         "recovery": _recovery(events),

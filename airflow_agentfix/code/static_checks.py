@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import tomllib
 import warnings
 from collections.abc import Callable, Iterator
@@ -11,7 +12,9 @@ from pathlib import PurePosixPath
 import yaml
 
 from airflow_agentfix.code.working_copy import Patch
+from airflow_agentfix.core import stages
 from airflow_agentfix.core.findings import Finding, Severity
+from airflow_agentfix.core.stages import COMPILED, STATIC_CHECKS, Stage, some
 
 Check = Callable[[str], tuple[int, str] | None]
 """the line and what is wrong there; None for a text that parses"""
@@ -29,6 +32,37 @@ def static_checks(patch: list[Patch]) -> Iterator[Finding]:
         line, what = error
         reason = f"{file['path']} would not parse: line {line}: {what}. Correct the edit."
         yield Finding("does-not-parse", Severity.REFUSE, file["path"], reason, line)
+
+
+def parsed(patch: list[Patch]) -> tuple[Stage, Stage]:
+    """What of a change that passed them was seen to parse: Python by compiling it, data files by reading them."""
+    parses: dict[str, bool] = {}
+    for file in patch:
+        check = _CHECKS.get(PurePosixPath(file["path"]).suffix)
+        if check is not None and file["after"] is not None:
+            parses[file["path"]] = _error(check, file["after"]) is None
+    python = {path: good for path, good in parses.items() if _CHECKS[PurePosixPath(path).suffix] is _python}
+    return _compiled(python), _read({path: good for path, good in parses.items() if path not in python})
+
+
+def _compiled(parses: dict[str, bool]) -> Stage:
+    if not parses:
+        return stages.not_run(COMPILED, "the fix changes no Python file")
+    broken = [path for path, good in parses.items() if not good]
+    if broken:
+        return stages.failed(COMPILED, f"does not compile: {some(broken)}")
+    return stages.passed(COMPILED, f"with Python {platform.python_version()}: {some(list(parses))}")
+
+
+def _read(parses: dict[str, bool]) -> Stage:
+    """A template that never parsed was let through, and is no pass."""
+    if not parses:
+        return stages.not_run(STATIC_CHECKS, "the fix changes no YAML, JSON or TOML file")
+    good = [path for path, well in parses.items() if well]
+    left = [path for path in parses if path not in good]
+    parts = [f"parses: {some(good)}"] if good else []
+    parts += [f"parses neither on the base nor on the fix: {some(left)}"] if left else []
+    return (stages.passed if good else stages.not_run)(STATIC_CHECKS, "; ".join(parts))
 
 
 def _error(check: Check, text: str) -> tuple[int, str] | None:

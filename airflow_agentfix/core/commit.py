@@ -6,16 +6,20 @@ Invariant: trailers are ours alone; a line of a title or summary that looks like
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from airflow_agentfix.core.findings import Finding
 from airflow_agentfix.core.incident import Incident
+from airflow_agentfix.core.links import Links
+from airflow_agentfix.core.stages import Stage
+from airflow_agentfix.core.urls import web_address
 
 _NOT_SAFE = re.compile(r"[^a-z0-9]+")
 _OWN_TRAILER = re.compile(r"^\s*Agentfix-[\w-]*\s*:.*$", re.IGNORECASE | re.MULTILINE)
 _PICTURE = re.compile(r"!(?=\[)|<(?=[a-zA-Z/!])")
 _SLUG = 40
 _TITLE = 72
+_DETAIL = 600
 
 
 def branch_name(dag_id: str, title: str, fingerprint: str, *, suffix: str = "") -> str:
@@ -63,20 +67,38 @@ def pull_request_body(
     summary: str,
     paths: Sequence[str],
     findings: Iterable[Finding],
-    stages: Iterable[tuple[str, str]],
+    stages: Iterable[Stage],
     cost: str,
+    links: Links,
+    green: bool = False,
 ) -> str:
-    """What a reviewer reads first: cause, change, what needs their eye, what was and was not verified, cost."""
+    """What a reviewer reads first: cause, change, what needs their eye, what was and was not verified, cost, where from."""
+    draft = "Ready for review: its rerun is green" if green else "A draft until its rerun is green"
     sections = [
         _without_pictures(_own(summary)),
         f"### What failed\n`{incident.ref}`, judged {incident.judgement.verdict} ({incident.judgement.confidence:.0%}): "
         f"{incident.judgement.reason}\n\n{_fenced(incident.cause.line)}",
         "### Changed\n" + "\n".join(f"- `{path}`" for path in paths),
         _findings(findings),
-        "### Verified\n" + "\n".join(f"- {stage}: {state}" for stage, state in stages),
-        f"AgentFix session `{session_id}`; {cost}. A draft until its rerun is green; nothing here was merged by a machine.",
+        "### Verified\n" + "\n".join(map(_stage, stages)),
+        "\n".join(_links(links)),
+        f"AgentFix session `{session_id}`; {cost}. {draft}; nothing here was merged by a machine.",
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _stage(stage: Stage) -> str:
+    """One line; a detail may quote what a check printed, so it is cut and mentions nobody."""
+    detail = one_line(_without_pictures(stage.detail), _DETAIL).replace("@", "@\N{ZERO WIDTH SPACE}")
+    return f"- **{stage.name}**: {stage.state.value.replace('_', ' ')}{f': {detail}' if detail else ''}"
+
+
+def _links(links: Links) -> Iterator[str]:
+    """Those of Airflow's pages that have an address people can open."""
+    named = {"failed run": links.failed_run, "session's run": links.fix_run, "rerun": links.rerun}
+    there = [f"[{name}]({url})" for name, url in named.items() if web_address(url)]
+    if there:
+        yield f"In Airflow: {', '.join(there)}"
 
 
 def _findings(findings: Iterable[Finding]) -> str:

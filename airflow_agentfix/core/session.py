@@ -13,6 +13,7 @@ from typing import Any
 
 from airflow_agentfix.core.basis import Basis
 from airflow_agentfix.core.incident import TaskRef
+from airflow_agentfix.core.stages import Stage
 from airflow_agentfix.errors import InvalidTransition
 
 
@@ -127,10 +128,11 @@ class Event:
     - result: {call_id, tool, text, is_error}
     - patch: {files: [{path, before, after}]}: whole texts, before null for a new file, after null for a deleted one;
       {findings: [Finding as JSON], call_id}
-    - fix: {branch, commit, base_commit, title, summary, diff, pull_request: url or null, findings, checks: [{name, ok, detail}],
+    - fix: {branch, commit, base_commit, title, summary, diff, paths: of the changed files, pull_request: url or null, findings,
       call_id}
-    - verified: {commit, stages: [core.verification.Stage as JSON {name, state: passed | failed | not_run, detail}], call_id}:
-      what was looked at of the fix, in the order it was done; a later event's stage of a name replaces an earlier one's
+    - verified: {commit, stages: [core.stages.Stage as JSON {name, state: passed | failed | not_run, detail}], call_id,
+      shape_changes: in what the fix's DAG differs from the run's, only where it does}: what was looked at of the fix, in the order
+      it was done; a later event's stage of a name replaces an earlier one's
     - note: {message, comment: {id, url, at, brought_by: login that told of it} where it was written on the pull request}: what a
       person said; from `server`: why no worker comes (its run could not be started)
     - question: {question_id, call_id, about: question | approval, subject, body, options, commit, ask_run: {dag_id, run_id},
@@ -343,6 +345,15 @@ def _fix(_: Session, event: Event) -> dict[str, Any]:
     }
 
 
+def _verified(_: Session, event: Event) -> dict[str, Any]:
+    """Changes no column; the record is read from it later."""
+    if not isinstance(event.data["commit"], str):
+        raise TypeError(f"commit is {event.data['commit']!r}; expected a text")
+    for stage in event.data["stages"]:
+        Stage.from_json(stage)
+    return {}
+
+
 def _note(session: Session, event: Event) -> dict[str, Any]:
     if event.actor == SERVER:
         return {"summary": _text(event.data["message"])}
@@ -377,6 +388,7 @@ _FOLDS: Mapping[EventKind, Callable[[Session, Event], dict[str, Any]]] = {
     EventKind.SPENT: _model,
     EventKind.PATCH: _patch,
     EventKind.FIX: _fix,
+    EventKind.VERIFIED: _verified,
     EventKind.NOTE: _note,
     EventKind.PARKED: _parked,
     EventKind.FINISHED: _finished,

@@ -15,7 +15,9 @@ from typing import Any
 from airflow_agentfix.core import transcript
 from airflow_agentfix.core.basis import told
 from airflow_agentfix.core.session import Event, EventKind
+from airflow_agentfix.core.stages import Stage
 from airflow_agentfix.core.transcript import Call, Events
+from airflow_agentfix.core.verification import told as told_stages
 
 LINES = 80
 LINE_CHARS = 240
@@ -147,6 +149,7 @@ def _finished(event: Event, redact: Redact) -> str:
 _TOLD: Mapping[EventKind, Callable[[Event, Redact], str]] = {
     EventKind.PATCH: _paths,
     EventKind.FIX: lambda event, redact: f"fix opened: {_fix(event, redact)}",
+    EventKind.VERIFIED: lambda event, _: f"looked at: {told_stages(list(map(Stage.from_json, event.data['stages'])))}",
     EventKind.RERUN: lambda event, _: f"rerun started: {event.data['run_id']} on {event.data['commit']}",
     EventKind.QUESTION: lambda event, redact: f"asked: {_one_line(event.data['subject'], redact)}",
     EventKind.ANSWER: lambda event, redact: (

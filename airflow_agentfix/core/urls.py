@@ -1,14 +1,17 @@
-"""Addresses of Airflow's pages, taken for the ids in them; they are never fetched."""
+"""Addresses of Airflow's pages: made of ids, and taken for the ids in them; they are never fetched."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit
 
 from airflow_agentfix.errors import InvalidRequest
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _PORTS = {"http": 80, "https": 443}
+_WEB_ADDRESS = re.compile(r"https?://[\w.\-\[\]:]+(?:/[\w.~%!$&'*+,;=:@/?#\-]*)?", re.ASCII)
+_ADDRESS_CHARS = 500
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,23 @@ def parse_ui_url(url: str, *, base_url: str) -> UiPage:
         map_index=_number(_after("mapped", inside)),
         try_number=_number(next(iter(parse_qs(page.query).get("try_number", [])), None)),
     )
+
+
+def ui_url(
+    base_url: str, dag_id: str, run_id: str, task_id: str | None = None, *, map_index: int = -1, try_number: int | None = None
+) -> str:
+    """The page of a run, or of a task instance in it, as `parse_ui_url` reads it; without a base its path alone."""
+    parts = ["dags", dag_id, "runs", run_id, *(["tasks", task_id] if task_id else [])]
+    parts += ["mapped", str(map_index)] if task_id and map_index >= 0 else []
+    query = f"?try_number={try_number}" if task_id and try_number else ""
+    base = (web_address(base_url) or "").rstrip("/")
+    return f"{base}/{'/'.join(quote(part, safe='') for part in parts)}{query}"
+
+
+def web_address(text: object) -> str | None:
+    """The text where it is one http(s) address and nothing beside, so that it may stand in a note or a link; else None."""
+    is_one = isinstance(text, str) and len(text) <= _ADDRESS_CHARS and _WEB_ADDRESS.fullmatch(text) is not None
+    return str(text) if is_one else None
 
 
 def _place(url: SplitResult) -> tuple[str, int | None]:

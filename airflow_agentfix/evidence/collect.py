@@ -46,6 +46,9 @@ log = logging.getLogger(__name__)
 _HEADER_LINES = 50
 """a log with fewer lines may be nothing but Airflow's words on where it looked"""
 
+_LITTLE = 2_000
+"""characters of a log that nobody is shown"""
+
 SessionsOf = Callable[[str], Iterable[Session]]
 """a DAG's sessions, newest first"""
 
@@ -82,6 +85,12 @@ def collect(
         circumstances=redacted_circumstances(sought.circumstances(suffering), redact),
     )
     return replace(incident, text=_text(incident, asked, budget_chars))
+
+
+def fingerprint_of(ref: TaskRef, *, api: AirflowApi) -> str | None:
+    """Of a try, by its log alone: one request. None where the log is gone or may not be read."""
+    distilled, _ = _read_log(ref, api, _LITTLE)
+    return fingerprint(distilled.cause) if distilled else None
 
 
 def _ask(asking: Asking) -> Asked:

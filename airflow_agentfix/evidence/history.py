@@ -44,6 +44,17 @@ def _usual(green: Iterable[TaskFacts]) -> Usual | None:
     return Usual(len(durations), median(durations), durations[0], durations[-1]) if durations else None
 
 
+def against_usual(api: AirflowApi, ref: TaskRef, task: TaskFacts, *, limit: int = 25) -> str:
+    """How long an instance of a rerun took against its task's other green runs, the run of `ref` not counted; empty where
+    there is none. A rerun may be a run of another DAG: the usual is that of `ref`'s."""
+    usual = earlier_runs(api.history(ref.dag_id, task.task_id, map_index=task.map_index, limit=limit), but=ref.run_id).usual
+    if usual is None:
+        return ""
+    how = compared(task.duration, usual)
+    told = f"median {usual.median:.1f} s in {usual.runs} other green run{'s' if usual.runs > 1 else ''}"
+    return f"{how} ({told})" if how else told
+
+
 def compared(took: float | None, usual: Usual | None) -> str:
     """Slower or faster than usual, and how many times: where it is beyond what was seen by a second, and by half or more."""
     if took is None or usual is None or not usual.median:

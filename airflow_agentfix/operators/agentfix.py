@@ -110,10 +110,13 @@ class AgentFixOperator(BaseOperator):
         except ImportError:  # on 3.1
             from airflow.exceptions import AirflowFailException  # type: ignore[no-redef]  # its home before
 
+        from airflow.configuration import conf
+
         from airflow_agentfix.core.session import Outcome
+        from airflow_agentfix.core.urls import ui_url
 
         self.pull_request = session.pull_request
-        self.failed_run = f"/dags/{session.dag_id}/runs/{session.run_id}"
+        self.failed_run = ui_url(conf.get("api", "base_url", fallback=None) or "", session.dag_id, session.run_id)
         self.log.info("Session %s is %s: %s", session.id, session.outcome, session.summary)
         if session.outcome is Outcome.FAILED:
             # It is done: a retry has nothing to do.

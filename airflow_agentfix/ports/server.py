@@ -47,6 +47,8 @@ class PinRequest:
     commit: str
     also: tuple[tuple[str, int], ...] = ()
     """further tasks of the run that failed of the same cause, as (task id, map index)"""
+    pull_request: str | None = None
+    """for the run's note"""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from airflow.utils.state import DagRunState, TaskInstanceState
 from sqlalchemy import select  # noqa: TID253 - runs in the API server only, where Airflow's ORM is loaded anyway
 from sqlalchemy.orm import Session  # noqa: TID253 - as above
 
+from airflow_agentfix.core.urls import web_address
 from airflow_agentfix.errors import AirflowConflict, AirflowNotFound, RerunImpossible
 from airflow_agentfix.ports import Pinned, PinRequest, UnpinRequest
 from airflow_agentfix.rerun.clearing import audit, downstream, in_same_mapped_group, locked_run, named, note, require_terminal
@@ -77,7 +78,8 @@ def pin(request: PinRequest) -> Pinned:
         # Explicit: a DAG's or the deployment's default may say latest version, and that overwrites the pin.
         clear_task_instances(cleared, session, dag_run_state=DagRunState.QUEUED, run_on_latest_version=False)
         audit(session, run, PINNED, asdict(record))
-        note(run, f"AgentFix session {request.session_id}: on fix commit {request.commit[:12]}.")
+        where = f", pull request {address}" if (address := web_address(request.pull_request)) else ""
+        note(run, f"AgentFix session {request.session_id}: on fix commit {request.commit[:12]}{where}.")
     log.info("Run %s of %s is pinned to %s, cleared: %s", run.run_id, run.dag_id, request.commit, record.task_ids)
     return Pinned(request.run_id, record.task_ids, record.original_version)
 

@@ -167,12 +167,17 @@ def sessions(
     ),
 )
 def session(user: GetUserDep, session_id: SessionId, service: Service, response: Response, if_none_match: Known = None) -> Any:
-    """With what it has spent of what it may, where it stands and how it ended. The day's dollars are in `budget`: what other
-    sessions spend is a change too."""
+    """With what it has spent of what it may, where it stands and how it ended, and what of its fix was verified. The day's
+    dollars are in `budget`: what other sessions spend is a change too."""
     found, budget = service.get(session_id, user), service.budget(session_id, user).to_json()
     spent = hashlib.sha256(canonical(budget).encode()).hexdigest()[:16]  # by other sessions too, and by time
-    answer = {"session": found.to_json(), "budget": budget}
-    return _unless_known(f'"{found.version}-{spent}"', if_none_match, response, lambda: answer)
+
+    def answer() -> Json:
+        stages, links = service.verified(session_id, user)
+        verification = [stage.to_json() for stage in stages]
+        return {"session": found.to_json(), "budget": budget, "verification": verification, "links": links.to_json()}
+
+    return _unless_known(f'"{found.version}-{spent}"', if_none_match, response, answer)
 
 
 @_people.get(

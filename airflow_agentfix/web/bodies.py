@@ -138,8 +138,8 @@ class _Leased(_Body):
 
 class NewEvent(_Body):
     kind: EventKind
-    """one that a worker may write (`core.session.WORKER_KINDS`): incident, model, spent, new_transcript, intent, result, patch or
-    fix"""
+    """one that a worker may write (`core.session.WORKER_KINDS`): incident, model, spent, new_transcript, intent, result, patch,
+    fix or verified"""
     data: dict[str, Any]
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from airflow_agentfix.core.budget import Day, DayLimits, overview
+from airflow_agentfix.core.links import Links
 from airflow_agentfix.core.policy import Effective, Policy
 from airflow_agentfix.core.recovery import RunState
 from airflow_agentfix.core.session import Event, EventKind, Outcome, Session, State, Usage, WaitFor, worker_name
+from airflow_agentfix.core.stages import not_run, passed
+from airflow_agentfix.core.urls import ui_url
 from airflow_agentfix.ports import Answer, Approved, Claim, Json, Rerun, WaitRun
 from airflow_agentfix.store.wire import Audit, Page, RecoveredRun, Recovery, Taken, claim_to_json, result_to_json
 
@@ -22,6 +25,7 @@ INTENT: Json = {"call_id": CALL, "tool": "open_fix", "input": {"title": "Call to
 COMMENT: Json = {"id": "1203", "url": "https://github.com/shop/dags/pull/7#issuecomment-1203", "author": "octocat", "at": AT}
 REPORT: Json = {"verdict": "code", "confidence": 0.9, "root_cause": "to_euro was renamed to to_euros."}
 
+_AIRFLOW = "https://airflow.example.com"
 _session = Session(
     ID, DAG, RUN, TASK, -1, 1, State.DONE, "rerun", "callback", AT, AT, version=12, outcome=Outcome.FIXED,
     fingerprint="b1946ac92492d234", repository="https://github.com/shop/dags", verdict="code", model="rules",
@@ -36,7 +40,20 @@ _budget = overview(
 )
 
 SESSION: Json = {"session": _session.to_json()}
-SHOWN: Json = {**SESSION, "budget": _budget.to_json()}
+_passed = {"compiled": "with Python 3.12.4: dags/shop/revenue.py", "DAG imports": f"in a process of its own, and has {DAG}"}
+_why_not = {"output checks": "no task of the DAG checks outputs, by its operator, command or name"}
+_stages = [*(passed(*one) for one in _passed.items()), *(not_run(*one) for one in _why_not.items())]
+_links = Links(
+    ui_url(_AIRFLOW, DAG, RUN, TASK, try_number=1), ui_url(_AIRFLOW, "agentfix_fix", f"agentfix__{ID}__1"),
+    _session.pull_request, ui_url(_AIRFLOW, DAG, RUN),
+)  # fmt: skip
+
+SHOWN: Json = {
+    **SESSION,
+    "budget": _budget.to_json(),
+    "verification": [stage.to_json() for stage in _stages],
+    "links": _links.to_json(),
+}
 PAGE: Json = Page((_session,), 1).to_json()
 EVENTS: Json = {"events": [_event.to_json()]}
 TAKEN: Json = Taken(ID, State.OPEN, created=True).to_json()

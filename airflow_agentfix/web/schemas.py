@@ -11,8 +11,10 @@ from typing import Any, Literal, get_type_hints
 from pydantic import BaseModel, ConfigDict, RootModel, create_model
 
 from airflow_agentfix.core.budget import Budget
+from airflow_agentfix.core.links import Links
 from airflow_agentfix.core.policy import Effective, Policy
 from airflow_agentfix.core.session import Event, Session, State
+from airflow_agentfix.core.stages import Stage
 from airflow_agentfix.ports import Answer, Approved, Json, Rerun, WaitRun
 from airflow_agentfix.store.wire import Audit, Recovery
 from airflow_agentfix.web import examples
@@ -78,6 +80,9 @@ class ShownAnswer(BaseModel):
 
     session: Session
     budget: Budget
+    verification: list[Stage]
+    """of the newest fix, every stage in order; empty where no fix is open"""
+    links: Links
 
 
 class PageAnswer(BaseModel):

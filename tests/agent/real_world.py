@@ -20,7 +20,7 @@ from airflow_agentfix.core import questions
 from airflow_agentfix.core.incident import DagFacts, Incident, Repository, RunFacts, TaskFacts, TaskRef
 from airflow_agentfix.core.session import EventKind, Session, WaitFor
 from airflow_agentfix.driver import Driver
-from airflow_agentfix.ports import CodeHost, Model, ModelRequest, Turn, WaitRun
+from airflow_agentfix.ports import CodeHost, Model, ModelRequest, OpenedFix, Turn, WaitRun
 from airflow_agentfix.service import Failure, SessionService
 from airflow_agentfix.settings import Settings
 from airflow_agentfix.workbench import Workbench
@@ -93,11 +93,17 @@ class Shaped(FakeServerAirflow):
 class WatchedHost:
     """A code host whose requests are moments while it opens a fix."""
 
-    def __init__(self, real: CodeHost, reaper: Reaper) -> None:
-        self._real, self._reaper = real, reaper
+    def __init__(self, real: CodeHost, world: RealWorld) -> None:
+        self._real, self._world, self._reaper = real, world, world.reaper
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
+
+    def update_request(self, fix: OpenedFix, *, body: str | None = None, ready: bool = False) -> None:
+        """Kept where the tests read it: every time it is told, also by a worker that dies after it."""
+        self._reaper.moment("before host.update_request")
+        self._world.told.append((fix.commit, body or "", ready))
+        self._reaper.moment("after host.update_request")
 
     def open_fix(self, request: Any) -> Any:
         self._reaper.watches_requests = True
@@ -167,6 +173,8 @@ class RealWorld:
     reruns: list[bool] = field(default_factory=list)
     """which of the first reruns are green; the later ones all are"""
     turns: list[Turn] = field(default_factory=lambda: story())
+    told: list[tuple[str, str, bool]] = field(default_factory=list)
+    """what the pull request was brought up to date with: commit, text, ready for review"""
 
     def __post_init__(self) -> None:
         self.server = Server(new_database(self.database, self.folder), self.settings, Shaped())
@@ -196,8 +204,8 @@ class RealWorld:
         """The repository and a new worker's view of it."""
         if self.plain_git:
             plain = Repository(str(self.github.folder), "main", "dags")
-            return plain, WatchedHost(MortalGit(plain, self.reaper), self.reaper)
-        return Repository(self.github.repo_url, "main", "dags"), WatchedHost(github_host(self.github), self.reaper)
+            return plain, WatchedHost(MortalGit(plain, self.reaper), self)
+        return Repository(self.github.repo_url, "main", "dags"), WatchedHost(github_host(self.github), self)
 
     # --- what Airflow and people do ---
 

@@ -37,7 +37,9 @@ def test_a_failed_run_is_read_fixed_rerun_and_reported(world: World) -> None:
     assert isinstance(done, Session)
     assert done.outcome is Outcome.FIXED
     assert done.summary == (
-        f"to_euro was renamed to to_euros. Fix on {BRANCH}: Call to_euros, the helper's new name; rerun green."
+        f"to_euro was renamed to to_euros. Fix on {BRANCH}: Call to_euros, the helper's new name; rerun green. "
+        "Verified: gates, compiled, DAG imports, shape kept, rerun. "
+        "Not run: reproduced, static checks, repository checks, output checks."
     )
     assert world.host.fixes == [BRANCH]
     request = world.host.branches[BRANCH]

@@ -334,7 +334,7 @@ def test_a_dag_that_imports_nowhere_here_is_rerun_and_the_result_says_so(world: 
     world.work(model)
     world.airflow.end_rerun(green=True)
     world.work(model)
-    assert "Note: import not verified: " in world.results("rerun")[0]["text"]
+    assert "Not run: reproduced, static checks, DAG imports, shape kept," in world.results("rerun")[0]["text"]
     assert world.imports == ["fix", "base"]
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from airflow_agentfix.core.policy import Policy, RepoCheck
+from airflow_agentfix.core.stages import Stage, failed, not_run, passed
+from airflow_agentfix.core.verification import record
 from tests.agent.world import World, report, story
 from tests.fakes.models import ScriptedModel, turn
 
@@ -20,12 +22,18 @@ def fixed_with(make_world: Callable[..., World], *failing: str, **policy: Any) -
     return world
 
 
+def checks_of(world: World) -> Stage:
+    """What is on record of them."""
+    (found,) = [stage for stage in record(world.client.events) if stage.name == "repository checks"]
+    return found
+
+
 def test_a_rerun_follows_the_repositorys_checks_and_names_those_that_passed(make_world: Callable[..., World]) -> None:
     world = fixed_with(make_world)
     assert world.checked == [("fix", "unit"), ("fix", "lint")]
     world.airflow.end_rerun(green=True)
     world.work(ScriptedModel(turn(report(outcome="fixed"))))
-    assert "Note: the repository's checks passed: unit, lint." in world.results("rerun")[0]["text"]
+    assert checks_of(world) == passed("repository checks", "passed: unit, lint")
 
 
 def test_a_check_that_passes_on_the_base_and_fails_on_the_fix_keeps_it_from_being_rerun(make_world: Callable[..., World]) -> None:
@@ -41,8 +49,8 @@ def test_a_check_that_was_broken_before_is_no_fault_of_the_fix(make_world: Calla
     world = fixed_with(make_world, "unit on fix", "unit on base")
     world.airflow.end_rerun(green=True)
     world.work(ScriptedModel(turn(report(outcome="fixed"))))
-    told = world.results("rerun")[0]["text"]
-    assert "the repository's checks passed: lint; check 'unit' fails on the base as on the fix." in told
+    assert checks_of(world) == failed("repository checks", "passed: lint; fails on the base as on the fix: unit")
+    assert "Failed: repository checks." in world.results("rerun")[0]["text"]
 
 
 def test_where_the_deployment_forbids_checks_none_is_run_and_that_is_said(make_world: Callable[..., World]) -> None:
@@ -50,4 +58,4 @@ def test_where_the_deployment_forbids_checks_none_is_run_and_that_is_said(make_w
     world.airflow.end_rerun(green=True)
     world.work(ScriptedModel(turn(report(outcome="fixed"))))
     assert world.checked == []
-    assert "not run, as this deployment forbids it: checks unit, lint" in world.results("rerun")[0]["text"]
+    assert checks_of(world) == not_run("repository checks", "this deployment forbids them: unit, lint")

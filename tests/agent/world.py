@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow_agentfix.agent import loop
 from airflow_agentfix.agent.case import Case, Code
@@ -18,17 +18,21 @@ from airflow_agentfix.code.codeowners import owners_of
 from airflow_agentfix.code.gates import check
 from airflow_agentfix.code.import_check import ImportResult
 from airflow_agentfix.code.repo_checks import CheckResult
+from airflow_agentfix.code.static_checks import parsed
 from airflow_agentfix.code.working_copy import WorkingCopy
 from airflow_agentfix.core import transcript
 from airflow_agentfix.core.incident import Incident, Repository, RunFacts, TaskFacts, TaskRef
 from airflow_agentfix.core.policy import Policy, RepoCheck
 from airflow_agentfix.core.session import EventKind, Session, State
+from airflow_agentfix.core.stages import Stage
 from airflow_agentfix.errors import AirflowNotFound, BranchExists, NothingToCommit
 from airflow_agentfix.ports import Claim, Comparison, FixRequest, Model, OpenedFix, ToolSchema, WaitRun
 from airflow_agentfix.redaction import redact, redact_code
 from tests.fakes.incidents import REF, an_incident
 from tests.fakes.models import ScriptedModel, call, turn
 from tests.fakes.session_client import AT, MemorySessionClient
+
+T = TypeVar("T")
 
 BASE = "b" * 40
 TREE = {
@@ -51,12 +55,16 @@ class MemoryAirflow:
     run_state: str = "failed"
     tasks: list[TaskFacts] = field(default_factory=list)
     earlier: list[RunFacts] = field(default_factory=list)
+    histories: dict[str, list[tuple[str, TaskFacts]]] = field(default_factory=dict)
 
     def run(self, dag_id: str, run_id: str) -> RunFacts:
         return RunFacts(dag_id, run_id, self.run_state)
 
     def runs(self, dag_id: str, *, limit: int) -> list[RunFacts]:
         return self.earlier[:limit]
+
+    def history(self, dag_id: str, task_id: str, *, map_index: int = -1, limit: int) -> list[tuple[str, TaskFacts]]:
+        return self.histories.get(task_id, [])[:limit]
 
     def task_instances(self, dag_id: str, run_id: str) -> list[TaskFacts]:
         return self.tasks
@@ -85,6 +93,12 @@ class MemoryHost:
         self.tree = dict(TREE)
         self.branches: dict[str, FixRequest | None] = {"main": None}
         self.approved: list[tuple[str, str]] = []
+        self.pull_requests: str | None = None
+        """where they would be; None for a host without them"""
+        self.bodies: list[str] = []
+        """of the pull request, the newest last"""
+        self.ready = False
+        self.away: Exception | None = None
 
     def head(self, branch: str) -> str | None:
         return _commit(branch) if branch in self.branches else None
@@ -105,7 +119,16 @@ class MemoryHost:
         if request.branch in self.branches and (known is None or known.session_id != request.session_id):
             raise BranchExists(f"{request.branch!r} exists.")
         self.branches.setdefault(request.branch, request)
-        return OpenedFix(request.branch, _commit(request.branch), None, reused=known is not None)
+        url = self.pull_requests and f"{self.pull_requests}/{list(self.branches).index(request.branch)}"
+        self.bodies += [request.body] if url else []
+        return OpenedFix(request.branch, _commit(request.branch), url, reused=known is not None)
+
+    def update_request(self, fix: OpenedFix, *, body: str | None = None, ready: bool = False) -> None:
+        if self.away:
+            raise self.away
+        assert fix.pull_request, "nobody asks a host without pull requests"
+        self.bodies += [body] if body is not None else []
+        self.ready |= ready
 
     def approve(self, commit: str, signature: str) -> None:
         self.approved.append((commit, signature))
@@ -150,6 +173,10 @@ class World:
         """NAME on fix, NAME on base"""
         self.slept: list[float] = []
         self.session_id = "s1"
+        self.base_url = ""
+        self.causes: dict[int, str | Exception | None] = {}
+        """of the task's earlier tries"""
+        self.usuals: dict[str, str | Exception] = {}
         self.case: Case | None = None
 
     def work(self, model: Model, *, tools: tuple[ToolSchema, ...] = TOOLS) -> WaitRun | Session:
@@ -174,7 +201,7 @@ class World:
         self.host.export(BASE, tree)
         copy = WorkingCopy(tree, files=transcript.working_files(journal.events))
         repository = Repository("/repo", "main", "dags")
-        parts = (check, self._import_fix, self._import_base, *self._checks())
+        parts = (check, _parsed, self._import_fix, self._import_base, *self._checks())
         code = Code(repository, BASE, copy, self.host, *parts, labels=self.labels, owners=partial(owners_of, tree))
         return Case(
             session_id=self.session_id,
@@ -186,11 +213,14 @@ class World:
             log=self._log,
             task_history=lambda task_id: f"{task_id}: 3 runs, 3 green",
             diagnose=self._diagnose,
+            cause_of=self._cause_of,
+            usual=self._usual,
             redact=redact,
             redact_code=redact_code,
             skills=self.skills,
             code=code if self.has_code else None,
             sleep=self.slept.append,
+            base_url=self.base_url,
         )
 
     def _import_fix(self) -> ImportResult:
@@ -213,8 +243,24 @@ class World:
             raise AirflowNotFound(f"No log of {ref}.")
         return iter(enumerate(self.log, 1))
 
+    def _cause_of(self, ref: TaskRef) -> str | None:
+        return _given(self.causes.get(ref.try_number))
+
+    def _usual(self, task: TaskFacts) -> str:
+        return _given(self.usuals.get(task.task_id, ""))
+
     def _diagnose(self, ref: TaskRef) -> Incident:
         return replace(self.next_incident, ref=ref, text="L3\tstill broken")
+
+
+def _parsed(copy: WorkingCopy) -> Sequence[Stage]:
+    return parsed(copy.patch())
+
+
+def _given(answer: T | Exception) -> T:
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 def story(*, outcome: str = "fixed") -> list[Any]:

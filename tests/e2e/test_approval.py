@@ -66,5 +66,6 @@ def test_an_assigned_users_approval_under_required_actions_lets_that_commit_run(
     ]
     in_force = here.events(session, EventKind.POLICY)
     assert [one.data["policy"]["approvers"] for one in in_force] == [["lena"]]
-    rerun = next(one for one in here.events(session, EventKind.RESULT) if one.data["tool"] == "rerun")
-    assert "the repository's checks passed: compiles" in rerun.data["text"]
+    looked = {stage["name"]: stage for one in here.events(session, EventKind.VERIFIED) for stage in one.data["stages"]}
+    assert looked["repository checks"]["detail"] == "passed: compiles"
+    assert {looked[name]["state"] for name in ("gates", "compiled", "DAG imports", "shape kept", "rerun")} == {"passed"}
