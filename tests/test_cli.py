@@ -142,24 +142,29 @@ def test_the_list_of_sessions_is_narrowed_by_options_and_says_what_it_does_not_s
     assert (len(done.out.splitlines()), done.err) == (3, "The newest 1 of 2; options narrow the list.\n")
 
 
-def test_show_tells_the_story_in_about_ten_lines(agentfix: Shell):
+def test_show_tells_the_story_in_a_few_lines(agentfix: Shell):
     add_fixed(agentfix.airflow)
     lines = agentfix("show", "s1").out.splitlines()
-    assert lines[:11] == [
+    assert lines[:16] == [
         "Session  s1: fixed",
         "Failed   orders / monday / load try 1",
         "Cause    NameError: name 'amont' is not defined",
         "Verdict  code",
         "Fix      Use the name that exists (+1 -1)",
         "Branch   fix/orders-load-3c9a at 3c9a00000000",
+        "Verified passed: gates: nothing was found",
+        "         passed: compiled: with Python 3.12.4: dags/money.py",
+        "         passed: rerun: load success in 3.0 s; run monday of orders (pin)",
+        "         not run: reproduced, static checks, DAG imports, repository checks, output checks: it was not recorded",
+        "         not run: shape kept: the DAG file does not import",
         "Approval approve of 3c9a00000000 by server (waived)",
         "Rerun    pin: orders / monday: load, publish",
         "Result   The run is green on the fix commit.",
-        "Cost     30 s, 6 turns, 12,345 tokens, $0.00, rules",
+        "Cost     35 s, 6 turns, 12,345 tokens, $0.00, rules",
         "Budget   6 of 40 turns, 12,345 of 1,000,000 tokens, $0.50 of $5.00, 3.4 of 120 minutes at work. "
         "Today: $1.25 and $5.00 reserved of $50.00 for orders, $3.50 of $200.00 for all DAGs",
     ]
-    assert [line.rstrip() for line in lines[11:]] == [
+    assert [line.rstrip() for line in lines[16:]] == [
         "--- a/dags/money.py",
         "+++ b/dags/money.py",
         "@@ -1 +1 @@",
@@ -173,16 +178,19 @@ def test_show_as_json_tells_the_whole_story(agentfix: Shell):
     story = agentfix("show", "s1", "--json").json
     assert story["session"]["outcome"] == "fixed"
     assert story["fix"]["commit"] == story["approvals"][0]["commit"] == story["rerun"]["commit"] == COMMIT
-    assert (story["cost"]["seconds"], story["cost"]["turns"], story["cost"]["dollars"]) == (30.0, 6, 0.0)
+    assert (story["cost"]["seconds"], story["cost"]["turns"], story["cost"]["dollars"]) == (35.0, 6, 0.0)
     assert story["report"] == {"v": 1}
-    assert [event["number"] for event in story["events"]] == [1, 2, 3, 4, 5, 6]
+    assert len(story["verification"]) == 9
+    assert story["verification"][2] == {"name": "compiled", "state": "passed", "detail": "with Python 3.12.4: dags/money.py"}
+    assert [event["number"] for event in story["events"]] == [1, 2, 3, 4, 5, 6, 7]
     assert story["waits_for"] is None
 
 
 def test_show_with_events_prints_one_line_each(agentfix: Shell):
     add_fixed(agentfix.airflow)
     out = agentfix("show", "s1", "--events").out
-    assert "   6  07:00:30  worker    finished fixed: green" in out
+    assert "   7  07:00:35  worker    finished fixed: green" in out
+    assert "worker    verified gates passed, compiled passed, shape kept not run, rerun passed" in out
 
 
 def test_show_names_the_failures_that_stand_behind_it_and_where_the_run_went(agentfix: Shell):
@@ -191,7 +199,7 @@ def test_show_names_the_failures_that_stand_behind_it_and_where_the_run_went(age
         (EventKind.OCCURRENCE, "server", {"ref": "orders/tuesday/load try 1", "run_id": "tuesday", "map_index": -1}),
         (EventKind.PIN_ENDED, "server", {"run_id": "monday", "version": "b" * 40, "reason": "asked"}),
     )
-    agentfix.airflow.events["s1"] += [{**one, "number": 6 + one["number"]} for one in later]
+    agentfix.airflow.events["s1"] += [{**one, "number": 7 + one["number"]} for one in later]
     out = agentfix("show", "s1").out
     assert "Also     orders/tuesday/load try 1\n" in out
     assert "monday: load, publish; off the fix commit since, on bbbbbbbbbbbb (asked)\n" in out

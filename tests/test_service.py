@@ -658,6 +658,14 @@ def test_a_rerun_waits_for_a_failed_run_that_is_still_going(make: Any) -> None:
     assert isinstance(server.rerun(claim), Rerun)
 
 
+def test_a_pin_is_told_the_pull_request_for_the_runs_note(make: Any) -> None:
+    server, pull = make(WAIVED), "https://github.example/acme/dags/pull/7"
+    claim = server.claimed()
+    server.append(claim, (EventKind.PATCH, patch_data()), (EventKind.FIX, {**fix_data(), "pull_request": pull}))
+    server.rerun(claim)
+    assert [one.pull_request for one in server.airflow.pins] == [pull]
+
+
 def test_a_rerun_is_impossible_without_a_fix(make: Any) -> None:
     server = make(WAIVED)
     with pytest.raises(InvalidTransition, match="open_fix"):

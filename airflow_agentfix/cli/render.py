@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
 from airflow_agentfix.cli.story import pending_question
@@ -47,7 +46,7 @@ def _lines(story: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if fix:
         yield "Fix", f"{fix['title']} ({_changed(fix['diff'])})"
         yield "Branch", " ".join(part for part in (fix["branch"], f"at {fix['commit'][:12]}", fix.get("pull_request")) if part)
-    yield from zip(_labels("Verified"), map(_stage, story["verification"]), strict=False)
+    yield from _verified(story["verification"])
     for approval in story["approvals"]:
         yield "Approval", f"{approval['decision']} of {str(approval['commit'])[:12]} by {approval['actor']} ({approval['via']})"
     if rerun:
@@ -60,15 +59,14 @@ def _lines(story: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "Budget", _budget(story["budget"], dag=session["dag_id"])
 
 
-def _labels(first: str) -> Iterator[str]:
-    """Of a block: its name once, then nothing."""
-    return chain([first], repeat(""))
-
-
-def _stage(stage: dict[str, Any]) -> str:
-    detail = _cut(" ".join(stage["detail"].split()), DETAIL)
-    state = stage["state"].replace("_", " ")
-    return f"{state.upper() if stage['state'] == 'failed' else state:<8}{stage['name']}{f': {detail}' if detail else ''}"
+def _verified(stages: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """A line for each state and detail, with the stages it is said of; what was not run last, the label on the first."""
+    said: dict[tuple[str, str], list[str]] = {}
+    for stage in sorted(stages, key=lambda stage: stage["state"] == "not_run"):
+        said.setdefault((stage["state"].replace("_", " "), stage["detail"]), []).append(stage["name"])
+    for number, ((state, detail), names) in enumerate(said.items()):
+        about = f": {_cut(' '.join(detail.split()), DETAIL)}" if detail else ""
+        yield "" if number else "Verified", f"{state}: {', '.join(names)}{about}"
 
 
 def _pin(story: dict[str, Any]) -> str:

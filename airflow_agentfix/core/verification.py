@@ -97,7 +97,7 @@ def _why_not(name: str, events: Sequence[Event], fix: Event, because: str | None
         return NOT_RECORDED
     since = [event for event in events if event.number > fix.number]
     started = any(e.kind is EventKind.RERUN and e.data.get("commit") == fix.data["commit"] for e in since)
-    if started and name not in RERUN_AND_AFTER:
+    if started and (name not in RERUN_AND_AFTER or RERUN in on_record(events, fix.data["commit"])):
         return NOT_RECORDED
     if started:
         return _ended(since) or "the rerun was started and has not ended"

@@ -66,6 +66,15 @@ def test_a_worker_killed_between_any_two_calls_of_plain_git_leaves_one_branch(
     assert_all_survived(dying_at, before, deaths, plain_git=True)
 
 
+def test_a_worker_killed_around_a_pull_requests_update_leaves_it_up_to_date(
+    undisturbed: Live, dying_at: Callable[..., Any]
+) -> None:
+    before = undisturbed()
+    deaths = before.deaths("host.update_request")
+    assert len(deaths) == 2
+    assert_all_survived(dying_at, before, deaths)
+
+
 def test_an_api_server_killed_between_airflow_and_its_own_record_asks_once_and_pins_once(
     undisturbed: Live, dying_at: Callable[..., Any]
 ) -> None:

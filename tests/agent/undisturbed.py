@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from airflow_agentfix.core.session import Outcome, Session
+from airflow_agentfix.core.stages import StageState
+from airflow_agentfix.core.verification import record
 from tests.agent.real_world import RealWorld
 from tests.fakes.server_airflow import ASK_DAG
 
@@ -49,3 +51,9 @@ def assert_whole(world: RealWorld, done: Session) -> None:
     assert [one.person for one in world.server.store.approvals(world.session_id)] == ["anna"]
     assert [event.number for event in events] == list(range(1, len(events) + 1))
     assert world.server.store.broken_link(world.session_id) is None
+    assert [stage.name for stage in record(events) if stage.state is StageState.PASSED] == [
+        "gates", "compiled", "DAG imports", "shape kept", "rerun",
+    ]  # fmt: skip
+    if not world.plain_git:
+        assert {commit for commit, _, _ in world.told} == {done.fix_commit}
+        assert (world.told[-1][2], "- **rerun**: passed: " in world.told[-1][1]) == (True, True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import platform
+
 import pytest
 
-from airflow_agentfix.code.static_checks import static_checks
+from airflow_agentfix.code.static_checks import parsed, static_checks
 from airflow_agentfix.code.working_copy import Patch
 from airflow_agentfix.core.findings import Finding, Severity
 
@@ -62,3 +64,31 @@ def test_what_is_nested_without_end_is_refused_and_nothing_stumbles(path: str) -
     text = ("a = " if path.endswith((".toml", ".py")) else "") + "[" * 100_000
     (finding,) = static_checks([Patch(path=path, before=None, after=text)])
     assert finding.rule == "does-not-parse"
+
+
+def stages(*files: tuple[str, str | None, str | None]) -> list[str]:
+    found = parsed([Patch(path=path, before=before, after=after) for path, before, after in files])
+    return [f"{stage.name}: {stage.state}: {stage.detail}" for stage in found]
+
+
+def test_what_was_seen_to_parse_is_told_apart_from_what_was_not() -> None:
+    files = (("a.py", None, "x = 1\n"), ("b.py", "x = 1\n", None), ("a.yml", None, "a: 1\n"), ("t.json", "{{ x }}", "{{ y }}"))
+    assert stages(*files) == [
+        f"compiled: passed: with Python {platform.python_version()}: a.py",
+        "static checks: passed: parses: a.yml; parses neither on the base nor on the fix: t.json",
+    ]
+    assert stages(files[3]) == [
+        "compiled: not_run: the fix changes no Python file",
+        "static checks: not_run: parses neither on the base nor on the fix: t.json",
+    ]
+
+
+def test_where_there_is_nothing_to_parse_nothing_is_claimed() -> None:
+    assert stages(("query.sql", None, "select 1"), ("gone.py", "x = 1\n", None)) == [
+        "compiled: not_run: the fix changes no Python file",
+        "static checks: not_run: the fix changes no YAML, JSON or TOML file",
+    ]
+
+
+def test_python_that_does_not_compile_is_a_failed_stage() -> None:
+    assert stages(("a.py", None, "x = ("))[0] == "compiled: failed: does not compile: a.py"

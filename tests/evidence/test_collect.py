@@ -10,7 +10,7 @@ import pytest
 from airflow_agentfix.airflow_api import RestAirflowApi
 from airflow_agentfix.core.incident import Incident, TaskRef, Verdict
 from airflow_agentfix.errors import AirflowForbidden, AirflowNotFound, AirflowUnreachable
-from airflow_agentfix.evidence.collect import collect
+from airflow_agentfix.evidence.collect import collect, fingerprint_of
 from tests.evidence.conftest import HELPER, LOG, REF, RUN
 from tests.fakes.airflow_rest import FakeAirflow, event, traceback
 
@@ -40,6 +40,15 @@ def test_the_incident_holds_the_same_as_values(api: RestAirflowApi) -> None:
     assert (incident.first_failed, incident.victims) == (("transform",), ("load",))
     assert incident.judgement.evidence == ("L6",)
     assert Incident.from_json(json.loads(json.dumps(incident.to_json()))) == incident
+
+
+def test_the_cause_of_another_try_is_told_by_its_log_alone(airflow: FakeAirflow, api: RestAirflowApi) -> None:
+    for number, message in ((2, "'amount'"), (3, "'price'")):
+        log = [traceback("KeyError", message, (HELPER, 7, "total"))]
+        airflow.add_earlier_try(airflow.instances[-2], number, log=log)
+    seen = [fingerprint_of(replace(REF, try_number=number), api=api) for number in (1, 2, 3, 4)]
+    assert seen[0] == seen[1] == collect(REF, api=api).fingerprint != seen[2]
+    assert seen[3] is None
 
 
 def test_no_secret_is_in_the_incident_wherever_it_stood(airflow: FakeAirflow, api: RestAirflowApi) -> None:

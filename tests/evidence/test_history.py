@@ -9,8 +9,9 @@ import pytest
 from airflow_agentfix.airflow_api import RestAirflowApi
 from airflow_agentfix.core.circumstances import Usual
 from airflow_agentfix.core.incident import RunFacts, TaskFacts
-from airflow_agentfix.evidence.history import compared, earlier_runs, last_green, task_history
+from airflow_agentfix.evidence.history import against_usual, compared, earlier_runs, last_green, task_history
 from tests.evidence.conftest import REF, RUN
+from tests.fakes.airflow_rest import FakeAirflow
 
 
 def test_each_run_of_the_task_is_a_line_with_its_code_version(api: RestAirflowApi) -> None:
@@ -33,6 +34,14 @@ def test_other_runs_are_counted_by_state_and_the_usual_duration_is_that_of_succe
     assert found.retried == 1
     assert found.usual == Usual(4, 19.5, 18.0, 30.0)
     assert earlier_runs(history[1:2], but=RUN).usual is None
+
+
+def test_an_instance_of_a_rerun_is_held_against_the_other_green_runs(airflow: FakeAirflow, api: RestAirflowApi) -> None:
+    took = TaskFacts("transform", -1, 2, "success", duration=62.0)
+    slower = "3.3\N{MULTIPLICATION SIGN} slower than usual"
+    assert against_usual(api, REF, took) == f"{slower} (median 19.0 s in 3 other green runs)"
+    assert against_usual(api, REF, replace(took, duration=None)) == "median 19.0 s in 3 other green runs"
+    assert against_usual(api, REF, replace(took, task_id="extract")) == ""  # green in this very run alone
 
 
 @pytest.mark.parametrize(

@@ -150,7 +150,6 @@ def fix_data(commit: str = COMMIT, findings: tuple[Mapping[str, Any], ...] = ())
         "diff": "-    total\n+    amount\n",
         "pull_request": None,
         "findings": list(findings),
-        "checks": [],
         "call_id": "call-0",
     }
 

@@ -8,6 +8,12 @@ from airflow_agentfix.core.session import Event, EventKind, Outcome, State, Usag
 from tests.fakes.deployment import Deployment
 
 COMMIT = "3c9a" + "0" * 36
+STAGES = [
+    {"name": "gates", "state": "passed", "detail": "nothing was found"},
+    {"name": "compiled", "state": "passed", "detail": "with Python 3.12.4: dags/money.py"},
+    {"name": "shape kept", "state": "not_run", "detail": "the DAG file does not import"},
+    {"name": "rerun", "state": "passed", "detail": "load success in 3.0 s; run monday of orders (pin)"},
+]
 DIFF = "--- a/dags/money.py\n+++ b/dags/money.py\n@@ -1 +1 @@\n-total(amont)\n+total(amount)\n"
 
 
@@ -31,6 +37,7 @@ def add_fixed(airflow: Deployment, session_id: str = "s1") -> None:
         (EventKind.FIX, "worker", fix()),
         (EventKind.APPROVAL, "server", {"question_id": None, "commit": COMMIT, "decision": "approve", "via": "waived"}),
         (EventKind.RERUN, "server", rerun()),
+        (EventKind.VERIFIED, "worker", {"commit": COMMIT, "stages": STAGES, "call_id": "c1"}),
         (
             EventKind.FINISHED,
             "worker",
@@ -66,7 +73,6 @@ def fix() -> dict[str, Any]:
         "diff": DIFF,
         "pull_request": None,
         "findings": [],
-        "checks": [],
         "call_id": "c0",
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -218,6 +219,14 @@ def test_a_pin_leaves_an_audit_row_and_a_note_below_what_a_person_noted(airflow:
     (row,) = airflow.audit(dag_id, "agentfix_pin")
     assert (row["session_id"], row["commit"], row["original_version"]) == ("s1", FIX, FIRST)
     assert airflow.run(dag_id)["note"] == f"ask Ann\nAgentFix session s1: on fix commit {FIX[:12]}."
+
+
+def test_the_note_leads_to_the_pull_request_where_that_is_an_address(airflow: Deployment) -> None:
+    address = "https://github.example/acme/dags/pull/7"
+    for given, told in ((address, f", pull request {address}"), ("[x](https://evil.example)", "")):
+        dag_id = failed_shop(airflow)
+        pin(replace(request(dag_id), pull_request=given))
+        assert airflow.run(dag_id)["note"] == f"AgentFix session s1: on fix commit {FIX[:12]}{told}."
 
 
 def test_a_note_without_room_keeps_the_persons_text(airflow: Deployment) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from airflow_agentfix import errors
 from airflow_agentfix.core.session import EventKind
+from airflow_agentfix.core.stages import ORDER
 from airflow_agentfix.errors import AgentFixError, StoreUnavailable
 from airflow_agentfix.settings import Settings
 from airflow_agentfix.store.wire import error_from_json
@@ -58,7 +59,7 @@ def test_a_session_is_given_with_its_budget_and_another_ones_spending_is_news(ap
     claim = server.claimed()
     path = f"/sessions/{claim.session.id}"
     first = call(api, "GET", path, user="reader")
-    assert set(first.json()) == {"session", "budget"}
+    assert set(first.json()) == {"session", "budget", "verification", "links"}
     assert first.json()["budget"] == {
         "turns": {"used": 0, "limit": 40},
         "tokens": {"used": 0, "limit": 1_000_000},
@@ -70,6 +71,29 @@ def test_a_session_is_given_with_its_budget_and_another_ones_spending_is_news(ap
     server.taken(task_id="another")
     newer = call(api, "GET", path, headers={"If-None-Match": first.headers["ETag"]})
     assert newer.json()["budget"]["day"]["reserved"] == 10.0
+
+
+def test_a_session_is_given_with_what_was_verified_and_where_it_leads(tmp_path: Path) -> None:
+    server = Server(new_database("sqlite", tmp_path), Settings(base_url="https://air.example/airflow/"))
+    claim = server.claimed(server.taken(autonomy="propose"))
+    compiled = {"name": "compiled", "state": "passed", "detail": "with Python 3.12.4: a.py"}
+    record = {"commit": COMMIT, "stages": [compiled], "call_id": "call-0"}
+    pull = "https://github.example/acme/dags/pull/7"
+    with ApiServer(server.service) as api:
+        before = call(api, "GET", f"/sessions/{claim.session.id}", user="reader").json()
+        server.append(claim, (EventKind.FIX, {**fix_data(), "pull_request": pull}), (EventKind.VERIFIED, record))
+        after = call(api, "GET", f"/sessions/{claim.session.id}", user="reader").json()
+    server.close()
+    assert before["verification"] == []
+    assert [stage["name"] for stage in after["verification"]] == [*ORDER]
+    assert after["verification"][2] == compiled
+    assert after["verification"][7]["detail"] == "autonomy is propose: nothing of the fix is executed"
+    assert after["links"] == {
+        "failed_run": f"https://air.example/airflow/dags/{DAG}/runs/{RUN}/tasks/{TASK}?try_number=1",
+        "fix_run": f"https://air.example/airflow/dags/agentfix_fix/runs/agentfix__{claim.session.id}__1",
+        "pull_request": pull,
+        "rerun": None,
+    }
 
 
 def test_a_message_the_day_has_no_dollars_for_is_a_conflict_that_says_so(tmp_path: Path) -> None:
