@@ -44,7 +44,7 @@ EFFECT_OF: Mapping[str, Effect] = {
     ),
     "rerun": Effect(
         "the fix and its base, which are imported and checked; then the rerun's tasks and their logs",
-        "the failed run: its version and its failed tasks",
+        "the failed run: its version and its failed tasks; the text of the fix's pull request, and whether it is a draft",
         Autonomy.RERUN,
         "the approval of this very commit",
         outside=True,

@@ -20,7 +20,7 @@ from airflow_agentfix.core.links import Links, links_of
 from airflow_agentfix.core.session import Event, EventKind
 from airflow_agentfix.core.stages import PULL_REQUEST, Stage, StageState
 from airflow_agentfix.core.transcript import RERUN_GREEN
-from airflow_agentfix.errors import AirflowError, CodeError, ConfigurationError
+from airflow_agentfix.errors import AgentFixError, AirflowError
 from airflow_agentfix.ports import Answer, Json, OpenedFix, Rerun
 
 log = logging.getLogger(__name__)
@@ -201,7 +201,7 @@ def _update(use: Use, fix: Event, record: Sequence[Stage], *, ready: bool = Fals
             body=body(use, data, known, green=ready),
             ready=ready,
         )
-    except (CodeError, ConfigurationError) as error:
+    except AgentFixError as error:
         why = use.case.redact(str(error))
         log.warning("Session %s: %s is not up to date: %s", use.case.session_id, data["pull_request"], why)
         return [stages.not_run(PULL_REQUEST, f"it could not be brought up to date: {why[:DETAIL_CHARS]}")]
