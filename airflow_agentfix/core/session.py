@@ -131,8 +131,8 @@ class Event:
     - fix: {branch, commit, base_commit, title, summary, diff, paths: of the changed files, pull_request: url or null, findings,
       call_id}
     - verified: {commit, stages: [core.stages.Stage as JSON {name, state: passed | failed | not_run, detail}], call_id,
-      shape_changes: in what the fix's DAG differs from the run's, where it does}: what was looked at of the fix, in the order it was
-      done; a later event's stage of a name replaces an earlier one's
+      shape_changes: in what the fix's DAG differs from the run's, where it does}: what was looked at of the fix, in the order it
+      was done; a later event's stage of a name replaces an earlier one's
     - note: {message, comment: {id, url, at, brought_by: login that told of it} where it was written on the pull request}: what a
       person said; from `server`: why no worker comes (its run could not be started)
     - question: {question_id, call_id, about: question | approval, subject, body, options, commit, ask_run: {dag_id, run_id},

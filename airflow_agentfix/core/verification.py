@@ -97,13 +97,18 @@ def _why_not(name: str, events: Sequence[Event], fix: Event, because: str | None
         return NOT_RECORDED
     since = [event for event in events if event.number > fix.number]
     started = any(e.kind is EventKind.RERUN and e.data.get("commit") == fix.data["commit"] for e in since)
-    if started and (name not in RERUN_AND_AFTER or RERUN in on_record(events, fix.data["commit"])):
-        return NOT_RECORDED
     if started:
-        return _ended(since) or "the rerun was started and has not ended"
+        return because or _of_rerun(name, on_record(events, fix.data["commit"]).get(RERUN), since)
     stopped = _failed_before(events, name) or _no_rerun(since)
     reasons = (because, stopped, _refused(since, fix), _autonomy(events), _ended(since))
     return next((reason for reason in reasons if reason), None) or _waits_for(since, fix)
+
+
+def _of_rerun(name: str, rerun: Stage | None, since: Sequence[Event]) -> str:
+    """Why a stage was not run although there was a rerun."""
+    if name not in RERUN_AND_AFTER or (rerun and rerun.state is not StageState.NOT_RUN):
+        return NOT_RECORDED
+    return "the rerun gave no result" if rerun else _ended(since) or "the rerun was started and has not ended"
 
 
 def _failed_before(events: Sequence[Event], name: str) -> str | None:

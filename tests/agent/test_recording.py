@@ -13,7 +13,7 @@ from airflow_agentfix.core.policy import Autonomy, Policy, RepoCheck
 from airflow_agentfix.core.session import EventKind, Session
 from airflow_agentfix.core.stages import ORDER, Stage, StageState
 from airflow_agentfix.core.verification import record
-from airflow_agentfix.errors import AirflowUnreachable, CodeHostForbidden, RepositoryUnreachable
+from airflow_agentfix.errors import AirflowUnreachable, CodeHostForbidden, RepositoryUnreachable, RerunImpossible
 from airflow_agentfix.ports import WaitRun
 from tests.agent.world import EDIT, World, report, story
 from tests.fakes.incidents import REF
@@ -165,7 +165,8 @@ def test_a_check_that_fails_is_on_record_and_on_the_pull_request_and_nothing_aft
     assert told(world.host.bodies[-1], "DAG imports").startswith("failed: the DAG file does not import on the fix")
     for name in ("repository checks", "rerun", "output checks"):
         assert told(world.host.bodies[-1], name) == "not run: a check before it failed"
-        assert on_record(world)[name].detail == "a check before it failed"
+    assert on_record(world)["output checks"].detail == "a check before it failed"
+    assert on_record(world)["rerun"].detail.startswith("no rerun: check failed: the DAG file does not import on the fix")
     assert world.client.reruns == []
 
 
@@ -184,10 +185,40 @@ def test_a_fix_that_may_not_be_run_says_who_said_so(hosted: Callable[..., World]
 
 def test_a_rerun_that_no_way_could_make_says_why_when_the_session_ends(hosted: Callable[..., World]) -> None:
     world = hosted()
-    world.client.impossible = "The DAG comes from no git bundle; configure one."
+    world.client.impossible = RerunImpossible("The DAG comes from no git bundle; configure one.")
     world.work(ScriptedModel(*story()[:4], turn(report(outcome="proposed"))))
     assert told(world.host.bodies[-1], "rerun") == "not run: no rerun: The DAG comes from no git bundle; configure one."
     assert told(world.host.bodies[-1], "DAG imports").startswith("passed: ")
+
+
+def test_a_change_of_shape_is_on_record_whatever_the_rerun_gives(hosted: Callable[..., World]) -> None:
+    world = hosted()
+    world.client.way, world.client.rerun_dag = "preview", "shop_daily_revenue.fix-shop"
+    task = {"downstream": [], "group": None, "attributes": {}}
+    world.fix_import = ImportResult({"tasks": {"new_task": task}, "groups": {}}, None)
+    lived(world)
+    assert told(world.host.bodies[-1], "shape kept") == "failed: the fix changes it: Task 'new_task' was added."
+    assert "of shop_daily_revenue.fix-shop (preview)" in told(world.host.bodies[-1], "rerun")
+
+
+def test_a_rerun_that_no_way_could_make_for_its_shape_is_on_record_at_once(hosted: Callable[..., World]) -> None:
+    world = hosted()
+    world.client.impossible = RerunImpossible("No way to rerun this fix. pin: its shape")
+    task = {"downstream": [], "group": None, "attributes": {}}
+    world.fix_import = ImportResult({"tasks": {"new_task": task}, "groups": {}}, None)
+    world.work(ScriptedModel(*story()[:4], turn(report(outcome="proposed"))))
+    assert told(world.host.bodies[-1], "rerun") == "not run: No way to rerun this fix. pin: its shape"
+    assert on_record(world)["output checks"].detail == "a check before it failed"
+
+
+def test_a_rerun_that_is_not_watched_any_longer_is_on_record_as_that(hosted: Callable[..., World]) -> None:
+    world = hosted()
+    world.client.is_overdue = True
+    world.work(ScriptedModel(*story()[:4]))
+    stage = on_record(world)["rerun"]
+    assert (stage.state, "is still queued and is not watched any longer" in stage.detail) == (StageState.NOT_RUN, True)
+    assert told(world.host.bodies[-1], "rerun") == f"not run: {stage.detail}"
+    assert not world.host.ready
 
 
 def test_the_report_and_its_summary_hold_the_record(world: World) -> None:

@@ -93,11 +93,6 @@ def test_what_nobody_wrote_down_at_the_opening_is_not_claimed() -> None:
         ([QUESTION, NOBODY], "nobody approved running the commit before the question ended"),
         ([approval(), result("The DAG is\npaused.")], "no rerun: The DAG is paused."),
         ([approval(), ENDED], "the session ended before (over_budget)"),
-        (
-            [verified(failed("gates", "…")), result("check failed: no.")],
-            "a check before it failed",
-        ),
-        ([result("check failed: branch fix/a is gone.")], "no rerun: check failed: branch fix/a is gone."),
     ],
 )
 def test_what_was_not_run_has_its_reason(name: str, given: list[Given], why: str) -> None:
@@ -108,6 +103,21 @@ def test_what_was_not_run_has_its_reason(name: str, given: list[Given], why: str
 def test_a_rerun_that_was_started_has_not_ended_until_it_is_judged(name: str) -> None:
     assert why_not(name, fix(), approval(), RERUN) == "the rerun was started and has not ended"
     assert why_not(name, fix(), approval(), RERUN, ENDED) == "the session ended before (over_budget)"
+
+
+@pytest.mark.parametrize("name", [*EXECUTED, "output checks"])
+def test_after_a_check_that_failed_nothing_was_run_and_the_rerun_says_which(name: str) -> None:
+    given = (fix(), approval(), result("check failed: branch fix/a is gone."))
+    assert why_not(name, *given) == "a check before it failed"
+    assert why_not("rerun", *given) == "no rerun: check failed: branch fix/a is gone."
+
+
+def test_a_rerun_that_was_left_open_has_its_reason_and_nothing_is_said_of_the_outputs() -> None:
+    left = not_run("rerun", "it was ended by hand, by anna")
+    assert why_not("rerun", fix(), approval(), RERUN, verified(left), ENDED) == left.detail
+    assert why_not("output checks", fix(), approval(), RERUN, verified(left), ENDED) == "the rerun gave no result"
+    given = (fix(), approval(), RERUN, verified(passed("rerun", "t success")))
+    assert why_not("output checks", *given) == "it was not recorded"
 
 
 def test_a_reason_is_never_as_long_as_what_a_rerun_was_told() -> None:
