@@ -134,7 +134,7 @@ def _request(use: Use, code: Code, fix: Mapping[str, Any], stages: Sequence[Stag
         body=recording.body(use, fix, verification.record_at_open(use.events, stages)),
         sign=partial(_signature, case, file),
         labels=code.labels,
-        reviewers=case.policy.reviewers or code.owners(change.path for change in changes),
+        reviewers=case.policy.reviewers or code.owners(fix["paths"]),
     )
 
 
