@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from airflow_agentfix.airflow_http import path_of
 from airflow_agentfix.core.incident import TaskFacts
 from airflow_agentfix.core.session import Event, EventKind, Session
 from airflow_agentfix.demo.deployment import Deployment
-from airflow_agentfix.demo.shop import DAG_ID, Origin
+from airflow_agentfix.demo.shop import BASE_BRANCH, DAG_ID, Origin
 from airflow_agentfix.errors import AirflowNotFound
 from airflow_agentfix.store.client import SessionsApi
 
@@ -152,6 +152,26 @@ class Production:
 def _hitl_details(question: Mapping[str, Any]) -> str:
     run = question["ask_run"]
     return path_of("/api/v2/dags", run["dag_id"], "dagRuns", run["run_id"], "taskInstances", "question", -1, "hitlDetails")
+
+
+@contextmanager
+def from_a_folder(folder: Path, *, refresh_interval: float = 5.0, **airflow: Any) -> Iterator[Production]:
+    """The same, its DAGs from a checkout as git-sync leaves one: runs there cannot be pinned, fixes are rerun as previews."""
+    checkout = folder / "checkout"
+    dags = {"path": str(checkout / "dags"), "refresh_interval": 5}
+
+    def bundles(origin: Origin) -> Sequence[dict[str, Any]]:
+        origin.git("clone", "-q", str(origin.path), str(checkout))
+        previews = {"repo_url": str(origin.path), "subdir": "dags", "refresh_interval": refresh_interval}
+        return [
+            {"name": "shop", "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle", "kwargs": dags},
+            {"name": "previews", "classpath": "airflow_agentfix.bundles.AgentFixPreviews", "kwargs": previews},
+        ]
+
+    rule = {"path": dags["path"], "url": str(folder / "shop.git"), "base_branch": BASE_BRANCH, "subdir": "dags"}
+    config = {"AGENTFIX__REPOSITORIES": json.dumps([rule]), **airflow.pop("config", {})}
+    with production(folder, config=config, bundles=bundles, **airflow) as here:
+        yield here
 
 
 @contextmanager

@@ -2,42 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
 from airflow_agentfix.core.previews import preview_id
 from airflow_agentfix.core.session import EventKind, Outcome
-from airflow_agentfix.demo.shop import BASE_BRANCH, DAG_ID, Origin
-from tests.e2e.production import Production, production
+from airflow_agentfix.demo.shop import BASE_BRANCH, DAG_ID
+from tests.e2e.production import Production, from_a_folder
 
 pytestmark = pytest.mark.e2e
 USERS = {"admin": "admin", "lena": "op"}
-DAG_FILE = "dags/shop_daily_revenue.py"
 
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]:
     folder = tmp_path_factory.mktemp("preview").resolve()
-    checkout = folder / "checkout"
-
-    def bundles(origin: Origin) -> Sequence[dict[str, Any]]:
-        origin.git("clone", "-q", str(origin.path), str(checkout))
-        previews = {"repo_url": str(origin.path), "subdir": "dags", "refresh_interval": 5}
-        return [
-            {
-                "name": "shop",
-                "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
-                "kwargs": {"path": str(checkout / "dags"), "refresh_interval": 5},
-            },
-            {"name": "previews", "classpath": "airflow_agentfix.bundles.AgentFixPreviews", "kwargs": previews},
-        ]
-
-    rule = {"path": str(checkout / "dags"), "url": str(folder / "shop.git"), "base_branch": BASE_BRANCH, "subdir": "dags"}
-    config = {"AGENTFIX__APPROVERS": "lena", "AGENTFIX__REPOSITORIES": json.dumps([rule])}
-    with production(folder, users=USERS, config=config, bundles=bundles) as one:
+    with from_a_folder(folder, users=USERS, config={"AGENTFIX__APPROVERS": "lena"}) as one:
         yield one
 
 
