@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from airflow_agentfix.airflow_login import Login, connect_with
-from airflow_agentfix.core.incident import DagFacts, Incident, Repository, TaskRef
+from airflow_agentfix.core.incident import DagFacts, Incident, Repository, TaskFacts, TaskRef
 from airflow_agentfix.core.policy import Policy
 from airflow_agentfix.core.session import Event, EventKind
 from airflow_agentfix.driver import Found
@@ -211,6 +211,25 @@ def test_the_log_is_given_line_by_line_with_the_numbers_of_the_evidence(make: Ma
     lines = dict(case.log(REF))
     (cause,) = [number for number, text in incident.cause.context if "NameError" in text][:1]
     assert "NameError" in lines[cause]
+
+
+def test_a_case_knows_the_cause_of_other_tries_the_usual_and_what_parses(
+    make: Make, airflow: FakeAirflow, repository: Path, tmp_path: Path
+) -> None:
+    instance = next(one for one in airflow.instances if one["task_id"] == TASK)
+    airflow.add_earlier_try(instance, 7, log=airflow.logs[DAG, RUN, TASK, -1, 1])
+    airflow.add_run(DAG, "sunday", state="success")
+    airflow.add_task_instance(DAG, "sunday", TASK, state="success", duration=2.0)
+    bench = make(replace(settings_for(repository), base_url="https://air.example"))
+    case = bench.case(found(bench), claim=claim(patch("shop.py", "x = 1\n")), folder=tmp_path)
+    assert case.code is not None
+    assert case.cause_of(replace(REF, try_number=7)) == case.incident.fingerprint
+    assert case.usual(TaskFacts(TASK, -1, 2, "success", duration=2.5)) == "as usual (median 2.0 s in 1 other green run)"
+    assert [(stage.name, stage.state) for stage in case.code.parsed(case.code.copy)] == [
+        ("compiled", "passed"),
+        ("static checks", "not_run"),
+    ]
+    assert case.base_url == "https://air.example"
 
 
 def test_what_a_case_says_is_without_secrets(make: Make) -> None:
