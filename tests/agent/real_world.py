@@ -91,18 +91,17 @@ class Shaped(FakeServerAirflow):
 
 
 class WatchedHost:
-    """A code host whose requests are moments while it opens a fix."""
+    """A code host whose requests are moments while it opens a fix; an update of its pull request is one as a whole."""
 
-    def __init__(self, real: CodeHost, world: RealWorld) -> None:
-        self._real, self._world, self._reaper = real, world, world.reaper
+    def __init__(self, real: CodeHost, reaper: Reaper) -> None:
+        self._real, self._reaper = real, reaper
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
 
     def update_request(self, fix: OpenedFix, *, body: str | None = None, ready: bool = False) -> None:
-        """Kept where the tests read it: every time it is told, also by a worker that dies after it."""
         self._reaper.moment("before host.update_request")
-        self._world.told.append((fix.commit, body or "", ready))
+        self._real.update_request(fix, body=body, ready=ready)
         self._reaper.moment("after host.update_request")
 
     def open_fix(self, request: Any) -> Any:
@@ -173,8 +172,6 @@ class RealWorld:
     reruns: list[bool] = field(default_factory=list)
     """which of the first reruns are green; the later ones all are"""
     turns: list[Turn] = field(default_factory=lambda: story())
-    told: list[tuple[str, str, bool]] = field(default_factory=list)
-    """what the pull request was brought up to date with: commit, text, ready for review"""
 
     def __post_init__(self) -> None:
         self.server = Server(new_database(self.database, self.folder), self.settings, Shaped())
@@ -204,8 +201,8 @@ class RealWorld:
         """The repository and a new worker's view of it."""
         if self.plain_git:
             plain = Repository(str(self.github.folder), "main", "dags")
-            return plain, WatchedHost(MortalGit(plain, self.reaper), self)
-        return Repository(self.github.repo_url, "main", "dags"), WatchedHost(github_host(self.github), self)
+            return plain, WatchedHost(MortalGit(plain, self.reaper), self.reaper)
+        return Repository(self.github.repo_url, "main", "dags"), WatchedHost(github_host(self.github), self.reaper)
 
     # --- what Airflow and people do ---
 
