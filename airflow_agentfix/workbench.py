@@ -14,7 +14,7 @@ from airflow_agentfix import redaction
 from airflow_agentfix.agent.case import Case, Code
 from airflow_agentfix.agent.skills import Skills, load_skills
 from airflow_agentfix.airflow_api import RestAirflowApi
-from airflow_agentfix.airflow_http import AirflowHttp, path_of
+from airflow_agentfix.airflow_http import AirflowHttp
 from airflow_agentfix.airflow_login import airflow_connection
 from airflow_agentfix.code import gates
 from airflow_agentfix.code.codeowners import owners_of
@@ -30,6 +30,7 @@ from airflow_agentfix.core.log_lines import unpacked
 from airflow_agentfix.core.logs import shown
 from airflow_agentfix.core.policy import Policy
 from airflow_agentfix.core.session import Session
+from airflow_agentfix.core.urls import ui_url, web_address
 from airflow_agentfix.driver import Found
 from airflow_agentfix.errors import CommitNotFound, SkillError
 from airflow_agentfix.evidence.collect import Around, collect, fingerprint_of
@@ -98,10 +99,8 @@ class Workbench:
 
     def run_page(self, dag_id: str, run_id: str) -> str | None:
         """Of a run, for a browser; None where [api] base_url is not set: what workers reach is often reached by them alone."""
-        from airflow.configuration import conf
-
-        base_url = str(conf.get("api", "base_url", fallback="") or "").rstrip("/")
-        return path_of(f"{base_url}/dags", dag_id, "runs", run_id) if base_url else None
+        base_url = web_address(self.settings.base_url)
+        return ui_url(base_url, dag_id, run_id) if base_url else None
 
     def model(self) -> Model:
         """Claude where there is a key, else the rules; the log says which."""

@@ -73,11 +73,10 @@ class Review:
 
 
 @pytest.fixture
-def review(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Review]:
-    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example.com/team/")
+def review(tmp_path: Path) -> Iterator[Review]:
     with FakeAirflow() as airflow:
         fail(airflow)
-        review = Review(airflow, settings_for(make_repository(tmp_path)))
+        review = Review(airflow, settings_for(make_repository(tmp_path), base_url="https://airflow.example.com/team/"))
         review.work(turn(EDIT), turn(OPEN), turn(reports()))
         yield review
 
