@@ -51,7 +51,7 @@ types: $(DEV_READY)
 	$(BIN)/mypy
 
 test-unit: $(DEV_READY)
-	$(BIN)/python -m pytest -q -m 'not e2e'
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m 'not e2e'
 
 test-e2e: $(DEV_READY)
 	$(BIN)/python -m pytest -q -m e2e
