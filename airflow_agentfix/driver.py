@@ -136,7 +136,7 @@ class Driver:
             return self._reported(journal, found.incident)
         with tempfile.TemporaryDirectory(prefix="agentfix-tree-") as folder:
             case = self.bench.case(found, claim=claim, folder=Path(folder))
-            return loop.run(Work(case, self.bench.model(), journal, self.clock, unpaid=claim.unpaid))
+            return loop.run(Work(case, self.bench.model, journal, self.clock, unpaid=claim.unpaid))
 
     def _found(self, session: Session, journal: Journal) -> Found | WaitRun:
         """The evidence recorded before, else collected now and recorded."""

@@ -83,7 +83,9 @@ def test_what_airflow_gives_for_every_default_is_the_products_default():
 
 def test_every_setting_is_an_option_and_every_option_a_setting():
     of_airflow = {"base_url"}  # read from [api], not ours to set
-    assert set(get_provider_info()["config"][SECTION]["options"]) == set(OPTIONS) == set(Settings.__dataclass_fields__) - of_airflow
+    assert (
+        set(get_provider_info()["config"][SECTION]["options"]) == set(OPTIONS) == set(Settings.__dataclass_fields__) - of_airflow
+    )
 
 
 def test_the_provider_info_is_valid_by_airflows_schema():

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from airflow_agentfix.agent.case import Case, Done, Ending, Recorded
@@ -51,12 +52,17 @@ class Work:
     """What the loop runs on."""
 
     case: Case
-    model: Model
+    make_model: Callable[[], Model]
     journal: Journal
     clock: Callable[[], datetime]
     tools: tuple[ToolSchema, ...] = TOOLS
     unpaid: str | None = None
     """see ports.Claim"""
+
+    @cached_property
+    def model(self) -> Model:
+        """Made when it is first asked: a worker that only goes on with a rerun pays for no client of a model."""
+        return self.make_model()
 
 
 def run(work: Work) -> WaitRun | Session:

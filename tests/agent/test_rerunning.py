@@ -82,6 +82,11 @@ def test_what_another_fix_could_mend_may_be_amended(preview: World, shape: dict[
     assert len(preview.host.fixes) == 2
 
 
+def test_a_worker_that_only_goes_on_watching_a_rerun_makes_no_model(world: World) -> None:
+    work(world, *story()[:4])
+    assert isinstance(world.work(None), WaitRun)
+
+
 def test_a_rerun_that_is_still_running_after_the_limit_is_reported(world: World) -> None:
     world.client.is_overdue = True
     ended = work(world, *story()[:4])

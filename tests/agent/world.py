@@ -179,7 +179,7 @@ class World:
         self.usuals: dict[str, str | Exception] = {}
         self.case: Case | None = None
 
-    def work(self, model: Model, *, tools: tuple[ToolSchema, ...] = TOOLS) -> WaitRun | Session:
+    def work(self, model: Model | None, *, tools: tuple[ToolSchema, ...] = TOOLS) -> WaitRun | Session:
         """Claim the session on a worker that knows nothing of it, and run the loop."""
         self.workers += 1
         claim = self.client.claim(self.session_id, worker=f"w{self.workers}")
@@ -187,7 +187,7 @@ class World:
         if not transcript.of_kind(journal.events, EventKind.INCIDENT):
             journal.append((EventKind.INCIDENT, {**self.incident.to_json(), "repository": None, "base_commit": BASE}))
         self.case = self._case(claim, journal)
-        return loop.run(loop.Work(self.case, model, journal, lambda: self.now, tools, claim.unpaid))
+        return loop.run(loop.Work(self.case, partial(_asked_for, model), journal, lambda: self.now, tools, claim.unpaid))
 
     def messages(self) -> list[dict[str, Any]]:
         """What the model would be sent now."""
@@ -261,6 +261,11 @@ def _given(answer: T | Exception) -> T:
     if isinstance(answer, Exception):
         raise answer
     return answer
+
+
+def _asked_for(model: Model | None) -> Model:
+    assert model is not None, "a model was asked for"
+    return model
 
 
 def story(*, outcome: str = "fixed") -> list[Any]:
