@@ -16,6 +16,7 @@ from airflow_agentfix.agent.case import Case, Code, Done, Use
 from airflow_agentfix.agent.reading import CAP
 from airflow_agentfix.core import commit, transcript, verification
 from airflow_agentfix.core.findings import Finding, Severity
+from airflow_agentfix.core.inert import inert
 from airflow_agentfix.core.policy import Autonomy
 from airflow_agentfix.core.session import EventKind
 from airflow_agentfix.core.stages import Stage
@@ -130,7 +131,7 @@ def _request(use: Use, code: Code, fix: Mapping[str, Any], stages: Sequence[Stag
         base_commit=code.base_commit,
         message=commit.commit_message(title, fix["summary"], trailers),
         changes=code.copy.changes(),
-        title=commit.one_line(title),
+        title=inert(commit.one_line(title)),
         body=recording.body(use, fix, verification.record_at_open(use.events, stages)),
         sign=partial(_signature, case, file),
         labels=code.labels,

@@ -16,6 +16,7 @@ from airflow_agentfix.agent.case import Case, Code, Done, NewEvent, Recorded, Us
 from airflow_agentfix.core import budget, commit, output_checks, reproduction, stages, transcript, verification
 from airflow_agentfix.core.findings import Finding
 from airflow_agentfix.core.incident import TaskFacts, TaskRef
+from airflow_agentfix.core.inert import inert
 from airflow_agentfix.core.links import Links, links_of
 from airflow_agentfix.core.session import Event, EventKind
 from airflow_agentfix.core.stages import PULL_REQUEST, Stage, StageState
@@ -224,7 +225,7 @@ def body(use: Use, fix: Mapping[str, Any], record: Sequence[Stage], *, green: bo
         links=links(use),
         green=green,
     )
-    return use.case.redact(text)
+    return inert(use.case.redact(text))
 
 
 def links(use: Use) -> Links:

@@ -1,6 +1,7 @@
 """What a fix is called: branch name, commit message with trailers, pull request body. Pure text.
 
-Invariant: trailers are ours alone; a line of a title or summary that looks like one of them is taken out.
+Invariants: trailers are ours alone; a line of a title or summary that looks like one of them is taken out. In a pull request the
+agent's words are a quotation: no heading, open fence or comment in them can pass for our sections, or hide one.
 """
 
 from __future__ import annotations
@@ -10,13 +11,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from airflow_agentfix.core.findings import Finding
 from airflow_agentfix.core.incident import Incident
+from airflow_agentfix.core.inert import inert
 from airflow_agentfix.core.links import Links
 from airflow_agentfix.core.stages import Stage
 from airflow_agentfix.core.urls import web_address
 
 _NOT_SAFE = re.compile(r"[^a-z0-9]+")
-_OWN_TRAILER = re.compile(r"^\s*Agentfix-[\w-]*\s*:.*$", re.IGNORECASE | re.MULTILINE)
-_PICTURE = re.compile(r"!(?=\[)|<(?=[a-zA-Z/!])")
+_OWN_TRAILER = re.compile(
+    r"^\s*(?:Agentfix-[\w-]*|(?:Co-authored|Signed-off|Reviewed|Acked|Tested)-by|Skip-checks|Change-Id)\s*:.*$",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""ours, and those that name a person or speak to a machine: none of them is a text's to give"""
+_PICTURE = re.compile(r"!(?=\[)|<(?=[a-zA-Z/!?])")
 _SLUG = 40
 _TITLE = 72
 _DETAIL = 600
@@ -45,7 +51,8 @@ def one_line(text: str, limit: int = _TITLE) -> str:
 def commit_message(title: str, summary: str, trailers: Mapping[str, str]) -> str:
     """Subject, body, trailers, as `git interpret-trailers` reads them."""
     lines = [f"{name}: {' '.join(value.split())}" for name, value in trailers.items()]
-    paragraphs = [one_line(_own(title)) or "Fix a failed task", _own(summary), "\n".join(lines)]
+    said = [inert(one_line(_own(title))) or "Fix a failed task", inert(_own(summary))]
+    paragraphs = [*said, "\n".join(lines)]
     return "\n\n".join(paragraph for paragraph in paragraphs if paragraph) + "\n"
 
 
@@ -72,13 +79,15 @@ def pull_request_body(
     links: Links,
     green: bool = False,
 ) -> str:
-    """What a reviewer reads first: cause, change, what needs their eye, what was and was not verified, cost, where from."""
+    """What a reviewer reads first: cause, change, what needs their eye, what was and was not verified, cost, where from. It is
+    made `inert` where it leaves, after its redaction."""
     draft = "Ready for review: its rerun is green" if green else "A draft until its rerun is green"
+    judged = incident.judgement
     sections = [
-        _without_pictures(_own(summary)),
-        f"### What failed\n`{incident.ref}`, judged {incident.judgement.verdict} ({incident.judgement.confidence:.0%}): "
-        f"{incident.judgement.reason}\n\n{_fenced(incident.cause.line)}",
-        "### Changed\n" + "\n".join(f"- `{path}`" for path in paths),
+        _quoted(_without_pictures(_own(summary))),
+        f"### What failed\n{_code(str(incident.ref))}, judged {judged.verdict} ({judged.confidence:.0%}): {_line(judged.reason)}"
+        f"\n\n{_fenced(incident.cause.line)}",
+        "### Changed\n" + "\n".join(f"- {_code(path)}" for path in paths),
         _findings(findings),
         "### Verified\n" + "\n".join(map(_stage, stages)),
         "\n".join(_links(links)),
@@ -88,8 +97,8 @@ def pull_request_body(
 
 
 def _stage(stage: Stage) -> str:
-    """One line; a detail may quote what a check printed, so it is cut and mentions nobody."""
-    detail = one_line(_without_pictures(stage.detail), _DETAIL).replace("@", "@\N{ZERO WIDTH SPACE}")
+    """One line; a detail may quote what a check printed, so it is cut."""
+    detail = _line(stage.detail, _DETAIL)
     return f"- **{stage.name}**: {stage.state.value.replace('_', ' ')}{f': {detail}' if detail else ''}"
 
 
@@ -102,13 +111,26 @@ def _links(links: Links) -> Iterator[str]:
 
 
 def _findings(findings: Iterable[Finding]) -> str:
-    lines = [f"- `{finding.path}`: {_without_pictures(finding.reason)} ({finding.rule})" for finding in findings]
+    lines = [f"- {_code(finding.path)}: {_line(finding.reason)} ({finding.rule})" for finding in findings]
     return "### Needs a person's eye\n" + "\n".join(lines) if lines else ""
 
 
 def _without_pictures(text: str) -> str:
     """Markdown that fetches nothing when it is looked at: a picture's address could carry out whatever a model has read."""
     return _PICTURE.sub(r"\\\g<0>", text)
+
+
+def _line(text: str, limit: int = 2 * _DETAIL) -> str:
+    return one_line(_without_pictures(text), limit)
+
+
+def _code(text: str) -> str:
+    words = " ".join(text.replace("`", "'").split())
+    return f"`{words}`"
+
+
+def _quoted(text: str) -> str:
+    return "\n".join(f"> {line}".rstrip() for line in text.splitlines())
 
 
 def _fenced(text: str) -> str:

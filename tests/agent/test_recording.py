@@ -72,6 +72,23 @@ def test_a_fix_is_opened_with_what_was_looked_at_and_what_was_not(hosted: Callab
     assert (event.number, event.data["commit"]) == (fix.number + 1, fix.data["commit"])
 
 
+def test_what_leaves_for_the_pull_request_calls_nobody_and_closes_nothing(hosted: Callable[..., World]) -> None:
+    world = hosted(policy=Policy(allow_unreviewed_reruns=True, checks=(RepoCheck("@acme/owners, fixes #1", ("pytest",)),)))
+    turns = story()
+    turns[2] = turn(call("open_fix", title="Fixes #1 [skip ci]", summary="@acme/owners: it fixes #1."))
+    work = ScriptedModel(*turns)
+    world.work(work)
+    (fix,) = world.host.fixes
+    request = world.host.branches[fix]
+    assert request is not None
+    assert len(world.host.bodies) == 2
+    for text in (request.title, request.message, *world.host.bodies):
+        assert "@acme" not in text
+        assert "ixes #1" in text
+        assert "fixes #1" not in text.lower()
+        assert "[skip ci]" not in text
+
+
 def test_a_cause_that_airflows_own_retries_showed_too_is_reproduced(make_world: Callable[..., World]) -> None:
     world = make_world(ref=TaskRef(REF.dag_id, REF.run_id, REF.task_id, 3))
     world.causes = {1: AirflowUnreachable("gone"), 2: world.incident.fingerprint}

