@@ -165,11 +165,17 @@ def _judged(use: Use, started: Rerun, fix: Event, *, where: str, is_green: bool)
     tasks = _rerun_tasks(use.case, started)
     described = "; ".join(_described(task) for task in tasks)
     own = [task for task in tasks if task.task_id == use.case.incident.ref.task_id]
-    is_fine = all(task.state in _FINE for task in own) if own else (is_green and started.way == Way.PREVIEW)
+    is_fine = _did_run(own) if own else (is_green and started.way == Way.PREVIEW)
     if is_fine and not any(task.state == "failed" for task in tasks):
         return recording.judged(use, started, tasks, Done(f"{RERUN_GREEN}: {described}. {where}{_blocked(tasks)}"))
     failed = _failed(use, started, tasks, f"{described or 'no task instance was found'}. {where}")
     return recording.judged(use, started, tasks, failed)
+
+
+def _did_run(own: Sequence[TaskFacts]) -> bool:
+    """Whether what failed succeeds now. Skipped alone it proves nothing: its code did not run, or ended itself early."""
+    states = {task.state for task in own}
+    return "success" in states and states <= _FINE
 
 
 def _left_open(use: Use, fix: Event, why: str) -> Ending | Recorded:
@@ -207,7 +213,7 @@ def _failed(use: Use, started: Rerun, tasks: Sequence[TaskFacts], described: str
     """Say whether it is the same cause again, with the new evidence."""
     failed = [task for task in tasks if task.state == "failed"]
     if not failed:
-        return Done(f"{RERUN_FAILED}: {described} No task failed itself; look at the run.", is_error=True)
+        return Done(f"{RERUN_FAILED}: {described} No task failed, and what failed before did not succeed.", is_error=True)
     own = use.case.incident.ref.task_id
     first = min(failed, key=lambda task: (task.task_id != own, task.end_date or ""))
     new = use.case.diagnose(TaskRef(started.dag_id, started.run_id, first.task_id, first.try_number, first.map_index))

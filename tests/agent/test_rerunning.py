@@ -121,6 +121,15 @@ def test_a_preview_whose_run_failed_without_the_failed_task_is_not_green(preview
     assert preview.results("rerun")[0]["text"].startswith("rerun failed: publish_report upstream_failed")
 
 
+@pytest.mark.parametrize("state", ["skipped", "removed"])
+def test_a_rerun_in_which_the_failed_task_did_not_run_is_not_green(preview: World, state: str) -> None:
+    work(preview, *story()[:4])
+    preview.airflow.end_rerun(green=True)
+    preview.airflow.tasks = [TaskFacts("sum_revenue", -1, 1, state), TaskFacts("publish_report", -1, 1, "success")]
+    work(preview, turn(report(outcome="gave_up")))
+    assert preview.results("rerun")[0]["text"].startswith(f"rerun failed: sum_revenue {state}")
+
+
 def test_a_run_by_conf_on_a_branch_that_moved_meanwhile_proves_nothing(make_world: Callable[..., World]) -> None:
     world = make_world()
     world.client.way = "conf"
