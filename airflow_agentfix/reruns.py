@@ -153,7 +153,11 @@ class Reruns:
             )
 
     def _conf(self, stored: Stored, chosen: Chosen, plan: Plan) -> Rerun:
+        """A run that is told a branch runs what is at its end: looked at here too, for the branch is the worker's word."""
         session = stored.session
+        of = (self._airflow.dag(session.dag_id), str(session.fix_branch), str(session.fix_commit))
+        if moved := self._desk.commits.moved(*of):
+            raise RerunImpossible(f"Nothing was started: {moved} Only the approved commit may be run.")
         return self._new_run(stored, chosen, session.dag_id, {str(plan.param): session.fix_branch}, scope="dag")
 
     def _new_run(self, stored: Stored, chosen: Chosen, dag_id: str, conf: Json, *, scope: str) -> Rerun:
@@ -182,8 +186,8 @@ class Reruns:
         return self._recorded(stored, data)
 
     def _run_id(self, session: Session) -> str:
-        """Of the next rerun that is a run of its own; the same until that is on record."""
-        return f"agentfix__{session.id}__rerun{len(self._reruns(session)) + 1}"
+        """Of the commit's rerun, where it is a run of its own: a run that is there is never taken for another commit's."""
+        return f"agentfix__{session.id}__rerun_{str(session.fix_commit)[:12]}"
 
     @again
     def _recorded(self, before: Stored, data: Json) -> Rerun:

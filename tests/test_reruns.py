@@ -155,6 +155,22 @@ def test_a_dag_that_takes_its_branch_from_a_param_is_run_on_the_fix_branch(make:
     assert server.airflow.pins == []
 
 
+def test_no_run_is_told_a_branch_that_ends_elsewhere_than_in_the_approved_commit(make: Any) -> None:
+    server = make(pinnable=True)
+    server.airflow.dag_params[DAG] = {"branch": "main"}
+    claim = with_fix(server, path="dbt/models/orders.sql")
+    server.commits.tips[BRANCH] = "e" * 40
+    with pytest.raises(RerunImpossible, match=r"ends at eeee.*Only the approved commit may be run"):
+        server.rerun(claim)
+    assert server.airflow.new_runs == []
+    assert "rerun" not in server.kinds(claim.session.id)
+
+
+def test_a_run_of_its_own_is_named_after_its_commit(make: Any) -> None:
+    server = served(make())
+    assert server.rerun(with_fix(server)).run_id.endswith(f"__rerun_{COMMIT[:12]}")
+
+
 def test_a_fix_of_dag_code_is_not_run_by_a_param(make: Any) -> None:
     server = make(pinnable=True)
     server.airflow.dag_params[DAG] = {"branch": "main"}

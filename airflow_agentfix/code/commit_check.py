@@ -44,6 +44,14 @@ class RepositoryCommits:
             log.warning("%s", reason)
             return Finding("commit-not-compared", Severity.PERSON, "", reason)
 
+    def moved(self, dag: DagFacts, branch: str, commit: str) -> str | None:
+        """Why a run that is told the branch would not run the commit."""
+        try:
+            head = self._open_host(self._repository_of(dag)).head(branch)
+        except AgentFixError as error:
+            return f"where branch {branch!r} ends could not be looked up: {told(error)}"
+        return None if head == commit else f"branch {branch!r} ends at {head or 'nothing: it is gone'}, not at commit {commit}."
+
     def _compare(self, repository: Repository, commit: str, texts: _Texts, failed_on: str | None) -> Finding | None:
         host = self._open_host(repository)
         if reason := _differs(host, repository.base_branch, commit, texts):
@@ -75,4 +83,7 @@ class NoCommitCheck:
     """`ports.CommitCheck` where [agentfix] repository_policy is False: that the commit holds the changes is the worker's word."""
 
     def objection(self, dag: DagFacts, commit: str, patches: Sequence[Patch], *, failed_on: str | None) -> Finding | None:  # noqa: ARG002 - the port's
+        return None
+
+    def moved(self, dag: DagFacts, branch: str, commit: str) -> str | None:  # noqa: ARG002 - the port's
         return None

@@ -161,3 +161,7 @@ class CommitCheck(Protocol):
     def objection(self, dag: DagFacts, commit: str, patches: Sequence[Any], *, failed_on: str | None) -> Finding | None:
         """`patches`: the net change of each file, as `code.working_copy.Patch`; `failed_on`: the version the failed run was made
         on. Never raises: what could not be looked at is a finding for a person."""
+
+    def moved(self, dag: DagFacts, branch: str, commit: str) -> str | None:
+        """Why a run that is told the branch would not run the commit; None where the branch ends in it. Never raises: what could
+        not be looked at is a reason."""

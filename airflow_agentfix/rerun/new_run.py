@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.exceptions import AirflowException  # type: ignore[attr-defined]  # exported lazily
-from airflow.models import DagRun, TaskInstance
+from airflow.models import DagModel, DagRun, TaskInstance
 from airflow.models.dagbag import DBDagBag
 from airflow.sdk import timezone
 from airflow.utils.session import create_session
@@ -43,6 +43,7 @@ def start_like(wanted: RunLike) -> tuple[str, ...]:
         named = [task_id for task_id in wanted.task_ids if dag.has_task(task_id)]
         judging = _subset(dag, named, downstream=True) if named else set(dag.task_ids)
         if _run(session, wanted.dag_id, wanted.run_id) is None:
+            _require_unpaused(session, wanted.dag_id)
             try:
                 run = _created(session, dag, wanted, like)
             except (AirflowException, ValueError) as error:
@@ -52,6 +53,13 @@ def start_like(wanted: RunLike) -> tuple[str, ...]:
             _skip(session, run, set(dag.task_ids) - _scope(dag, named, wanted.scope))
             log.info("Run %s of %s was started like %s of %s", run.run_id, run.dag_id, like.run_id, like.dag_id)
     return tuple(sorted(judging))
+
+
+def _require_unpaused(session: Session, dag_id: str) -> None:
+    if session.scalar(select(DagModel.is_paused).where(DagModel.dag_id == dag_id)):
+        raise RerunImpossible(
+            f"DAG {dag_id!r} is paused, so its run would not start. A person has to unpause it: airflow dags unpause {dag_id}"
+        )
 
 
 def _run(session: Session, dag_id: str, run_id: str) -> DagRun | None:

@@ -113,3 +113,12 @@ def test_what_could_not_be_compared_is_a_persons_to_look_at(origin: Path, tmp_pa
         assert found is not None
         assert (found.rule, found.severity) == ("commit-not-compared", Severity.PERSON)
         assert "look at the commit itself" in found.reason
+
+
+def test_a_branch_stands_for_the_commit_at_its_end_alone(origin: Path, tmp_path: Path) -> None:
+    commit = push(tmp_path, "dags/shop.py", AFTER, branch=BRANCH)
+    assert commits(origin).moved(DAG, BRANCH, commit) is None
+    newer = push(tmp_path, "dags/shop.py", AFTER + "z = 4\n", branch=BRANCH)
+    assert commits(origin).moved(DAG, BRANCH, commit) == f"branch {BRANCH!r} ends at {newer}, not at commit {commit}."
+    assert "it is gone" in str(commits(origin).moved(DAG, "fix/other", commit))
+    assert "could not be looked up" in str(commits(tmp_path / "nowhere").moved(DAG, BRANCH, commit))

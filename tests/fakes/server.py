@@ -57,6 +57,11 @@ class FakeCommitCheck:
     """`ports.CommitCheck`: the commit holds what was recorded, unless `says` has something against it."""
 
     says: Finding | None = None
+    tips: dict[str, str] = field(default_factory=dict)
+    """branches that do not end in the fix, and where they end"""
+
+    def moved(self, dag: DagFacts, branch: str, commit: str) -> str | None:
+        return f"branch {branch!r} ends at {self.tips[branch]}" if branch in self.tips else None
 
     def objection(self, dag: DagFacts, commit: str, patches: Sequence[Any], *, failed_on: str | None) -> Finding | None:
         return self.says

@@ -170,6 +170,18 @@ with DAG("strict_{next(_number)}", schedule=None, params={{"day": Param(1, type=
         assert session.scalar(select(DagRun).where(DagRun.dag_id == strict)) is None
 
 
+def test_a_run_of_a_paused_dag_is_refused_and_what_is_there_already_is_told(airflow: Deployment, inside: AirflowInside) -> None:
+    from airflow.models import DagModel
+
+    dag_id, preview = failed(airflow), shop(airflow)
+    first = inside.start_like(like(preview, dag_id))
+    with create_session() as session:
+        session.get(DagModel, preview).is_paused = True
+    assert inside.start_like(like(preview, dag_id)) == first
+    with pytest.raises(RerunImpossible, match=f"airflow dags unpause {preview}"):
+        inside.start_like(like(preview, dag_id, run_id="agentfix__s1__rerun2"))
+
+
 def test_a_dag_that_is_not_there_is_not_found(airflow: Deployment, inside: AirflowInside) -> None:
     dag_id = failed(airflow)
     with pytest.raises(AirflowNotFound, match="No DAG 'gone'"):
