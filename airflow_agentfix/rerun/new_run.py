@@ -82,6 +82,7 @@ def _created(session: Session, dag: Any, wanted: RunLike, like: DagRun) -> DagRu
     for name in _PARTITION:  # not as arguments: a preview has no schedule, and only a partitioned one takes a key
         if getattr(like, name, None) is not None:
             setattr(run, name, getattr(like, name))
+    run.consumed_asset_events.extend(like.consumed_asset_events)  # what its tasks read as `triggering_asset_events`
     run.note = wanted.note
     return run
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from airflow.models import DagRun, TaskInstance
+from airflow.models.asset import AssetEvent
 from airflow.utils.session import create_session
 from sqlalchemy import select
 
@@ -118,6 +119,17 @@ def test_a_run_without_a_logical_date_is_rerun_without_one(airflow: Deployment, 
     dag_id = failed(airflow, logical_date=None, data_interval_start=None, data_interval_end=None)
     inside.start_like(like(dag_id, dag_id))
     assert run_of(dag_id).logical_date is None
+
+
+def test_a_rerun_has_the_asset_events_that_triggered_the_failed_run(airflow: Deployment, inside: AirflowInside) -> None:
+    dag_id, preview = failed(airflow), shop(airflow)
+    with create_session() as session:
+        run = session.scalar(select(DagRun).where(DagRun.dag_id == dag_id))
+        run.consumed_asset_events.append(AssetEvent(asset_id=7, extra={"rows": 3}))
+    inside.start_like(like(preview, dag_id))
+    with create_session() as session:
+        runs = session.scalars(select(DagRun).where(DagRun.dag_id.in_([dag_id, preview]))).all()
+        assert [[event.extra for event in run.consumed_asset_events] for run in runs] == [[{"rows": 3}]] * 2
 
 
 @pytest.mark.skipif(not HAS_PARTITIONS, reason="partitions are newer than this Airflow")
