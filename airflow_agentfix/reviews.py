@@ -10,11 +10,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache, partial
 from typing import Protocol
 
 from airflow_agentfix.core import mentions
 from airflow_agentfix.core.mentions import Remark
-from airflow_agentfix.core.session import Event, Session
+from airflow_agentfix.core.session import Event, EventKind, Session
 from airflow_agentfix.errors import AgentFixError
 from airflow_agentfix.markdown import prose
 from airflow_agentfix.ports import Comment, OpenedFix
@@ -91,13 +92,26 @@ def _of_session(session: Session, requests: Requests, mention: str) -> list[Hear
         events = requests.events(session)
         if mentions.is_settled(events):
             return None
-        fix = OpenedFix(str(session.fix_branch), str(session.fix_commit), session.pull_request)
-        found = requests.comments(session, fix, since=mentions.seen_until(events))
-        new = [one for one in found if not mentions.knows(events, one.id)]
-        heard.extend(_brought(_addressed(new, mention), session, lambda: requests.is_open(session, fix), requests))
+        since = mentions.seen_until(events)
+        read = [(one, fix) for fix in _opened(session, events) for one in requests.comments(session, fix, since=since)]
+        new = {one: fix for one, fix in sorted(read, key=_written) if not mentions.knows(events, one.id)}
+        is_open = cache(partial(requests.is_open, session))
+        heard.extend(_brought(_addressed(new, mention), session, lambda comment: is_open(new[comment]), requests))
     except AgentFixError as error:  # the next triage looks again; the other pull requests are not held up
         heard.append(Heard(session, left=str(error)))
     return heard
+
+
+def _opened(session: Session, events: Sequence[Event]) -> Iterable[OpenedFix]:
+    """One fix a pull request: an amendment may have one of its own, and who comments on the first one is heard all the same."""
+    opened = [event.data for event in events if event.kind is EventKind.FIX and event.data.get("pull_request")]
+    fixes = [OpenedFix(str(one["branch"]), str(one["commit"]), one["pull_request"]) for one in opened]
+    newest = OpenedFix(str(session.fix_branch), str(session.fix_commit), session.pull_request)
+    return {fix.pull_request: fix for fix in (*fixes, newest)}.values()
+
+
+def _written(read: tuple[Comment, OpenedFix]) -> tuple[str, str]:
+    return read[0].at, read[0].id
 
 
 def _addressed(comments: Iterable[Comment], mention: str) -> Iterator[tuple[Comment, str]]:
@@ -111,14 +125,13 @@ def _addressed(comments: Iterable[Comment], mention: str) -> Iterator[tuple[Comm
 
 
 def _brought(
-    addressed: Iterable[tuple[Comment, str]], session: Session, is_open: Callable[[], bool], requests: Requests
+    addressed: Iterable[tuple[Comment, str]], session: Session, is_open: Callable[[Comment], bool], requests: Requests
 ) -> Iterator[Heard]:
     """Oldest first. The first one that cannot be told ends it: a later one would hide it from the next triage."""
-    brought, going_on = 0, None
+    brought = 0
     for comment, text in addressed:
         remark = Remark(comment.id, comment.url, comment.author, comment.at)
-        going_on = is_open() if going_on is None and comment.may_write and text else going_on
-        if left := _left(comment, text, going_on):
+        if left := _left(comment, text, is_open):
             yield Heard(session, remark, left)
             continue
         try:
@@ -132,12 +145,12 @@ def _brought(
             return
 
 
-def _left(comment: Comment, text: str, is_open: bool | None) -> str | None:
+def _left(comment: Comment, text: str, is_open: Callable[[Comment], bool]) -> str | None:
     if not comment.may_write:
         return NO_RIGHT
     if not text:
         return SAYS_NOTHING
-    return None if is_open else CLOSED
+    return None if is_open(comment) else CLOSED
 
 
 def _is_known(one: Heard, since: datetime) -> bool:

@@ -131,6 +131,21 @@ def test_a_reviewers_comment_sets_a_done_session_to_work_in_their_name(shop: Sho
     assert shop.server.airflow.runs["agentfix_fix", fix_run_id(session_id, 2)] == "running"
 
 
+def test_a_comment_on_the_first_fix_is_told_though_the_fix_was_amended_since(shop: Shop) -> None:
+    session_id = shop.proposed(done=False)
+    shop.write("@agentfix Use the gross amount.")
+    claim = shop.server.claimed(session_id)
+    branch = f"{BRANCH}-a2"
+    amended = push(shop.folder, "dags/shop.py", "x = 'gross'\n", branch=branch)
+    fix = {**fix_data(amended), "branch": branch, "pull_request": f"{REQUEST}1"}
+    shop.server.append(claim, (EventKind.FIX, fix))
+    shop.server.clock.pass_seconds(60)
+    shop.write("@agentfix And the net one.", request=f"{REQUEST}1")
+    assert [one.left for one in shop.hear()] == [None, None]
+    assert [note.data["message"] for note in shop.notes(session_id)] == ["Use the gross amount.", "And the net one."]
+    assert shop.hear() == ()
+
+
 def test_a_comment_is_told_once_however_often_it_is_read(shop: Shop) -> None:
     session_id = shop.proposed()
     first = shop.write("@agentfix one")

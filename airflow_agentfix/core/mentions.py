@@ -86,9 +86,9 @@ def knows(events: Sequence[Event], comment_id: str) -> bool:
 
 
 def seen_until(events: Sequence[Event]) -> str | None:
-    """When the newest comment was written that the session was told; before there is one, when its fix was opened."""
+    """When the newest comment was written that the session was told; before there is one, when its first fix was opened."""
     fixes = [event.at for event in events if event.kind is EventKind.FIX]
-    return max((_comment(note)["at"] for note in told(events)), default=fixes[-1] if fixes else None)
+    return max((_comment(note)["at"] for note in told(events)), default=fixes[0] if fixes else None)
 
 
 def is_settled(events: Sequence[Event]) -> bool:
