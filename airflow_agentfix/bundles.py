@@ -81,7 +81,7 @@ class AgentFixPreviews(BaseDagBundle):
 
     def initialize(self) -> None:
         """Called at every task start. Asks the repository only where the task's DAG is not here, or where nothing here was
-        refreshed for an hour; in the latter case no answer is no problem. Raises CodeError, ConfigurationError."""
+        refreshed for a minute; in the latter case no answer is no problem. Raises CodeError, ConfigurationError."""
         from airflow.sdk import get_parsing_context
 
         wanted = get_parsing_context().dag_id  # the task's, in a worker

@@ -26,7 +26,8 @@ MOST = 100
 """previews at a time; more branches are named in the log"""
 KEPT_SECONDS = 24 * 3600.0
 """that a tree stays after its branch went: what a task started there may still read it"""
-_OLD_SECONDS = 3600.0
+_OLD_SECONDS = 60.0
+"""a branch that was deleted and made again has another commit under the same DAG id: no worker runs the old one for long"""
 _TOLD = 50
 
 log = logging.getLogger(__name__)
@@ -64,7 +65,7 @@ class Shelf:
         return any((self.dags / one.loader).is_file() and self._trees.has(one.fix.commit) for one in mine)
 
     def is_old(self) -> bool:
-        """Whether nothing here was refreshed, nor tried to be, for an hour: no DAG processor does it on this machine."""
+        """Whether nothing here was refreshed, nor tried to be, for a minute: no DAG processor does it on this machine."""
         try:
             return self._now() - self._asked.stat().st_mtime > _OLD_SECONDS
         except FileNotFoundError:
