@@ -53,9 +53,12 @@ def answer(end: WaitRun | Session, session_id: str, events: Sequence[Event], pla
 
 
 def _fix_under(note: Event, events: Sequence[Event]) -> OpenedFix | None:
-    """The fix whose pull request was commented on: a later one has a request of its own."""
+    """The fix whose pull request was commented on, by the comment's address; else the newest one before the comment came."""
     fixes = [event.data for event in transcript.of_kind(events, EventKind.FIX) if event.number < note.number]
-    return OpenedFix(fixes[-1]["branch"], fixes[-1]["commit"], fixes[-1]["pull_request"]) if fixes else None
+    url = str(note.data["comment"]["url"])
+    named = [fix for fix in fixes if (request := fix["pull_request"]) and url.startswith((f"{request}#", f"{request}/"))]
+    found = (named or fixes)[-1:]
+    return OpenedFix(found[0]["branch"], found[0]["commit"], found[0]["pull_request"]) if found else None
 
 
 def _text(

@@ -111,6 +111,14 @@ def test_the_comments_of_one_reopening_get_one_answer_and_the_next_one_another(r
     assert [f"{REQUEST}#c3" in text for _, text in review.answers] == [False, True]
 
 
+def test_a_comment_on_the_first_pull_request_is_answered_there_though_the_fix_was_amended(review: Review) -> None:
+    (first,) = review.client.of(EventKind.FIX)
+    review.client.server(EventKind.FIX, {**first.data, "pull_request": f"{REQUEST}1"})
+    review.comment()
+    review.work(turn(reports("Gross it is.")))
+    assert [request for request, _ in review.answers] == [REQUEST]
+
+
 def test_a_session_that_waits_for_a_person_says_so_once(review: Review) -> None:
     review.comment()
     for _ in range(2):  # the second worker finds that nobody has answered yet
