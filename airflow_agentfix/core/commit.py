@@ -26,6 +26,9 @@ _PICTURE = re.compile(r"!(?=\[)|<(?=[a-zA-Z/!?])")
 _SLUG = 40
 _TITLE = 72
 _DETAIL = 600
+_SUMMARY = 12_000
+_LISTED = 40
+"""lines of a list: with the other bounds a pull request stays below the 65,536 characters that GitHub takes"""
 
 
 def branch_name(dag_id: str, title: str, fingerprint: str, *, suffix: str = "") -> str:
@@ -84,10 +87,10 @@ def pull_request_body(
     draft = "Ready for review: its rerun is green" if green else "A draft until its rerun is green"
     judged = incident.judgement
     sections = [
-        _quoted(_without_pictures(_own(summary))),
+        _quoted(_cut(_without_pictures(_own(summary)))),
         f"### What failed\n{_code(str(incident.ref))}, judged {judged.verdict} ({judged.confidence:.0%}): {_line(judged.reason)}"
         f"\n\n{_fenced(incident.cause.line)}",
-        "### Changed\n" + "\n".join(f"- {_code(path)}" for path in paths),
+        "### Changed\n" + _list([f"- {one_line(_code(path), _DETAIL)}" for path in paths]),
         _findings(findings),
         "### Verified\n" + "\n".join(map(_stage, stages)),
         "\n".join(_links(links)),
@@ -98,7 +101,7 @@ def pull_request_body(
 
 def _stage(stage: Stage) -> str:
     """One line; a detail may quote what a check printed, so it is cut."""
-    detail = _line(stage.detail, _DETAIL)
+    detail = _line(stage.detail)
     return f"- **{stage.name}**: {stage.state.value.replace('_', ' ')}{f': {detail}' if detail else ''}"
 
 
@@ -112,7 +115,7 @@ def _links(links: Links) -> Iterator[str]:
 
 def _findings(findings: Iterable[Finding]) -> str:
     lines = [f"- {_code(finding.path)}: {_line(finding.reason)} ({finding.rule})" for finding in findings]
-    return "### Needs a person's eye\n" + "\n".join(lines) if lines else ""
+    return "### Needs a person's eye\n" + _list(lines) if lines else ""
 
 
 def _without_pictures(text: str) -> str:
@@ -120,8 +123,17 @@ def _without_pictures(text: str) -> str:
     return _PICTURE.sub(r"\\\g<0>", text)
 
 
-def _line(text: str, limit: int = 2 * _DETAIL) -> str:
-    return one_line(_without_pictures(text), limit)
+def _line(text: str) -> str:
+    return one_line(_without_pictures(text), _DETAIL)
+
+
+def _list(lines: Sequence[str]) -> str:
+    more = [f"- and {len(lines) - _LISTED} more"] if len(lines) > _LISTED else []
+    return "\n".join([*lines[:_LISTED], *more])
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SUMMARY else f"{text[:_SUMMARY]}\n[cut: the commit's message has all of it]"
 
 
 def _code(text: str) -> str:

@@ -111,6 +111,17 @@ def _in_quotation(tokens: list[Token], token: Token) -> bool:
     return sum(one.nesting for one in before if one.type.startswith("blockquote")) > 0
 
 
+def test_a_pull_request_is_never_longer_than_github_takes() -> None:
+    long = "word " * 20_000
+    findings = [Finding("new-call", Severity.PERSON, "a.py", long)] * 99
+    body = a_body(
+        long, paths=[f"{number}/{'a' * 200}.py" for number in range(99)], findings=findings, stages=[failed("x", long)] * 9
+    )
+    assert len(body) < 65_536
+    assert body.count("- and 59 more\n") == 2
+    assert "[cut: the commit's message has all of it]" in body
+
+
 def test_a_path_and_a_finding_stay_on_their_lines() -> None:
     found = Finding("new-call", Severity.PERSON, "a`.py", "calls\n### Verified\n- **rerun**: passed")
     body = a_body(paths=["a`b.py"], findings=[found])
