@@ -90,6 +90,7 @@ def open_fix(use: Use) -> Done:
     stages = recording.at_open(use, code, findings)
     fix = _fix(use, code, findings)
     opened = _open(use, code, fix, stages)
+    recording.superseded(use, opened)
     made = {**fix, "branch": opened.branch, "commit": opened.commit, "pull_request": opened.pull_request}
     return Done(
         _opened_text(opened, code, findings), events=((EventKind.FIX, made), recording.opened(use, opened.commit, stages))

@@ -212,6 +212,19 @@ def _update(use: Use, fix: Event, record: Sequence[Stage], *, ready: bool = Fals
 _SAYS = "it says what is on record"
 
 
+def superseded(use: Use, by: OpenedFix) -> None:
+    """Say on the earlier fix's pull request that it is not the one to merge: its rerun or its checks failed."""
+    earlier = transcript.newest_fix(use.events)
+    if earlier is None or earlier.data.get("pull_request") in (None, by.pull_request):
+        return
+    fix = OpenedFix(earlier.data["branch"], earlier.data["commit"], earlier.data["pull_request"])
+    words = f"Not the one to merge: its rerun or its checks failed. {by.pull_request or by.branch} is the amended fix."
+    try:
+        use.case.tree().host.comment(fix, words)
+    except AgentFixError as error:  # the amended fix is there, and its session goes on
+        log.warning("Session %s: %s is not told: %s", use.case.session_id, fix.pull_request, use.case.redact(str(error)))
+
+
 def body(use: Use, fix: Mapping[str, Any], record: Sequence[Stage], *, green: bool = False) -> str:
     """The pull request's text as it may leave the process. `fix`: data of a fix event, with or without a commit."""
     text = commit.pull_request_body(

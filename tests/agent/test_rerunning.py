@@ -11,7 +11,7 @@ from airflow_agentfix.agent.rerunning import PREVIEW_LOOKS
 from airflow_agentfix.code.import_check import ImportResult
 from airflow_agentfix.core.incident import TaskFacts
 from airflow_agentfix.core.session import EventKind, Outcome, Session, State, WaitFor
-from airflow_agentfix.errors import PreviewBroken, RerunImpossible
+from airflow_agentfix.errors import PreviewBroken, RepositoryUnreachable, RerunImpossible
 from airflow_agentfix.ports import WaitRun
 from tests.agent.world import EDIT, World, report, story, use
 from tests.fakes.models import ScriptedModel, call, turn
@@ -138,3 +138,27 @@ def test_a_run_by_conf_on_a_branch_that_moved_meanwhile_proves_nothing(make_worl
     world.host.delete_branch(world.host.fixes[0])
     work(world, turn(report(outcome="gave_up")))
     assert "is gone or is not at" in world.results("rerun")[0]["text"]
+
+
+MORE = {**EDIT, "old": "to_euros(row)", "new": "to_euros(int(row))"}
+
+
+def amended(world: World) -> None:
+    """A fix whose preview does not import, and the one after it."""
+    world.host.pull_requests = "https://git.example/pull"
+    world.client.impossible = PreviewBroken("The preview does not import")
+    again = (call("change_files", edits=[MORE]), call("open_fix", title="B", summary="B"))
+    use(world, call("change_files", edits=[EDIT]), FIX, call("rerun"), *again)
+
+
+def test_the_pull_request_of_a_fix_that_was_amended_says_that_it_is_not_the_one_to_merge(world: World) -> None:
+    amended(world)
+    first, second = (event.data["pull_request"] for event in world.client.of(EventKind.FIX))
+    told = "Not the one to merge: its rerun or its checks failed."
+    assert world.host.said == [(first, f"{told} {second} is the amended fix.")]
+
+
+def test_a_fix_is_amended_though_its_earlier_pull_request_cannot_be_told(world: World) -> None:
+    world.host.away = RepositoryUnreachable("GitHub is away")
+    amended(world)
+    assert len(world.client.of(EventKind.FIX)) == 2

@@ -97,6 +97,8 @@ class MemoryHost:
         """where they would be; None for a host without them"""
         self.bodies: list[str] = []
         """of the pull request, the newest last"""
+        self.said: list[tuple[str, str]] = []
+        """comments, as (pull request, text)"""
         self.ready = False
         self.away: Exception | None = None
 
@@ -129,6 +131,11 @@ class MemoryHost:
         assert fix.pull_request, "nobody asks a host without pull requests"
         self.bodies += [body] if body is not None else []
         self.ready |= ready
+
+    def comment(self, fix: OpenedFix, text: str) -> None:
+        if self.away:
+            raise self.away
+        self.said.append((str(fix.pull_request), text))
 
     def approve(self, commit: str, signature: str) -> None:
         self.approved.append((commit, signature))
