@@ -321,7 +321,7 @@ class GitHubHost:
         if tip is None:
             return None
         same = (tip.tree, tip.parents) == (new_tree, (request.base_commit,))
-        tree.check_ours(request, tip.sha, tip.message, same_content=same)
+        tree.check_ours(request, tip.sha, tip.message, new_tree=new_tree, same_content=same)
         return tip.sha
 
     def _make_branch(self, request: FixRequest, new_tree: GitTree) -> tuple[str, bool]:

@@ -73,8 +73,12 @@ def check_request(request: FixRequest) -> None:
 
 def signed_message(request: FixRequest, new_tree: str) -> str:
     """The commit message with the deployment's signature of the tree as its last trailer, where there is one."""
-    signature = request.sign(new_tree) if request.sign else ""
+    signature = _signature(request, new_tree)
     return f"{request.message.rstrip()}\n{SIGNATURE}: {signature}\n" if signature else request.message
+
+
+def _signature(request: FixRequest, new_tree: str) -> str:
+    return request.sign(new_tree) if request.sign else ""
 
 
 def check_places(request: FixRequest, entries: Mapping[str, Entry]) -> None:
@@ -89,9 +93,9 @@ def check_places(request: FixRequest, entries: Mapping[str, Entry]) -> None:
                 raise EditRefused(f"{change.path!r} cannot be written: {place!r} is a {what} in the repository.")
 
 
-def check_ours(request: FixRequest, commit: str, message: str, *, same_content: bool) -> None:
+def check_ours(request: FixRequest, commit: str, message: str, *, new_tree: str, same_content: bool) -> None:
     """BranchExists unless the commit at the branch's end is this very fix: same tree on the same base, made by this session or
-    by an earlier one for the same cause."""
+    by an earlier one for the same cause. One from before there was a signing key is none: no preview would ever show it."""
     maker = session_of(message)
     if maker == request.session_id and not same_content:
         raise BranchExists(f"Branch {request.branch!r} exists at {commit} with another fix of this session; it is never moved.")
@@ -101,6 +105,11 @@ def check_ours(request: FixRequest, commit: str, message: str, *, same_content: 
         who = f"session {maker!r}" if maker else "someone else"
         raise BranchExists(
             f"Branch {request.branch!r} exists at {commit}, made by {who}; it is left alone. Use another branch name."
+        )
+    if maker != request.session_id and trailer_of(message, SIGNATURE) is None and _signature(request, new_tree):
+        raise BranchExists(
+            f"Branch {request.branch!r} exists at {commit}, made by session {maker!r} without the deployment's signature, which "
+            "previews need; it is left alone. Use another branch name."
         )
 
 

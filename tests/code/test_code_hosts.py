@@ -157,6 +157,17 @@ def test_the_same_fix_of_an_earlier_session_for_the_same_cause_is_used_again(pla
     assert (later.branch, later.commit, later.reused) == (first.branch, first.commit, True)
 
 
+def test_a_fix_without_the_signature_that_previews_need_is_not_used_again_by_a_session_that_signs(place: Place) -> None:
+    cause = "\nAgentfix-Fingerprint: fp1:00ff"
+    signing = replace(with_trailer(fix(place, session="s2"), cause), sign=lambda _: "s" * 64)
+    place.host().open_fix(with_trailer(fix(place), cause))
+    with pytest.raises(BranchExists, match="without the deployment's signature"):
+        place.host().open_fix(signing)
+    signed = place.host().open_fix(replace(signing, branch="fix/shop-1-s2"))
+    third = replace(with_trailer(fix(place, session="s3", branch="fix/shop-1-s2"), cause), sign=lambda _: "t" * 64)
+    assert place.host().open_fix(third).commit == signed.commit
+
+
 def test_the_same_fix_for_another_cause_or_on_another_base_is_not_used_again(place: Place) -> None:
     cause = "\nAgentfix-Fingerprint: fp1:00ff"
     place.host().open_fix(with_trailer(fix(place), cause))
