@@ -193,7 +193,7 @@ def check_repository(
             return Check(name, True, f"not checked: bundle {dag.bundle_name!r} is not configured on this machine")
         commit = head(repository)
     except NoRepository as error:
-        return Check(name, False, str(error), _REPOSITORY.format(path=dag.fileloc or dag.file))
+        return Check(name, False, str(error), _REPOSITORY.format(path=_folder(dag)))
     except CodeHostForbidden as error:
         return Check(name, False, str(error), "Give the git connection, or GITHUB_TOKEN, a login that may read and push branches")
     except AgentFixError as error:
@@ -213,7 +213,7 @@ def check_previews(bundles: Callable[[], Mapping[str, int | AgentFixError]]) -> 
     try:
         found = bundles()
     except AgentFixError as error:
-        yield Check("previews", False, str(error), "[agentfix] signing_key = …   the same in every Airflow process")
+        yield Check("previews", False, str(error), _SIGNING_KEY)
         return
     for bundle, count in found.items():
         name = f"previews: {bundle}"
@@ -271,8 +271,17 @@ def _one_per_bundle(dags: Iterable[DagFacts]) -> list[DagFacts]:
     return list(firsts.values())
 
 
+def _folder(dag: DagFacts) -> str:
+    """The bundle's root: a rule's path is a folder, which then covers the other DAGs too."""
+    return (dag.fileloc or "").removesuffix(dag.file).rstrip("/") or "/opt/airflow/dags"
+
+
 _LOGIN = (
     "airflow connections add agentfix_airflow --conn-type agentfix_airflow --conn-host URL --conn-login USER --conn-password …   "
     "or export AGENTFIX_AIRFLOW_USERNAME and AGENTFIX_AIRFLOW_PASSWORD"
+)
+_SIGNING_KEY = (
+    "[agentfix] signing_key = TEXT   any long random one, the same in every Airflow process: "
+    "python -c 'import secrets; print(secrets.token_urlsafe(32))'"
 )
 _REPOSITORY = '[agentfix] repositories = [{{"path": "{path}", "url": "https://…/dags.git", "base_branch": "main", "subdir": ""}}]'

@@ -132,7 +132,7 @@ def raising(error: Exception) -> Callable[[Any], Any]:
 @pytest.mark.parametrize(
     ("repository_of", "head", "found", "fix"),
     [
-        (raising(NoRepository("no git bundle")), None, "no git bundle", '[agentfix] repositories = [{"path": "/dags/orders.py"'),
+        (raising(NoRepository("no git bundle")), None, "no git bundle", '[agentfix] repositories = [{"path": "/dags", "url"'),
         (None, raising(CodeHostForbidden("refused")), "refused", "GITHUB_TOKEN"),
         (None, raising(RepositoryUnreachable("no route")), "no route", "git ls-remote"),
         (None, lambda _: None, "has no branch 'main'", "base_branch"),
