@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -81,7 +82,9 @@ _BY_HAND = (
     "patch_task_group_instances",
     "patch_task_instance",
 )
-"""events of the audit log by which a person sets a run or its tasks to an end"""
+"""events of the audit log by which a person sets a run or its tasks to an end, or only notes something"""
+_SETS_STATE = re.compile(r'(?<!\\)"(?:new_)?state"\s*:')
+"""a key of the row's JSON; the same word in a note is escaped there, or no key"""
 
 
 class _NotShownYet(Exception):
@@ -243,7 +246,7 @@ class AirflowInside:
         of_tasks = or_(Log.task_id.is_(None), Log.task_id.in_(task_ids))
         with create_session(scoped=False) as session:
             rows = session.scalars(select(Log).where(*of_run, of_tasks, Log.event.in_(_BY_HAND)).order_by(Log.id)).all()
-            ends = [row for row in rows if row.event == "delete_dag_run" or "state" in (row.extra or "")]
+            ends = [row for row in rows if row.event == "delete_dag_run" or _SETS_STATE.search(row.extra or "")]
             return f"{ends[-1].owner} ({ends[-1].event})" if ends else None
 
     def scene(self, dag_id: str, failures: Sequence[TaskRef], *, session_id: str) -> Scene:

@@ -162,13 +162,14 @@ class Reruns:
 
     def _new_run(self, stored: Stored, chosen: Chosen, dag_id: str, conf: Json, *, scope: str) -> Rerun:
         session, commit = stored.session, str(stored.session.fix_commit)
+        tasks = self._failed_of_cause(session)
         wanted = RunLike(
             dag_id=dag_id,
             run_id=self._run_id(session),
             like_dag_id=session.dag_id,
             like_run_id=session.run_id,
             conf=conf,
-            task_ids=tuple(self._failed_of_cause(session)),
+            task_ids=tuple(tasks),
             scope=scope,
             note=f"AgentFix session {session.id}: rerun of {session.run_id} on {session.fix_branch} ({commit[:12]}).",
         )
@@ -180,7 +181,7 @@ class Reruns:
             "run_id": wanted.run_id,
             "commit": commit,
             "task_ids": list(task_ids),
-            "map_index": session.map_index if len(self._store.failures(session.id)) == 1 else -1,
+            "map_index": tasks[session.task_id],
             "original_version": None,
         }
         return self._recorded(stored, data)

@@ -43,9 +43,9 @@ def make(tmp_path: Path) -> Iterator[Any]:
         server.close()
 
 
-def with_fix(server: Server, *, path: str = "dags/orders.py") -> Claim:
+def with_fix(server: Server, *, path: str = "dags/orders.py", map_index: int = -1) -> Claim:
     """A claimed session whose worker found its repository, and opened a fix."""
-    claim = server.claimed()
+    claim = server.claimed(server.taken(map_index=map_index))
     repository = {"url": URL, "base_branch": "main", "subdir": "dags"}
     incident = (EventKind.INCIDENT, {**an_incident().to_json(), "repository": repository, "base_commit": "b" * 40})
     server.append(claim, incident, (EventKind.PATCH, patch_data(path)), (EventKind.FIX, fix_data()))
@@ -73,6 +73,15 @@ def test_the_preview_runs_like_the_failed_run_with_the_scope_that_is_configured(
     server.rerun(with_fix(server))
     (run,) = server.airflow.new_runs
     assert (run.like_dag_id, run.like_run_id, run.conf, run.task_ids, run.scope) == (DAG, RUN, {}, (TASK,), "downstream")
+
+
+def test_a_preview_is_judged_by_the_index_that_failed_however_often_it_was_reported(make: Any) -> None:
+    server = served(make())
+    server.airflow.fail(DAG, RUN, TASK, map_index=3)
+    claim = with_fix(server, map_index=3)
+    server.airflow.fail(DAG, RUN, TASK, map_index=3, try_number=2)
+    server.taken(map_index=3)
+    assert server.rerun(claim).map_index == 3
 
 
 def test_a_fix_that_changes_the_shape_of_a_run_that_could_be_pinned_is_a_preview(make: Any) -> None:

@@ -293,7 +293,7 @@ def patched(api: Any, dag_id: str, path: str = "", **body: Any) -> None:
 
 def test_who_marked_a_run_is_told_and_who_noted_it_is_not(airflow: Deployment, inside: AirflowInside, api: Any) -> None:
     dag_id = failed(airflow)
-    patched(api, dag_id, note="looking")
+    patched(api, dag_id, note='looking at its state, "state": failed')
     assert by_hand(inside, dag_id) is None
     patched(api, dag_id, state="success")
     assert by_hand(inside, dag_id) == "uma (patch_dag_run)"
