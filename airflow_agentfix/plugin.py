@@ -1,4 +1,4 @@
-"""AgentFix in Airflow: the session API, mounted by the API server.
+"""AgentFix in Airflow: the session API and the pages, mounted by the API server, and where Airflow's UI shows them.
 
 Every Airflow process loads plugins; only the API server reads `fastapi_apps`, and only there FastAPI is imported for us.
 """
@@ -18,12 +18,33 @@ class AgentFixPlugin(AirflowPlugin):
     """Registered through the `airflow.plugins` entry point alone: that one is instantiated, so the property stays lazy."""
 
     name = "agentfix"
+    # Relative: Airflow's pages have a <base> with whatever path it is served on. Routes have to differ.
+    external_views = [  # noqa: RUF012 - as Airflow's class has it
+        {"name": "Agent Fix", "destination": "nav", "category": "browse", "url_route": "agentfix", "href": "agentfix/"},
+        {
+            "name": "Agent Fix",
+            "destination": "task_instance",
+            "url_route": "agentfix_task",
+            "href": "agentfix/task?dag_id={DAG_ID}&run_id={RUN_ID}&task_id={TASK_ID}&map_index={MAP_INDEX}",
+        },
+        {
+            "name": "Agent Fix",
+            "destination": "dag_run",
+            "url_route": "agentfix_run",
+            "href": "agentfix/run?dag_id={DAG_ID}&run_id={RUN_ID}",
+        },
+    ]
 
     @cached_property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]  # Airflow's is a plain class attribute
+        from airflow.configuration import conf
+
         from airflow_agentfix.web.app import build_app
 
-        return [{"app": build_app(_service), "url_prefix": "/agentfix", "name": "agentfix"}]
+        secret = conf.get_mandatory_value("api", "secret_key")
+        secure = conf.get("api", "base_url", fallback="").startswith("https://")
+        app = build_app(_service, secret=secret, secure=secure)
+        return [{"app": app, "url_prefix": "/agentfix", "name": "agentfix"}]
 
 
 def _service() -> SessionService:

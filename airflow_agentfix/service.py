@@ -95,9 +95,9 @@ class SessionService:
         clock: Callable[[], datetime],
         new_id: Callable[[], str],
     ) -> None:
-        self._desk = Desk(store, airflow, settings, policies=policies, commits=commits, keys=keys, clock=clock, new_id=new_id)
+        self.desk = Desk(store, airflow, settings, policies=policies, commits=commits, keys=keys, clock=clock, new_id=new_id)
         self._store, self._airflow, self.settings = store, airflow, settings
-        self.worker = WorkerService(self._desk, on_done=self._go_on)
+        self.worker = WorkerService(self.desk, on_done=self._go_on)
 
     # --- the way in
 
@@ -106,7 +106,7 @@ class SessionService:
         """Record a failure. The same failure gives the same session; another one of a task in work is its occurrence."""
         ref = self._resolved(failure, user)
         known = self._store.of_failure(ref)
-        if known and (known.session.state is not State.DONE or was_looked_at(self._desk, known.session, ref)):
+        if known and (known.session.state is not State.DONE or was_looked_at(self.desk, known.session, ref)):
             return self._started(known)
         return self._joined_or_new(ref, failure, user, requested_by=None)
 
@@ -122,7 +122,7 @@ class SessionService:
     def _resolved(self, failure: Failure, user: Any) -> TaskRef:
         if is_own(failure.dag_id):
             raise InvalidRequest(f"{failure.dag_id!r} is one of AgentFix's own DAGs; it works on others only.")
-        self._desk.require_edit(user, failure.dag_id)
+        self.desk.require_edit(user, failure.dag_id)
         if is_preview(self._airflow.dag(failure.dag_id).tags):
             raise InvalidRequest(f"{failure.dag_id!r} is the preview of a fix; the session that made the fix judges its runs.")
         facts = self._airflow.resolve(failure.dag_id, failure.run_id, failure.task_id, failure.map_index)
@@ -141,14 +141,14 @@ class SessionService:
             return self._started(self._made(ref, failure, user, requested_by), created=True)
         if ref in self._store.failures(working.session.id):  # another report of it was first
             return self._started(self._told(working, failure, user))
-        return self._started(self._told(self._desk.save(working, occurrence(ref), failures=(ref,)), failure, user))
+        return self._started(self._told(self.desk.save(working, occurrence(ref), failures=(ref,)), failure, user))
 
     def _made(self, ref: TaskRef, failure: Failure, user: Any, requested_by: str | None) -> Stored:
-        at, ceilings = self._desk.at(), self.settings.ceilings(ref.dag_id, self._airflow.dag(ref.dag_id).tags)
+        at, ceilings = self.desk.at(), self.settings.ceilings(ref.dag_id, self._airflow.dag(ref.dag_id).tags)
         asked = Layer("the request", autonomy=_autonomy(failure.autonomy) if failure.autonomy else None)
         policy = combine([*ceilings, asked]).policy  # the repository's word is asked for when a worker comes
         session = Session(
-            id=self._desk.new_id(),
+            id=self.desk.new_id(),
             dag_id=ref.dag_id,
             run_id=ref.run_id,
             task_id=ref.task_id,
@@ -164,17 +164,17 @@ class SessionService:
         how = {"source": failure.source, "autonomy": policy.autonomy.value, "requested_by": requested_by}
         drafts = [Draft(EventKind.CREATED, requested_by or SERVER, how), *_notes(failure, user)]
         try:
-            return self._desk.create(session, *drafts, failure=ref, **budgets.reserving(self._desk, policy))
+            return self.desk.create(session, *drafts, failure=ref, **budgets.reserving(self.desk, policy))
         except BudgetExceeded as refusal:  # what costs nothing is done all the same
             why = Draft(EventKind.NOTE, SERVER, {"message": f"No model is asked, only what is free is done. {refusal}"})
-            return self._desk.create(session, *drafts, why, failure=ref, **budgets.UNPAID)
+            return self.desk.create(session, *drafts, why, failure=ref, **budgets.UNPAID)
 
     def _go_on(self, done: Session) -> None:
         """Failures that were put behind a session and stand as reported get one of their own, the others behind it."""
         if done.outcome not in _GOES_ON:
             return
         behind = [
-            ref for ref in self._store.failures(done.id) if ref.run_id == done.run_id and not was_looked_at(self._desk, done, ref)
+            ref for ref in self._store.failures(done.id) if ref.run_id == done.run_id and not was_looked_at(self.desk, done, ref)
         ]
         left = [ref for ref in behind if self._is_as_reported(ref)]
         if behind:
@@ -188,7 +188,7 @@ class SessionService:
         )
         try:
             made = self._made(first, failure, None, None)
-            made = self._desk.save(made, *map(occurrence, rest), failures=rest) if rest else made
+            made = self.desk.save(made, *map(occurrence, rest), failures=rest) if rest else made
         except StaleWrite:  # a report was first, and has its session
             return
         self._started(made, created=True)
@@ -203,7 +203,7 @@ class SessionService:
 
     def _told(self, stored: Stored, failure: Failure, user: Any) -> Stored:
         notes = _notes(failure, user)
-        return self._desk.save(stored, *notes) if notes else stored
+        return self.desk.save(stored, *notes) if notes else stored
 
     def _started(self, stored: Stored, *, created: bool = False) -> Taken:
         """With a run of the fix DAG for it. Where that cannot be started the session waits, and says why."""
@@ -214,14 +214,14 @@ class SessionService:
         try:
             run_state = self._airflow.run_state(FIX_DAG, fix_run_id(session.id, stored.runs))
             if run_state in ENDED:  # its worker died for good: the session goes on in a new run
-                stored = self._desk.save(stored, runs=stored.runs + 1)
+                stored = self.desk.save(stored, runs=stored.runs + 1)
             if run_state in ENDED or session.state is State.OPEN:
                 run_id = fix_run_id(session.id, stored.runs)
                 self._airflow.start_run(FIX_DAG, run_id=run_id, conf={"session_id": session.id})
         except (ConfigurationError, AirflowError) as error:
             warning = f"Session {session.id} is kept, but nobody works on it yet: {told(error)}"
             if session.summary != warning[:2000]:
-                self._desk.save(stored, Draft(EventKind.NOTE, SERVER, {"message": warning}))
+                self.desk.save(stored, Draft(EventKind.NOTE, SERVER, {"message": warning}))
             return Taken(session.id, session.state, created, warning, stalled=True)
         return Taken(session.id, session.state, created, unpaid)
 
@@ -237,16 +237,16 @@ class SessionService:
         return Page(tuple(one if one.state is State.DONE else self._noticed(one.id) for one in found), total)
 
     def get(self, session_id: str, user: Any) -> Session:
-        session = self._desk.open(session_id, user, edit=False).session
+        session = self.desk.open(session_id, user, edit=False).session
         return session if session.state is State.DONE else self._noticed(session_id)
 
     def budget(self, session_id: str, user: Any) -> Budget:
         """What the session used of what it may: turns, tokens, dollars, minutes; and where its day stands."""
-        return self.worker.budget(self._desk.open(session_id, user, edit=False))
+        return self.worker.budget(self.desk.open(session_id, user, edit=False))
 
     def verified(self, session_id: str, user: Any) -> tuple[Sequence[Stage], Links]:
         """What was looked at of its fix and what was not, and where the session leads."""
-        session = self._desk.open(session_id, user, edit=False).session
+        session = self.desk.open(session_id, user, edit=False).session
         events = self._store.events(session_id, kinds={*verification.KINDS, *links.KINDS})
         ref = TaskRef(session.dag_id, session.run_id, session.task_id, session.try_number or 0, session.map_index)
         return verification.record(events), links.links_of(ref, events, base_url=self.settings.base_url)
@@ -257,28 +257,28 @@ class SessionService:
         stored = self._store.get(session_id)
         if stored is None:
             raise SessionNotFound(f"Session {session_id!r} went away while it was read.")
-        if not self._desk.is_abandoned(stored):
+        if not self.desk.is_abandoned(stored):
             return stored.session
         run_id, events = fix_run_id(session_id, stored.runs), self._store.events(session_id)
         summary = f"Run {run_id!r} of {FIX_DAG} ended before the session did; its log says why. A message starts a new run."
         end = {"outcome": Outcome.FAILED.value, "verdict": None, "summary": summary, "error": summary, "report": None}
-        failed = self._desk.save(stored, Draft(EventKind.FINISHED, SERVER, end))
-        self._desk.release_askers(failed, events, "Nobody works on the session any more.")
+        failed = self.desk.save(stored, Draft(EventKind.FINISHED, SERVER, end))
+        self.desk.release_askers(failed, events, "Nobody works on the session any more.")
         return failed.session
 
     def events(self, session_id: str, user: Any, *, after: int) -> Sequence[Event]:
-        self._desk.open(session_id, user, edit=False)
+        self.desk.open(session_id, user, edit=False)
         return self._store.events(session_id, after=after)
 
     def policy(self, dag_id: str, user: Any) -> Effective:
         """What a session on this DAG may do if it starts now."""
         if not self._airflow.may(user, dag_id, edit=False):
             raise NotAllowed(f"{user.get_name()!r} may not read DAG {dag_id!r}. Ask for the right, or an owner to look.")
-        return self._desk.policy_for(dag_id)
+        return self.desk.policy_for(dag_id)
 
     def audit(self, session_id: str, user: Any, *, anchor: str | None = None) -> Audit:
         """Whether the session's events are what was written. `anchor`: a hash of the chain that was kept elsewhere."""
-        session = self._desk.open(session_id, user, edit=False).session
+        session = self.desk.open(session_id, user, edit=False).session
         events = self._store.events(session_id)
         anchored = any(event.hash == anchor for event in events) if anchor else None
         head = events[-1].hash if events else None
@@ -290,17 +290,17 @@ class SessionService:
     def message(self, session_id: str, user: Any, message: str, comment: Remark | None = None) -> Taken:
         """Tell the session something; one that is done goes on with it in a new run of the fix DAG. Raises BudgetExceeded, and
         changes nothing, where the day has no dollars for that. `comment`: where it was written on the fix's pull request."""
-        stored = self._desk.open(session_id, user, edit=True)
+        stored = self.desk.open(session_id, user, edit=True)
         note = Draft(EventKind.NOTE, user.get_name(), {"message": redact(message)})
         if comment is not None:
-            if is_known(self._desk, stored, comment):
+            if is_known(self.desk, stored, comment):
                 return self._started(stored)
             note = note_of(comment, redact(message), user)
         if stored.session.state is State.DONE:
             self._require_whole(stored)
-            reserving = budgets.reserving(self._desk, self._desk.policy_in_force(stored.session))
-            return self._started(self._desk.save(stored, note, runs=stored.runs + 1, **reserving))
-        return self._started(self._desk.save(stored, note))
+            reserving = budgets.reserving(self.desk, self.desk.policy_in_force(stored.session))
+            return self._started(self.desk.save(stored, note, runs=stored.runs + 1, **reserving))
+        return self._started(self.desk.save(stored, note))
 
     @again
     def reply(
@@ -308,7 +308,7 @@ class SessionService:
     ) -> Session:
         """Answer the question that waits. Approving or rejecting binds to the commit the question names."""
         message = redact(message)
-        stored = self._desk.open(session_id, user, edit=True)
+        stored = self.desk.open(session_id, user, edit=True)
         question = self._waiting(stored, question_id)
         if question.data["about"] == "approval":
             drafts, option = self._decided(stored, question, user, decision, message)
@@ -320,13 +320,13 @@ class SessionService:
             self._airflow.give_answer(run_id, option=option, message=message, user=user)
         elif (human.user, human.option) != (str(user.get_id()), option):  # ours is there where an earlier call got half-way
             self._refuse_second_answer(stored, question, human, decision)
-        answered = self._desk.save(stored, *drafts)
+        answered = self.desk.save(stored, *drafts)
         self._started(answered)  # its run of the fix DAG may have ended while it waited
         return answered.session
 
     def _refuse_second_answer(self, stored: Stored, question: Event, human: HumanAnswer, decision: str | None) -> None:
         """The first answer counts, wherever it was given. A click that decides nothing about an approval is none."""
-        first = self._desk.decision(stored.session, question, human)
+        first = self.desk.decision(stored.session, question, human)
         is_question = question.data["about"] == "question"
         if is_question or (first in ("approve", "reject") and first != decision):
             raise InvalidTransition(
@@ -359,10 +359,10 @@ class SessionService:
         if session.fix_commit != commit:
             raise InvalidTransition(f"The question is about commit {commit}; the fix is {session.fix_commit} now and asks anew.")
         who = str(user.get_id())  # FAB's ids are numbers
-        approvers = self._desk.approvers(session, question)
+        approvers = self.desk.approvers(session, question)
         if approvers is not None and who not in approvers:
             raise NotAllowed(f"Policy names who decides this (approvers): {', '.join(approvers) or 'nobody'}; you are {who!r}.")
-        if decision == "approve" and self._desk.works_on(session.id, who):
+        if decision == "approve" and self.desk.works_on(session.id, who):
             raise NotAllowed(
                 f"{who!r} is the login AgentFix itself works with; what it wrote it cannot approve. Log in as yourself, with "
                 "AGENTFIX_AIRFLOW_URL and AGENTFIX_AIRFLOW_USERNAME and AGENTFIX_AIRFLOW_PASSWORD or AGENTFIX_AIRFLOW_TOKEN, or "
@@ -377,44 +377,44 @@ class SessionService:
     @again
     def stop(self, session_id: str, user: Any, reason: str = "") -> Session:
         """Stop it. A worker that is on it sees the stop with its next call and ends it; else it is done at once."""
-        stored = self._desk.open(session_id, user, edit=True)
+        stored = self.desk.open(session_id, user, edit=True)
         events, drafts = self._store.events(session_id), [_stop(user, reason)]
-        if stored.leased(self._desk.clock()):
-            return self._desk.save(stored, *drafts).session
-        stopped = self._desk.save(stored, *drafts, _finished_by_stop(user, reason))
-        self._desk.release_askers(stopped, events, f"{user.get_name()} stopped the session.")
-        return self._desk.end_pin(stopped).session
+        if stored.leased(self.desk.clock()):
+            return self.desk.save(stored, *drafts).session
+        stopped = self.desk.save(stored, *drafts, _finished_by_stop(user, reason))
+        self.desk.release_askers(stopped, events, f"{user.get_name()} stopped the session.")
+        return self.desk.end_pin(stopped).session
 
     @again
     def erase(self, session_id: str, user: Any) -> Session:
         """Stop it, whoever works on it, and erase what it holds. Hashes, decisions and what was done to runs stay."""
-        stored = self._desk.open(session_id, user, edit=True)
+        stored = self.desk.open(session_id, user, edit=True)
         events = self._store.events(session_id)
         ending = [] if stored.session.state is State.DONE else [_stop(user, "erased"), _finished_by_stop(user, "erased")]
         contents = [event.number for event in events if event.kind not in _KEPT_WHEN_ERASED]
         last = stored.session.last_event
         contents += range(last + 1, last + 1 + len(ending))
         erased = Draft(EventKind.ERASED, user.get_name(), {})
-        gone = self._desk.save(stored, *ending, erased, erase=contents, lease=None, lease_until=None)
-        self._desk.release_askers(gone, events, f"{user.get_name()} erased the session.")
-        return self._desk.end_pin(gone).session
+        gone = self.desk.save(stored, *ending, erased, erase=contents, lease=None, lease_until=None)
+        self.desk.release_askers(gone, events, f"{user.get_name()} erased the session.")
+        return self.desk.end_pin(gone).session
 
     @again
     def end_pin(self, session_id: str, user: Any, *, version: str | None = None, reason: PinEnd = PinEnd.ASKED) -> Session:
         """Take the run this session pinned off its fix commit: back to its own version, or to `version` once that has the fix."""
-        stored = self._desk.open(session_id, user, edit=True)
+        stored = self.desk.open(session_id, user, edit=True)
         session, pin = stored.session, pinned(self._store.events(session_id))
         if session.state is not State.DONE:
             raise InvalidTransition(f"Session {session_id!r} is {session.state}; a pin ends when it is done. Stop it, or wait.")
         if pin is None:
             raise InvalidTransition(f"Session {session_id!r} keeps no run on its fix commit.")
         self._require_served(session, version, reason)
-        return self._desk.unpin(stored, pin, reason=reason, version=version, by=user.get_name()).session
+        return self.desk.unpin(stored, pin, reason=reason, version=version, by=user.get_name()).session
 
     @again
     def recover(self, session_id: str, user: Any, asked: recovering.Asked) -> Recovery:
         """Let the failed runs of its cause go on with the merged fix. Asks the code host for policy where nobody asked."""
-        return recovering.recover(self._desk, session_id, user, asked)
+        return recovering.recover(self.desk, session_id, user, asked)
 
     def _require_served(self, session: Session, version: str | None, reason: PinEnd) -> None:
         """What the caller may name is what new runs get anyway: else a clear would run a commit that nobody approved."""

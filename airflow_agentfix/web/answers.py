@@ -1,4 +1,5 @@
-"""How the session API answers: one shape for every error, a bound on every body, and events as people may read them.
+"""How the app answers: one shape for every error of the API, a page for people, a bound on every body, events as people may
+read them.
 
 An error is {"error": {"type": a class name of errors.py, "message": what was found, expected, to do}}.
 """
@@ -11,7 +12,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request  # noqa: TID253 - the API server only
 from fastapi.exceptions import RequestValidationError  # noqa: TID253 - as above
-from fastapi.responses import JSONResponse  # noqa: TID253 - as above
+from fastapi.responses import JSONResponse, Response  # noqa: TID253 - as above
 from starlette.exceptions import HTTPException
 
 from airflow_agentfix import errors
@@ -20,6 +21,7 @@ from airflow_agentfix.errors import AgentFixError
 from airflow_agentfix.ports import Json
 from airflow_agentfix.redaction import redact_code, told
 from airflow_agentfix.store.wire import error_to_json
+from airflow_agentfix.web.pages import refusals
 
 log = logging.getLogger(__name__)
 
@@ -62,27 +64,33 @@ def add_error_answers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _foreign)
 
 
-def _ours(_: Request, error: Exception) -> JSONResponse:
+def _ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, AgentFixError)
     status = status_of(error)
     if status == 503:
         log.warning("%s: %s", type(error).__name__, told(error))
     wait = {"Retry-After": str(error.retry_after)} if isinstance(error, errors.RateLimited) else None
-    return JSONResponse(error_to_json(type(error)(told(error))), status, headers=wait)
+    return _told(request, type(error)(told(error)), status, wait)
 
 
-def _malformed(_: Request, error: Exception) -> JSONResponse:
+def _told(request: Request, error: AgentFixError, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    if refusals.is_for_people(request):
+        return refusals.refusal(request, status, str(error), headers)
+    return JSONResponse(error_to_json(error), status, headers=headers)
+
+
+def _malformed(request: Request, error: Exception) -> Response:
     """Names the fields and what is wrong with them, never their values: they may hold what must not be logged."""
     assert isinstance(error, RequestValidationError)
     found = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()[:10])
-    return JSONResponse(error_to_json(errors.InvalidRequest(found)), 422)
+    return _told(request, errors.InvalidRequest(found), 422)
 
 
-def _foreign(_: Request, error: Exception) -> JSONResponse:
+def _foreign(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     status = 422 if error.status_code == 400 else error.status_code  # a body that cannot be read is one that is wrong
     kind = _OF_STATUS.get(status, errors.InvalidRequest)
-    return JSONResponse(error_to_json(kind(str(error.detail))), status, headers=error.headers)
+    return _told(request, kind(str(error.detail)), status, error.headers)
 
 
 def readable(event: Event) -> Json:

@@ -73,6 +73,12 @@ def declared(
     }
 
 
+def page(right: Right, *, reads: str, changes: str = "nothing", approval: str = "none") -> dict[str, Any]:
+    """The same of a page, or of a form on one, which the document leaves out: they are no interface to program against."""
+    own = {"right": right.value, "reads": reads, "changes": changes, "approval": approval}
+    return {"openapi_extra": {KEY: own}, "include_in_schema": False}
+
+
 def _refusal(code: int) -> dict[str, Any]:
     kind, told = REFUSALS[code]
     example = {"error": {"type": kind.__name__, "message": " ".join((kind.__doc__ or "").split())}}

@@ -29,7 +29,7 @@ class ApiServer:
     """Serves until left. `url` is Airflow's base URL."""
 
     def __init__(self, service: Any) -> None:
-        self.app = build_app(service if callable(service) else lambda: service)
+        self.app = build_app(service if callable(service) else lambda: service, secret="of the tests")
         self.app.dependency_overrides[get_user] = user_of_token
         airflow = FastAPI()
         airflow.mount("/agentfix", self.app)

@@ -127,7 +127,7 @@ def api(airflow: Deployment, manager: Any, tmp_path: Path, request: pytest.Fixtu
     hosts: Any = {"policies": FakeRepositoryPolicy(), "commits": FakeCommitCheck()}
     more: Any = {**hosts, "clock": lambda: datetime.now(UTC), "new_id": lambda: uuid4().hex}
     service = SessionService(store, inside, settings, **more)
-    yield Api(airflow, manager, service, TestClient(build_app(lambda: service)))
+    yield Api(airflow, manager, service, TestClient(build_app(lambda: service, secret="of the tests")))
     store.engine.dispose()
 
 

@@ -26,7 +26,7 @@ PAGES_OF_THE_DOCUMENT = {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/re
 
 @cache
 def document() -> dict[str, Any]:
-    return build_app(lambda: pytest.fail("no service is needed")).openapi()
+    return build_app(lambda: pytest.fail("no service is needed"), secret="of the tests").openapi()
 
 
 @dataclass(frozen=True)
@@ -75,20 +75,22 @@ def resolved(schema: dict[str, Any]) -> dict[str, Any]:
     return document()["components"]["schemas"][name] if name else schema
 
 
-def operations() -> list[Operation]:
-    """Of every route that the app has; the pages that show the document are FastAPI's own."""
+def operations(*, of_the_api: bool) -> list[Operation]:
+    """Of every route that the app has: those of the API, or the pages. The pages that show the document are FastAPI's own."""
     found = []
-    for route in build_app(lambda: pytest.fail("no service is needed")).routes:
+    for route in build_app(lambda: pytest.fail("no service is needed"), secret="of the tests").routes:
         if getattr(route, "path", None) in PAGES_OF_THE_DOCUMENT:
             continue
         assert isinstance(route, APIRoute), f"{route!r} is no route of the API and has no right to declare."
         own = (route.openapi_extra or {}).get(KEY)
-        assert own, f"{route.path} declares no right. Give its decorator `**declared(…)` of web/declared.py."
-        found += [Operation(method, route.path.removeprefix(ROOT), own) for method in sorted(route.methods)]
+        assert own, f"{route.path} declares no right. Give its decorator `**declared(…)` or `**page(…)` of web/declared.py."
+        if route.path.startswith(ROOT) is of_the_api:
+            found += [Operation(method, route.path.removeprefix(ROOT), own) for method in sorted(route.methods)]
     return found
 
 
-OPERATIONS = operations()
+OPERATIONS = operations(of_the_api=True)
+PAGES = operations(of_the_api=False)
 
 
 def operation(name: str) -> Operation:

@@ -46,7 +46,7 @@ def host() -> Iterator[Hanging]:
 
 
 def test_every_route_that_asks_a_code_host_waits_in_those_threads_and_no_other_does() -> None:
-    app = build_app(lambda: pytest.fail("no service is needed"))
+    app = build_app(lambda: pytest.fail("no service is needed"), secret="of the tests")
     routes = [route for route in app.routes if isinstance(route, APIRoute)]
     assert {route.name for route in routes if iscoroutinefunction(route.endpoint)} == {
         "claim",

@@ -1,0 +1,53 @@
+"""Text that others wrote, as HTML: a model's Markdown, a diff. The only place that makes HTML of text, and libraries do it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import nh3
+from markupsafe import Markup
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from pygments.formatters import HtmlFormatter
+
+MOST = 200_000
+"""characters that are rendered; of more, the beginning"""
+_INLINE = ("a", "br", "code", "del", "em", "strong")
+_BLOCKS = ("blockquote", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre", "ul")
+_TABLES = ("table", "tbody", "td", "th", "thead", "tr")
+TAGS = {*_INLINE, *_BLOCKS, *_TABLES}
+
+
+def markdown(text: str) -> Markup:
+    """A model's or a person's Markdown. HTML in it is shown as text; links lead to http(s) alone and say nothing of us."""
+    html = _markdown().render(text[:MOST])
+    safe = nh3.clean(html, tags=TAGS, attributes={"a": {"href"}}, url_schemes={"http", "https"}, link_rel="noopener noreferrer")
+    return Markup(safe)
+
+
+def diff(text: str) -> Markup:
+    """A unified diff, highlighted; styles are classes."""
+    from pygments import highlight
+    from pygments.lexers import DiffLexer
+
+    return Markup(highlight(text[:MOST], DiffLexer(), _formatter()))
+
+
+@lru_cache(maxsize=1)
+def _markdown() -> MarkdownIt:
+    from markdown_it import MarkdownIt
+
+    return MarkdownIt("commonmark", {"html": False}).enable("table")
+
+
+@lru_cache(maxsize=1)
+def _formatter() -> HtmlFormatter[str]:
+    from pygments.formatters import HtmlFormatter
+
+    return HtmlFormatter(cssclass="diff", wrapcode=True)
+
+
+FILTERS: Mapping[str, Callable[..., Any]] = {"markdown": markdown, "diff": diff}

@@ -1,0 +1,11 @@
+"""All pages in one router."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter  # noqa: TID253 - the API server only
+
+from airflow_agentfix.web.pages import inbox, run, session, static, task
+
+router = APIRouter()
+for part in (static.router, inbox.router, task.router, run.router, session.router):
+    router.include_router(part)
