@@ -42,8 +42,7 @@ class AgentFixPlugin(AirflowPlugin):
         from airflow_agentfix.web.app import build_app
 
         secret = conf.get_mandatory_value("api", "secret_key")
-        secure = conf.get("api", "base_url", fallback="").startswith("https://")
-        app = build_app(_service, secret=secret, secure=secure)
+        app = build_app(_service, secret=secret, base_url=conf.get("api", "base_url", fallback=None) or "")
         return [{"app": app, "url_prefix": "/agentfix", "name": "agentfix"}]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request  # noqa: TID253 - the API server only
 from fastapi.exceptions import RequestValidationError  # noqa: TID253 - as above
-from fastapi.responses import JSONResponse, Response  # noqa: TID253 - as above
+from fastapi.responses import JSONResponse, PlainTextResponse, Response  # noqa: TID253 - as above
 from starlette.exceptions import HTTPException
 
 from airflow_agentfix import errors
@@ -50,7 +50,7 @@ _OF_STATUS: dict[int, type[AgentFixError]] = {
 KB = 1024
 MAX_BODY = 4 * KB * KB
 """a patch event holds whole files, before and after"""
-MAX_FAILURE = 64 * KB
+MAX_FAILURE = MAX_FORM = 64 * KB
 
 
 def status_of(error: AgentFixError) -> int:
@@ -58,19 +58,36 @@ def status_of(error: AgentFixError) -> int:
 
 
 def add_error_answers(app: FastAPI) -> None:
-    """Every refusal in the one shape; a bug of ours stays a plain 500."""
+    """Every refusal in the one shape, or as a page; the server logs a bug of ours, whose 500 tells nothing of it."""
     app.add_exception_handler(AgentFixError, _ours)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _foreign)
+    app.add_exception_handler(Exception, _bug)
 
 
-def _ours(request: Request, error: Exception) -> Response:
-    assert isinstance(error, AgentFixError)
-    status = status_of(error)
+def told_of(request: Request, error: AgentFixError, status: int | None = None) -> Response:
+    """The answer that tells of it, redacted; also for what is refused before any route is reached."""
+    status = status or status_of(error)
     if status == 503:
         log.warning("%s: %s", type(error).__name__, told(error))
     wait = {"Retry-After": str(error.retry_after)} if isinstance(error, errors.RateLimited) else None
     return _told(request, type(error)(told(error)), status, wait)
+
+
+def _ours(request: Request, error: Exception) -> Response:
+    assert isinstance(error, AgentFixError)
+    return told_of(request, error)
+
+
+def _bug(request: Request, _: Exception) -> Response:
+    if refusals.is_for_people(request):
+        return refusals.refusal(request, 500, _BUG)
+    return PlainTextResponse("Internal Server Error", 500)
+
+
+_BUG = (
+    "This is an error in AgentFix itself; the log of Airflow's API server says what it was. Look whether what you did was done."
+)
 
 
 def _told(request: Request, error: AgentFixError, status: int, headers: Mapping[str, str] | None = None) -> Response:
@@ -120,7 +137,8 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        limit = MAX_FAILURE if scope["path"].endswith("/failures") else MAX_BODY
+        request = Request(scope)
+        limit = _most(request)
         body = bytearray()
         more = True
         while more:
@@ -131,9 +149,15 @@ class BodyLimit:
             more = message.get("more_body", False)
             if len(body) > limit:
                 refusal = errors.InvalidRequest(f"The body is over {limit // KB} KB; send less.")
-                await JSONResponse(error_to_json(refusal), 413)(scope, receive, send)  # type: ignore[arg-type]  # ASGI's dicts
+                await told_of(request, refusal, 413)(scope, receive, send)  # type: ignore[arg-type]  # ASGI's dicts
                 return
         await self.app(scope, _once(bytes(body), receive), send)
+
+
+def _most(request: Request) -> int:
+    if refusals.is_for_people(request):
+        return MAX_FORM
+    return MAX_FAILURE if request.scope["path"].endswith("/failures") else MAX_BODY
 
 
 def _once(body: bytes, receive: Receive) -> Receive:

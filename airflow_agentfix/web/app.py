@@ -36,6 +36,7 @@ from airflow_agentfix.web.bodies import (
 from airflow_agentfix.web.declared import Right, declared
 from airflow_agentfix.web.document import Documented
 from airflow_agentfix.web.given import DagId, Known, Service, SessionId, WithinRate
+from airflow_agentfix.web.headers import Headers
 from airflow_agentfix.web.outward import outward
 from airflow_agentfix.web.pages import router as pages
 from airflow_agentfix.web.pages.forgery import protected
@@ -44,14 +45,15 @@ from airflow_agentfix.web.rate import IntakeRate
 ServiceFactory = Callable[[], SessionService]
 
 
-def build_app(service_factory: ServiceFactory, *, secret: str, secure: bool = False) -> FastAPI:
+def build_app(service_factory: ServiceFactory, *, secret: str, base_url: str = "") -> FastAPI:
     """The sub-app that the plugin mounts. The service is built at its first use, and again after that failed. `secret`: the API
-    server's, the same in each of its processes; `secure`: whether people come over HTTPS."""
+    server's, the same in each of its processes; `base_url`: Airflow's address as people have it, empty where not known."""
     app = Documented(version=__version__)
     app.state.service = _Once(service_factory)
     app.state.intakes = IntakeRate()
-    app.add_middleware(protected, secret=secret, secure=secure)
-    app.add_middleware(BodyLimit)  # outermost: the check before may read a body too
+    app.add_middleware(protected, secret=secret, base_url=base_url)
+    app.add_middleware(BodyLimit)
+    app.add_middleware(Headers)
     add_error_answers(app)
     for router in (_open, _people, worker.router):
         app.include_router(router, prefix="/api/v1")

@@ -1,10 +1,11 @@
-"""The session API as Airflow mounts it, in a real web server; the bearer token is who asks, with or without `token-of-`."""
+"""API and pages as Airflow mounts them, in a real web server; the token is who asks, with or without `token-of-`."""
 
 from __future__ import annotations
 
 import threading
 import time
 from typing import Any
+from urllib.parse import urlsplit
 
 import uvicorn
 from airflow.api_fastapi.core_api.security import get_user
@@ -14,10 +15,15 @@ from airflow_agentfix.service import SessionService
 from airflow_agentfix.web.app import build_app
 from tests.fakes.server_airflow import Person
 
+COOKIE = "_token"
+"""Airflow's own, of a login in the browser"""
+
 
 def user_of_token(request: Request) -> Person:
-    """Stands in for Airflow's own check of the token."""
-    name = request.headers.get("Authorization", "").removeprefix("Bearer ").removeprefix("token-of-")
+    """Stands in for Airflow's own check of the token: the header's, else the cookie's."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    said = token if scheme.lower() == "bearer" else request.cookies.get(COOKIE, "")
+    name = said.removeprefix("token-of-")
     if not name:
         raise HTTPException(401, "Not authenticated")
     if name == "forged":
@@ -28,10 +34,10 @@ def user_of_token(request: Request) -> Person:
 class ApiServer:
     """Serves until left. `url` is Airflow's base URL."""
 
-    def __init__(self, service: Any) -> None:
-        self.app = build_app(service if callable(service) else lambda: service, secret="of the tests")
-        self.app.dependency_overrides[get_user] = user_of_token
-        airflow = FastAPI()
+    def __init__(self, service: Any, *, base_url: str = "", user: Any = user_of_token) -> None:
+        self.app = build_app(service if callable(service) else lambda: service, secret="of the tests", base_url=base_url)
+        self.app.dependency_overrides[get_user] = user
+        airflow = FastAPI(root_path=urlsplit(base_url).path.rstrip("/"))
         airflow.mount("/agentfix", self.app)
         config = uvicorn.Config(airflow, host="127.0.0.1", port=0, log_level="error", lifespan="off")
         self._server = uvicorn.Server(config)
