@@ -1,44 +1,179 @@
-// What htmx needs to keep a page alive: a poll that stops while nobody looks, ETags, the CSRF token, ways out of the frame.
+// What htmx needs to keep a page alive: a poll that stops while nobody looks and slows down while Airflow is away, ETags, the CSRF
+// token, one request for one click, focus that stays, ways out of the frame.
 (function () {
   "use strict";
   const POLL = 2000;
   const SLOW = 15000;
+  const MOST = 30000;
+  const byId = (id) => document.getElementById(id);
+
+  // --- the beat -----------------------------------------------------------------------------------------------------
+  let pause = POLL;
+  let timer;
+  let slowAt = 0;
+  let expired = false;
 
   function tell(name) {
     if (!document.hidden) document.body.dispatchEvent(new CustomEvent(name));
   }
-  setInterval(() => tell("agentfix:poll"), POLL);
-  setInterval(() => tell("agentfix:slow"), SLOW);
-  document.addEventListener("visibilitychange", () => {
+  function beat() {
+    for (const elt of [...unloaded]) {
+      unloaded.delete(elt);
+      if (elt.isConnected) window.htmx.ajax("GET", elt.getAttribute("hx-get"), { source: elt });
+    }
     tell("agentfix:poll");
-    tell("agentfix:slow");
+    if (Date.now() >= slowAt) {
+      slowAt = Date.now() + Math.max(SLOW, pause);
+      tell("agentfix:slow");
+    }
+    rest();
+  }
+  function rest() {
+    clearTimeout(timer);
+    if (!expired) timer = setTimeout(beat, pause);
+  }
+  slowAt = Date.now() + SLOW;
+  rest();
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden || expired) return;
+    slowAt = 0;
+    beat();
+  });
+
+  // Away: the page stays as it is and says so; it asks less and less often, at most every 30 s, and not all pages at once.
+  function away() {
+    byId("away").hidden = expired;
+    pause = Math.min(pause * 2, MOST) * (0.9 + Math.random() / 5);
+    rest();
+  }
+  function back() {
+    if (byId("away").hidden) return;
+    byId("away").hidden = true;
+    pause = POLL;
+    slowAt = 0;
+    rest();
+  }
+  function loggedOut() {
+    expired = true;
+    clearTimeout(timer);
+    byId("away").hidden = true;
+    byId("expired").hidden = false;
+  }
+
+  // --- requests -----------------------------------------------------------------------------------------------------
+  const isChange = (verb) => verb.toLowerCase() !== "get";
+  const isPoll = (config) => config.triggeringEvent?.type.startsWith("agentfix:") ?? false;
+  const formOf = (elt) => elt.closest("form") ?? elt;
+  const buttonsOf = (elt) => (formOf(elt).matches("button") ? [formOf(elt)] : [...formOf(elt).querySelectorAll("button")]);
+  const sent = new Map(); // form -> its buttons that were disabled, and which of them had the focus
+  const unloaded = new Set(); // parts that were to come with the page and did not
+  const ended = new WeakSet(); // what is asked no more: it is gone, or no longer ours to see
+
+  document.addEventListener("htmx:confirm", (event) => {
+    const { elt, verb } = event.detail;
+    if (isChange(verb) ? sent.has(formOf(elt)) : ended.has(elt)) event.preventDefault();
   });
 
   document.addEventListener("htmx:configRequest", (event) => {
     const { elt, headers, verb } = event.detail;
-    if (verb !== "get") headers["X-CSRFToken"] = document.querySelector('meta[name="agentfix-csrf"]').content;
+    if (isChange(verb)) headers["X-CSRFToken"] = document.querySelector('meta[name="agentfix-csrf"]').content;
     else if (elt.dataset.etag) headers["If-None-Match"] = elt.dataset.etag;
   });
 
-  // A poll that fails leaves the page as it is and says so; anything else a server refuses is told in #notices.
-  function away(is) {
-    document.getElementById("away").hidden = !is;
-  }
-  document.addEventListener("htmx:sendError", () => away(true));
-  document.addEventListener("htmx:timeout", () => away(true));
-  document.addEventListener("htmx:beforeSwap", (event) => {
-    const { requestConfig, xhr } = event.detail;
-    const isBroken = xhr.status >= 500 && requestConfig.verb === "get";
-    away(isBroken);
-    if (isBroken) event.detail.shouldSwap = false;
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const { elt, requestConfig } = event.detail;
+    if (!isChange(requestConfig.verb)) return;
+    byId("notices").replaceChildren();
+    const buttons = buttonsOf(elt).filter((button) => !button.disabled);
+    sent.set(formOf(elt), { buttons, focused: buttons.find((button) => button === document.activeElement) });
+    for (const button of buttons) button.disabled = true;
   });
 
-  // The frame Airflow puts us in may neither leave itself nor open windows; a link of Airflow's own page may.
+  function release(form) {
+    const { buttons, focused } = sent.get(form);
+    sent.delete(form);
+    for (const button of buttons) button.disabled = false;
+    if (focused?.isConnected && document.activeElement === document.body) focused.focus();
+  }
+  document.addEventListener("htmx:afterRequest", (event) => {
+    const { elt, requestConfig, xhr } = event.detail;
+    const form = formOf(elt);
+    const leaves = xhr.getResponseHeader("HX-Redirect") ?? xhr.getResponseHeader("HX-Refresh");
+    if (isChange(requestConfig.verb) && sent.has(form) && !leaves) release(form);
+  });
+  window.addEventListener("pageshow", (event) => {
+    if (event.persisted) for (const form of [...sent.keys()]) release(form);
+  });
+
+  function failed(elt, config) {
+    if (!config.triggeringEvent) unloaded.add(elt);
+    away();
+  }
+  function unsent(event) {
+    const { elt, requestConfig } = event.detail;
+    if (!isChange(requestConfig.verb)) return failed(elt, requestConfig);
+    const told = document.createElement("p");
+    told.className = "notice warning";
+    told.textContent = "Airflow did not answer, so it is not known whether this was done. Look again before you repeat it.";
+    byId("notices").replaceChildren(told);
+  }
+  document.addEventListener("htmx:sendError", unsent);
+  document.addEventListener("htmx:timeout", unsent);
+
+  // A request that was led elsewhere met somebody's login page: that is no part of ours.
+  function isLedAway(xhr, config) {
+    return Boolean(xhr.responseURL) && new URL(xhr.responseURL).pathname !== new URL(config.path, document.baseURI).pathname;
+  }
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { elt, requestConfig, xhr } = event.detail;
+    if (xhr.status === 401 || isLedAway(xhr, requestConfig)) {
+      event.detail.shouldSwap = false;
+      return loggedOut();
+    }
+    if (isChange(requestConfig.verb)) return;
+    if (xhr.status >= 500 || xhr.status === 429) {
+      event.detail.shouldSwap = false;
+      return failed(elt, requestConfig);
+    }
+    back();
+    if (xhr.status >= 400 && isPoll(requestConfig)) ended.add(elt);
+  });
+
+  // --- what a swap must not take from who is reading: the focus, and what was unfolded ------------------------------
+  let held = null;
+  function nameOf(elt) {
+    return [elt.tagName, elt.getAttribute("name"), elt.getAttribute("href"), elt.textContent.trim()].join("|");
+  }
+  document.addEventListener("htmx:beforeSwap", () => {
+    const focused = document.activeElement;
+    const around = focused === document.body ? null : focused?.parentElement?.closest("[id]");
+    const open = [...document.querySelectorAll("details[id][open]")].map((details) => details.id);
+    held = { focused, around: around?.id, name: focused && nameOf(focused), open };
+  });
+  document.addEventListener("htmx:afterSettle", () => {
+    if (!held) return;
+    const { focused, around, name, open } = held;
+    held = null;
+    for (const id of open) if (byId(id)?.matches("details")) byId(id).open = true;
+    if (!around || focused.isConnected || document.activeElement !== document.body) return;
+    const found = byId(around)?.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex]") ?? [];
+    [...found].find((elt) => nameOf(elt) === name)?.focus({ preventScroll: true });
+  });
+
+  // --- the frame Airflow puts us in may neither leave itself nor open windows; a link of Airflow's own page may ------
   document.addEventListener("click", (event) => {
     const link = event.target.closest?.("a[data-out]");
-    if (!link || window.parent === window || event.defaultPrevented) return;
+    if (!link || event.defaultPrevented) return;
+    const framed = window.parent !== window;
+    const outer = framed ? window.parent.document : document;
+    if ("login" in link.dataset) {
+      const here = outer.location;
+      const login = new URL(link.href);
+      login.searchParams.set("next", here.pathname + here.search);
+      link.href = login.href;
+    }
+    if (!framed) return;
     event.preventDefault();
-    const outer = window.parent.document;
     const twin = outer.createElement("a");
     twin.href = link.href;
     twin.rel = "noopener noreferrer";
@@ -48,6 +183,7 @@
     twin.remove();
   });
 
+  // --- ages ---------------------------------------------------------------------------------------------------------
   const STEPS = [["year", 31536000], ["month", 2592000], ["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
   const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
   function ages(within) {
