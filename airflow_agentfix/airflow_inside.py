@@ -54,12 +54,14 @@ from airflow_agentfix.ports import (
     Question,
     RecoverRequest,
     RunLike,
+    TaskStates,
     UnpinRequest,
 )
 from airflow_agentfix.rerun import pin as pinning
 from airflow_agentfix.rerun import preview as previewing
 from airflow_agentfix.rerun import recovery as recovering
 from airflow_agentfix.rerun.new_run import start_like
+from airflow_agentfix.rerun.states import task_states
 
 log = logging.getLogger(__name__)
 
@@ -141,6 +143,10 @@ class AirflowInside:
         with create_session(scoped=False) as session:
             state = session.scalar(select(DagRun.state).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
             return None if state is None else str(getattr(state, "value", state))
+
+    def task_states(self, dag_id: str, run_id: str, task_ids: Sequence[str]) -> tuple[TaskStates, ...]:
+        """See `rerun.states.task_states`."""
+        return task_states(dag_id, run_id, task_ids)
 
     def ask(self, question: Question) -> None:
         """Start the run of agentfix_ask that shows the question. AirflowConflict if a run of that id shows another one."""

@@ -7,8 +7,8 @@ waiver that policy gives and no objection of the gates takes away.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -44,6 +44,8 @@ class _Asking:
     options: tuple[str, ...]
     commit: str | None = None
     approvers: tuple[str, ...] = ()
+    rerun: Mapping[str, str] | None = None
+    objections: tuple[Mapping[str, Any], ...] = ()
 
 
 class Approving:
@@ -159,6 +161,8 @@ class Approving:
             options=(questions.APPROVE if approvers else questions.APPROVED_ELSEWHERE, questions.REJECT),
             commit=commit,
             approvers=approvers,
+            rerun={"way": chosen.way.value, "reason": chosen.reason},
+            objections=tuple(map(asdict, objections)),
         )
 
     def _put(self, stored: Stored, asking: _Asking) -> tuple[Stored, Event]:
@@ -172,6 +176,8 @@ class Approving:
             "body": asking.body,
             "options": list(asking.options),
             "commit": asking.commit,
+            "rerun": asking.rerun,
+            "objections": list(asking.objections),
             "ask_run": {"dag_id": ASK_DAG, "run_id": f"agentfix__{session_id}__q{number}"},
             "approvers": list(asking.approvers),
             "hours": self._desk.settings.answer_hours,

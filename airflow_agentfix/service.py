@@ -450,7 +450,8 @@ def _answered(question: Event, user: Any, decision: str | None, message: str) ->
     if decision not in (None, "answer") or not message:
         raise InvalidRequest(f"{question_id} is a question, not an approval; answer it with a message.")
     answer = {"question_id": question_id, "decision": "answer", "message": message, "via": "api"}
-    return [Draft(EventKind.ANSWER, user.get_name(), answer)], message if message in options else options[0]
+    chosen = (option for option in options if message == option or message.startswith(f"{option}: "))
+    return [Draft(EventKind.ANSWER, user.get_name(), answer)], next(chosen, options[0])
 
 
 def _stop(user: Any, reason: str) -> Draft:

@@ -136,7 +136,8 @@ class Event:
     - note: {message, comment: {id, url, at, brought_by: login that told of it} where it was written on the pull request}: what a
       person said; from `server`: why no worker comes (its run could not be started)
     - question: {question_id, call_id, about: question | approval, subject, body, options, commit, ask_run: {dag_id, run_id},
-      approvers: user ids it is assigned to, hours: after which it ends without an answer, 0 never}
+      approvers: user ids it is assigned to, hours: after which it ends without an answer, 0 never; of an approval rerun: {way,
+      reason}: how the commit will be run, and objections: [Finding as JSON]: what the gates want a person to look at}
     - answer: {question_id, decision: answer | approve | reject, or `nobody` from `server` where its run ended without one,
       message, via: required_actions | api}
     - approval: {question_id or null, commit, decision: approve | reject, via: required_actions | api | waived}

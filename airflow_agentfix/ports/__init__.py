@@ -25,6 +25,7 @@ from airflow_agentfix.ports.server import (
     RecoverRequest,
     RunLike,
     ServerAirflow,
+    TaskStates,
     UnpinRequest,
 )
 from airflow_agentfix.ports.sessions import Answer, Approved, Claim, Rerun, SessionClient, WaitRun
@@ -59,6 +60,7 @@ __all__ = [
     "ServerAirflow",
     "SessionClient",
     "TaskSpec",
+    "TaskStates",
     "ToolCall",
     "ToolSchema",
     "Turn",

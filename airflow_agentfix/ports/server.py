@@ -113,6 +113,15 @@ class RecoverRequest:
     """what Airflow serves the DAG on, as it was looked at; None where its bundle has no versions"""
 
 
+@dataclass(frozen=True)
+class TaskStates:
+    """How a task of a run stands: of its instances, how many are in which state (`no status` before it is scheduled)."""
+
+    task_id: str
+    counts: Mapping[str, int]
+    mapped: bool = False
+
+
 class ServerAirflow(Protocol):
     """Airflow's own database and auth manager, from inside the API server only. Raises `errors.AirflowError` and its kinds."""
 
@@ -126,6 +135,9 @@ class ServerAirflow(Protocol):
         """Start a run of one of our DAGs; one that exists is left alone. ConfigurationError if the DAG is missing or paused."""
 
     def run_state(self, dag_id: str, run_id: str) -> str | None: ...
+
+    def task_states(self, dag_id: str, run_id: str, task_ids: Sequence[str]) -> tuple[TaskStates, ...]:
+        """How these tasks of a run stand, in this order, of many the first; without those that the run does not have."""
 
     def ask(self, question: Question) -> None:
         """Start (idempotently) the run of agentfix_ask that shows the question."""

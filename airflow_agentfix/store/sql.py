@@ -81,13 +81,33 @@ class SqlStore:
             total = connection.scalar(sa.select(sa.func.count()).select_from(t).where(*fits)) or 0
             return [_stored(row).session for row in connection.execute(page).mappings()], total
 
-    def events(self, session_id: str, *, after: int = 0, kinds: Iterable[EventKind] = ()) -> list[Event]:
-        """Those above `after`; of these kinds alone, where any are named."""
+    def events(
+        self, session_id: str, *, after: int = 0, kinds: Iterable[EventKind] = (), limit: int | None = None
+    ) -> list[Event]:
+        """Those above `after`; of these kinds alone, where any are named; the first `limit`, where there is one."""
         t, wanted = tables.event, [kind.value for kind in kinds]
-        query = sa.select(t).where(t.c.session_id == session_id, t.c.number > after).order_by(t.c.number)
+        query = sa.select(t).where(t.c.session_id == session_id, t.c.number > after).order_by(t.c.number).limit(limit)
         query = query.where(t.c.kind.in_(wanted)) if wanted else query
         with reading(self.engine) as connection:
             return [_event(row) for row in connection.execute(query).mappings()]
+
+    def newest_events(
+        self, session_id: str, *, limit: int, before: int | None = None, kinds: Iterable[EventKind] = ()
+    ) -> list[Event]:
+        """The last `limit` events, of those below `before` where that is given, in their order."""
+        t, wanted = tables.event, [kind.value for kind in kinds]
+        query = sa.select(t).where(t.c.session_id == session_id).order_by(t.c.number.desc()).limit(limit)
+        query = query if before is None else query.where(t.c.number < before)
+        query = query.where(t.c.kind.in_(wanted)) if wanted else query
+        with reading(self.engine) as connection:
+            return [_event(row) for row in connection.execute(query).mappings()][::-1]
+
+    def results_of(self, session_id: str, tool: str) -> list[Event]:
+        """The results of one tool's calls."""
+        t = tables.event
+        is_of = (t.c.session_id == session_id, t.c.kind == EventKind.RESULT.value, t.c.data["tool"].as_string() == tool)
+        with reading(self.engine) as connection:
+            return [_event(row) for row in connection.execute(sa.select(t).where(*is_of).order_by(t.c.number)).mappings()]
 
     def moments(self, session_id: str) -> list[Event]:
         """Its events without what they hold: what happened when, by whom."""

@@ -18,6 +18,7 @@ from airflow_agentfix.ports import (
     Question,
     RecoverRequest,
     RunLike,
+    TaskStates,
     UnpinRequest,
 )
 
@@ -122,6 +123,16 @@ class FakeServerAirflow:
 
     def run_state(self, dag_id: str, run_id: str) -> str | None:
         return self.runs.get((dag_id, run_id))
+
+    def task_states(self, dag_id: str, run_id: str, task_ids: Sequence[str]) -> tuple[TaskStates, ...]:
+        found: dict[str, dict[str, int]] = {}
+        mapped = set()
+        for (dag, run, task_id, index), facts in self.tasks.items():
+            if (dag, run) == (dag_id, run_id) and task_id in task_ids:
+                counts = found.setdefault(task_id, {})
+                counts[facts.state or "no status"] = counts.get(facts.state or "no status", 0) + 1
+                mapped |= {task_id} if index >= 0 else set()
+        return tuple(TaskStates(one, found[one], one in mapped) for one in task_ids if one in found)
 
     def ask(self, question: Question) -> None:
         self.start_run(ASK_DAG, run_id=question.run_id, conf={})

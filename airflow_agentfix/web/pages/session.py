@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated
 
 from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import APIRouter, Header, Query, Request  # noqa: TID253 - the API server only
 from fastapi.responses import Response  # noqa: TID253 - as above
 
-from airflow_agentfix.web.answers import readable
+from airflow_agentfix.core.audit import canonical
+from airflow_agentfix.core.budget import Budget
+from airflow_agentfix.views import session as views
 from airflow_agentfix.web.declared import Right, page
 from airflow_agentfix.web.given import Service, SessionId
 from airflow_agentfix.web.pages import shell
@@ -19,14 +22,13 @@ router = APIRouter(prefix="/sessions/{session_id}")
 Known = Annotated[str | None, Header(alias="If-None-Match")]
 
 
-@router.get("", **page(Right.READ, reads="the session and its events"))
+@router.get("", **page(Right.READ, reads="the session and its newest events"))
 def session(request: Request, user: GetUserDep, session_id: SessionId, service: Service) -> Response:
-    found = service.get(session_id, user)
-    events = [readable(event) for event in service.events(session_id, user, after=0)]
-    return shell.page(request, "session.html.j2", session=found, badge=badge_of(found), events=events, etag=f'"{found.version}"')
+    view = views.whole(service, session_id, user)
+    return shell.page(request, "session.html.j2", view=view, badge=badge_of(view.session), etag=_tag_of(view.budget))
 
 
-@router.get("/live", **page(Right.READ, reads="the session and its newest events"))
+@router.get("/live", **page(Right.READ, reads="the session's version, how its rerun stands, and its newest events"))
 def live(
     request: Request,
     user: GetUserDep,
@@ -36,8 +38,22 @@ def live(
     known: Known = None,
 ) -> Response:
     """What has changed since event `after`: the parts of the page that it changes, and the new events."""
-    found = service.get(session_id, user)
-    if known == (etag := f'"{found.version}"'):
+    view = views.since(service, session_id, user, after=after, known=known)
+    if view is None:
         return shell.unchanged()
-    events = [readable(event) for event in service.events(session_id, user, after=after)]
-    return shell.fragment(request, "session_live.html.j2", session=found, badge=badge_of(found), events=events, etag=etag)
+    if view.is_erased:  # what the page holds is gone, all of it
+        return Response(status_code=204, headers={**shell.HEADERS, "HX-Refresh": "true"})
+    return shell.fragment(request, "session_live.html.j2", view=view, badge=badge_of(view.session))
+
+
+@router.get("/budget", **page(Right.READ, reads="what it used of what it may"))
+def budget(request: Request, user: GetUserDep, session_id: SessionId, service: Service, known: Known = None) -> Response:
+    """Changes with time, and with what other sessions of the day spend."""
+    found = views.budget(service, session_id, user)
+    if known == (etag := _tag_of(found)):
+        return shell.unchanged()
+    return shell.fragment(request, "session_budget.html.j2", session_id=session_id, budget=found, etag=etag)
+
+
+def _tag_of(budget: Budget) -> str:
+    return f'"{hashlib.sha256(canonical(budget.to_json()).encode()).hexdigest()[:16]}"'

@@ -1,0 +1,422 @@
+"""The parts of a session's page, made of its events. Pure.
+
+Invariant: a part is a function of the events of its own `KINDS` and of what is passed beside them, so that a poll sends the parts
+that new events change, and no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_agentfix import review
+from airflow_agentfix.core import questions, recovery, transcript, verification
+from airflow_agentfix.core.pins import pinned
+from airflow_agentfix.core.policy import Effective
+from airflow_agentfix.core.session import Event, EventKind, Session, State, WaitFor
+from airflow_agentfix.core.stages import Stage, StageState
+from airflow_agentfix.core.urls import web_address
+from airflow_agentfix.ports import TaskStates
+from airflow_agentfix.views import evidence
+from airflow_agentfix.views.evidence import Cite, Claim, Line, listed
+from airflow_agentfix.views.timeline import PIN_ENDS, objection, percent
+
+Events = Sequence[Event]
+K = EventKind
+
+BULKY = frozenset({K.MODEL, K.SPENT, K.INTENT, K.RESULT, K.PATCH, K.NEW_TRANSCRIPT})
+"""what only the timeline shows, and patches the diff"""
+FACTS = frozenset(K) - BULKY
+
+_ENDS = {K.FINISHED, K.ERASED, K.CLAIMED, K.NOTE, K.STOP}
+KINDS: Mapping[str, frozenset[EventKind]] = {
+    "asks": frozenset({K.QUESTION, K.ANSWER, K.APPROVAL, K.FIX, *_ENDS}),
+    "report": frozenset({K.INCIDENT, *_ENDS}),
+    "fix": frozenset({K.FIX, K.PATCH, K.ERASED}),
+    "checks": frozenset({*verification.KINDS, *_ENDS}),
+    "rerun": frozenset({K.RERUN, K.PIN_ENDED, K.RECOVERY, K.PARKED, *_ENDS}),
+    "evidence": frozenset({K.INCIDENT, K.ERASED, K.FINISHED}),
+    "facts": frozenset({K.INCIDENT, K.FIX, K.OCCURRENCE, K.MODEL, *_ENDS}),
+    "policy": frozenset({K.POLICY}),
+    "actions": frozenset({K.RERUN, K.PIN_ENDED, K.FIX, *_ENDS}),
+}
+"""The parts, each with the kinds of events that change it. What is not here is sent whenever anything has changed."""
+
+
+def changed(events: Events) -> frozenset[str]:
+    """The parts that these new events change."""
+    kinds = {event.kind for event in events}
+    return frozenset(name for name, of in KINDS.items() if of & kinds)
+
+
+# --- what it is, and whose -------------------------------------------------------------------------------------------
+
+WHOSE = {
+    "code": "The code. A change in the repository mends it.",
+    "data": "The data. Whoever owns what came in has to look.",
+    "config": "The configuration: a variable, a connection or a setting of Airflow's.",
+    "dependency": "A dependency: what is installed is not what the code needs.",
+    "infra": "The infrastructure: a service, the network, or the machine it ran on.",
+    "unknown": "Not known yet.",
+}
+
+
+@dataclass(frozen=True)
+class Head:
+    """`now`: what the session does or has found, in a sentence; `action`: what the owner has to do, where code is not the
+    answer."""
+
+    now: str
+    whose: str = ""
+    sure: str = ""
+    action: str = ""
+    also: tuple[str, ...] = ()
+    victims: tuple[str, ...] = ()
+
+
+def head(session: Session, events: Events) -> Head:
+    incident, report = _data(events, K.INCIDENT), _report(events)
+    judgement = incident.get("judgement") or {}
+    by_model = report.get("confidence") if report else judgement.get("confidence")
+    sure = percent(by_model)
+    return Head(
+        now=_now(session),
+        whose=WHOSE.get(session.verdict or "", ""),
+        sure="" if sure == "not" else f"{sure} sure",
+        action=str(report.get("owner_action") or judgement.get("owner_action") or ""),
+        also=tuple(str(event.data.get("ref") or "(erased)") for event in events if event.kind is K.OCCURRENCE),
+        victims=tuple(map(str, listed(incident.get("victims")))),
+    )
+
+
+_WAITING = {
+    WaitFor.TASK: "It waits until the failed run has ended. Only then can the fix run in it.",
+    WaitFor.PERSON: "It goes on when a person has answered.",
+    WaitFor.RERUN: "The DAG runs on the fix. The session goes on when that run has ended.",
+    WaitFor.PREVIEW: "It waits until Airflow has parsed the fix's preview DAG.",
+}
+
+
+def _now(session: Session) -> str:
+    if session.outcome is not None:
+        return session.summary or "The session has ended."
+    if session.waiting_for is not None:
+        return _WAITING[session.waiting_for]
+    if session.summary:
+        return session.summary
+    if session.state is State.OPEN:
+        return "It is queued: a worker takes it as soon as Airflow has a slot."
+    return "The agent is at work." if session.fingerprint else "The agent collects the evidence."
+
+
+# --- what is asked ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Who looks at the page. `is_worker`: it is the login AgentFix works with."""
+
+    name: str
+    id: str
+    may_edit: bool
+    is_worker: bool = False
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A question that waits. `may`: approve (with reject) | reject | answer | nothing; `who`: who can, where this person cannot,
+    or why it cannot do more."""
+
+    question_id: str
+    is_approval: bool
+    subject: str
+    body: str
+    at: str
+    options: tuple[str, ...]
+    may: str
+    who: str = ""
+    commit: str = ""
+    way: str = ""
+    reason: str = ""
+    diff: str = ""
+    objections: tuple[str, ...] = ()
+    hours: float = 0.0
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The newest answer, shown where its question was until the session goes on."""
+
+    question_id: str
+    says: str
+    at: str
+
+
+def asks(session: Session, events: Events, asker: Asker, approvers: Mapping[str, Collection[str] | None]) -> tuple[Ask, ...]:
+    """`approvers` by question: user ids whose word counts, None where nobody is named."""
+    found = questions.waiting(events) if session.state is not State.DONE else []
+    return tuple(_ask(session, one, events, asker, approvers.get(one.data["question_id"])) for one in found)
+
+
+def _ask(session: Session, question: Event, events: Events, asker: Asker, named: Collection[str] | None) -> Ask:
+    data, is_approval = question.data, question.data["about"] == "approval"
+    may, who = _may(session, asker, named, is_approval=is_approval)
+    rerun = data.get("rerun") or {}
+    return Ask(
+        question_id=data["question_id"],
+        is_approval=is_approval,
+        subject=data["subject"],
+        body="" if is_approval else data["body"],
+        at=question.at,
+        options=tuple(data["options"]),
+        may=may,
+        who=who,
+        commit=data.get("commit") or "",
+        way=rerun.get("way", ""),
+        reason=rerun.get("reason", ""),
+        diff=diff_of(events) if is_approval else "",
+        objections=tuple(map(objection, data.get("objections") or ())),
+        hours=data.get("hours") or 0.0,
+    )
+
+
+def _may(session: Session, asker: Asker, named: Collection[str] | None, *, is_approval: bool) -> tuple[str, str]:
+    if not asker.may_edit:
+        return "nothing", f"You may look. Answering takes the right to edit runs of DAG {session.dag_id}" + (
+            f", and one of: {', '.join(named)}." if is_approval and named else "."
+        )
+    if not is_approval:
+        return "answer", ""
+    if named is not None and asker.id not in named:
+        return "nothing", f"Policy names who decides this: {', '.join(named) or 'nobody'}. You are {asker.id}."
+    if asker.is_worker:
+        return "reject", f"{asker.id} is the login the agent itself works with; what it wrote it cannot approve."
+    return "approve", ""
+
+
+_DECIDED = {"approve": "approved it", "reject": "rejected it", "answer": "answered it"}
+
+
+def answered(session: Session, events: Events) -> Answered | None:
+    """While the session has not gone on, or has ended, after an answer: who gave it."""
+    last = questions.last_answer(events)
+    later = () if last is None else [e for e in events if e.number > last.number and e.kind in (K.CLAIMED, K.FINISHED)]
+    if last is None or later or session.state is State.DONE or not last.data:
+        return None
+    decision = str(last.data.get("decision"))
+    says = "Nobody answered in time." if decision == "nobody" else f"{last.actor} {_DECIDED.get(decision, decision)}."
+    return Answered(str(last.data.get("question_id")), says, last.at)
+
+
+# --- what was found and done -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the session found: its words, and the chain of claims. `rests_on`: lines of the verdict by rules, where no report
+    came yet."""
+
+    text: str = ""
+    chain: tuple[Claim, ...] = ()
+    rests_on: tuple[Cite, ...] = ()
+    rule: str = ""
+    error: str = ""
+
+
+def report(events: Events, shown: Sequence[Line]) -> Report:
+    told, judgement = _report(events), _data(events, K.INCIDENT).get("judgement") or {}
+    end = _end(events)
+    return Report(
+        text=str(told.get("root_cause") or ""),
+        chain=evidence.chain(told, shown),
+        rests_on=evidence.cites(listed(judgement.get("evidence")), shown),
+        rule=str(judgement.get("reason") or ""),
+        error=str(end.get("error") or ""),
+    )
+
+
+def lines(events: Events) -> tuple[Line, ...]:
+    """The evidence's text."""
+    incident = _data(events, K.INCIDENT)
+    judgement = incident.get("judgement") or {}
+    return evidence.lines(str(incident.get("text") or ""), rests_on=set(map(str, listed(judgement.get("evidence")))))
+
+
+@dataclass(frozen=True)
+class Fix:
+    """The newest fix; `number`: of its event."""
+
+    title: str
+    summary: str
+    branch: str
+    commit: str
+    diff: str
+    added: int
+    removed: int
+    pull_request: str | None
+    findings: tuple[str, ...]
+    earlier: int
+    number: int
+
+
+def fix(events: Events) -> Fix | None:
+    found = [event for event in events if event.kind is K.FIX and event.data.get("commit")]
+    if not found:
+        return None
+    data, diff = found[-1].data, diff_of(events)
+    body = [line for line in diff.splitlines() if not line.startswith(("+++", "---"))]
+    return Fix(
+        title=str(data.get("title") or ""),
+        summary=str(data.get("summary") or ""),
+        branch=str(data["branch"]),
+        commit=str(data["commit"]),
+        diff=diff,
+        added=sum(line.startswith("+") for line in body),
+        removed=sum(line.startswith("-") for line in body),
+        pull_request=web_address(data.get("pull_request")),
+        findings=tuple(map(objection, data.get("findings") or ())),
+        earlier=len(found) - 1,
+        number=found[-1].number,
+    )
+
+
+def diff_of(events: Events) -> str:
+    """The newest fix as the server's own record of changes has it: what the gates judged is what a person is shown."""
+    whole = [event for event in events if event.data]  # an erased patch holds nothing
+    told = _data(events, K.FIX).get("diff")
+    return review.recorded_diff(whole) or str(told or "")
+
+
+def checks(events: Events) -> tuple[Stage, ...]:
+    """What was looked at of the fix; what was not run last."""
+    return tuple(sorted(verification.record(events), key=lambda stage: stage.state is StageState.NOT_RUN))
+
+
+@dataclass(frozen=True)
+class Recovered:
+    run_id: str
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """`tasks`: how those that judge it stand, while it goes; `pin`: what became of the failed run's place on the fix commit."""
+
+    way: str
+    reason: str
+    dag_id: str
+    run_id: str
+    commit: str
+    result: str
+    is_pinned: bool
+    pin_end: str
+    tasks: tuple[TaskStates, ...]
+    started_at: str
+
+
+def rerun(events: Events, tasks: Sequence[TaskStates]) -> Rerun | None:
+    started = transcript.last(events, K.RERUN)
+    if started is None:
+        return None
+    data, judged = started.data, transcript.rerun_result(events)
+    pin, ended = pinned(events), [event for event in events if event.kind is K.PIN_ENDED]
+    return Rerun(
+        way=str(data["way"]),
+        reason=str(data.get("reason") or ""),
+        dag_id=str(data["dag_id"]),
+        run_id=str(data["run_id"]),
+        commit=str(data["commit"]),
+        result=str(judged.data["text"]).partition(":")[0] if judged and judged.number > started.number else "",
+        is_pinned=pin is not None,
+        pin_end="" if pin or not ended else PIN_ENDS.get(str(ended[-1].data.get("reason")), ""),
+        tasks=tuple(tasks),
+        started_at=started.at,
+    )
+
+
+def recovered(events: Events) -> tuple[Recovered, ...]:
+    """The other runs of the cause, with the newest word on each."""
+    return tuple(Recovered(run_id, one.state.value, one.reason) for run_id, one in recovery.past_of(events).items())
+
+
+# --- what may be done ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Actions:
+    """What this person may do now; `why_not`: why it is nothing."""
+
+    tell: bool = False
+    stop: bool = False
+    end_pin: str = ""
+    """the run that would leave its fix commit"""
+    recover: bool = False
+    is_done: bool = False
+    why_not: str = ""
+
+
+def actions(session: Session, events: Events, asker: Asker) -> Actions:
+    is_done = session.state is State.DONE
+    if not asker.may_edit:
+        return Actions(
+            is_done=is_done, why_not=f"You may look. Steering it takes the right to edit runs of DAG {session.dag_id}."
+        )
+    is_whole = all(event.kind is not K.ERASED for event in events)
+    pin = pinned(events)
+    return Actions(
+        tell=is_whole,
+        stop=not is_done,
+        end_pin=str(pin.data["run_id"]) if pin and is_done else "",
+        recover=is_done and is_whole and session.fix_commit is not None and session.outcome in ("fixed", "proposed"),
+        is_done=is_done,
+        why_not="" if is_whole else "What it held was erased. Start a new session on the failed task.",
+    )
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One value of the policy in force, with where it comes from."""
+
+    name: str
+    value: str
+    sources: tuple[str, ...]
+
+
+def policy(found: Effective | None) -> tuple[Rule, ...]:
+    if found is None:
+        return ()
+    values = found.policy.to_json()
+    return tuple(Rule(name, _said(value), tuple(found.sources.get(name, ()))) for name, value in values.items())
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_said, value)) or "none"
+    if isinstance(value, Mapping):
+        return " ".join(map(_said, (value.get("name"), *listed(value.get("run")))))
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+# --- inside ----------------------------------------------------------------------------------------------------------
+
+
+def _data(events: Events, kind: EventKind) -> Mapping[str, Any]:
+    found = transcript.last(events, kind)
+    return found.data if found else {}
+
+
+def _end(events: Events) -> Mapping[str, Any]:
+    """How it ended, unless it went on since."""
+    now = questions.current(events)
+    went_on = any(event.kind in (K.CLAIMED, K.QUESTION) for event in now)
+    return {} if went_on else _data(events, K.FINISHED)
+
+
+def _report(events: Events) -> Mapping[str, Any]:
+    """The newest report there is: a follow-up begins from it."""
+    told = [event.data.get("report") for event in events if event.kind is K.FINISHED]
+    return next((one for one in reversed(told) if isinstance(one, Mapping)), {})
