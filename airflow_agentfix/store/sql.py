@@ -58,7 +58,7 @@ class SqlStore:
         at_work, same_run = t.c.state != State.DONE.value, t.c.run_id == session.run_id
         query = sa.select(t).where(*of_cause, sa.or_(at_work, same_run), t.c.id != session.id)
         with reading(self.engine) as connection:
-            return [_stored(row) for row in connection.execute(query).mappings()]
+            return [stored_of(row) for row in connection.execute(query).mappings()]
 
     def failures(self, session_id: str) -> list[TaskRef]:
         """The failures that were given to a session."""
@@ -79,7 +79,7 @@ class SqlStore:
         page = sa.select(t).where(*fits).order_by(t.c.created_at.desc(), t.c.id).limit(limit).offset(offset)
         with reading(self.engine) as connection:
             total = connection.scalar(sa.select(sa.func.count()).select_from(t).where(*fits)) or 0
-            return [_stored(row).session for row in connection.execute(page).mappings()], total
+            return [stored_of(row).session for row in connection.execute(page).mappings()], total
 
     def events(
         self, session_id: str, *, after: int = 0, kinds: Iterable[EventKind] = (), limit: int | None = None
@@ -176,7 +176,7 @@ class SqlStore:
     def _one(self, condition: sa.ColumnElement[bool]) -> Stored | None:
         with reading(self.engine) as connection:
             row = connection.execute(sa.select(tables.session).where(condition)).mappings().one_or_none()
-        return _stored(row) if row is not None else None
+        return stored_of(row) if row is not None else None
 
     def _change(self, connection: sa.Connection, change: Change) -> Stored:
         t, session_id, version = tables.session, change.before.session.id, change.before.session.version
@@ -266,14 +266,20 @@ def _columns(stored: Stored) -> dict[str, Any]:
         "lease_until": stored.lease_until,
         "max_dollars": stored.max_dollars,
         "open_key": open_key,
+        "searched": searched(session),
     }
+
+
+def searched(session: Session) -> str:
+    """What a search looks in."""
+    return "\n".join((session.cause or "", session.dag_id, session.task_id, session.run_id, session.id)).lower()
 
 
 def _plain(value: Any) -> Any:
     return value.value if isinstance(value, StrEnum) else value
 
 
-def _stored(row: sa.RowMapping) -> Stored:
+def stored_of(row: sa.RowMapping) -> Stored:
     session = Session(
         **{
             **{name: row[name] for name in _SESSION_FIELDS},

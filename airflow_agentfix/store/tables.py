@@ -64,8 +64,11 @@ session = Table(
     Column("lease_until", String(32)),
     Column("max_dollars", Float),
     Column("open_key", String(64), unique=True),  # hash of the task while the session is not done: one open session per task
+    Column("searched", Text),  # what lists are searched in, in lower case: `store.listing`
     Index("idx_agentfix_session_list", "dag_id", "created_at"),
     Index("idx_agentfix_session_fingerprint", "fingerprint"),
+    # lists go through it in their order; what they count and compare is read from it alone
+    Index("idx_agentfix_session_listed", "created_at", "id", "dag_id", "outcome", "waiting_for", "verdict", "version"),
 )
 
 event = Table(
@@ -91,6 +94,7 @@ failure = Table(
     Column("try_number", Integer, primary_key=True, autoincrement=False),
     Column("session_id", _ID, ForeignKey(session.c.id), nullable=False),
     Column("at", String(32), nullable=False),
+    Index("idx_agentfix_failure_session", "session_id"),
 )
 
 approval = Table(

@@ -15,6 +15,7 @@ from airflow_agentfix.core.budget import Day, DayLimits
 from airflow_agentfix.errors import StoreOutdated
 from airflow_agentfix.store import migrations, tables
 from airflow_agentfix.store.engine import open_engine
+from airflow_agentfix.store.listing import Filter, Listing
 from airflow_agentfix.store.migrate import check, migrate
 from airflow_agentfix.store.sql import SqlStore
 from tests.fakes.databases import new_database
@@ -55,15 +56,7 @@ def test_migrating_twice_changes_nothing_and_touches_no_table_of_airflow(url: st
 def test_sessions_of_the_version_before_stay_and_reserve_nothing(url: str) -> None:
     engine = open_engine(url)
     _upgrade_to(engine, "0001")
-    row = {"id": "s1", "dag_id": "orders", "run_id": "monday", "task_id": "load", "map_index": -1, "state": "open"}
-    counters = ("version", "last_event", "turns", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
-    words = {"autonomy": "rerun", "source": "cli", "created_at": "2026", "updated_at": "2026", "open_key": "k"}
-    values = {**row, **words, **dict.fromkeys(counters, 0), "dollars": 0.5, "runs": 1}
-    with engine.begin() as connection:
-        names = ", ".join(values)
-        connection.execute(
-            sa.text(f"INSERT INTO agentfix_session ({names}) VALUES ({', '.join(f':{name}' for name in values)})"), values
-        )
+    put_row(engine, id="s1", open_key="k")
     migrate(engine)
     store = SqlStore(engine, key=b"k")
     stored = store.get("s1")
@@ -71,6 +64,31 @@ def test_sessions_of_the_version_before_stay_and_reserve_nothing(url: str) -> No
     assert (stored.session.usage.dollars, stored.max_dollars) == (0.5, None)
     assert store.day("orders", DayLimits("2026-11-22", dag=1.0, total=1.0)) == Day()
     engine.dispose()
+
+
+def test_sessions_of_the_version_before_are_found_by_a_search(url: str) -> None:
+    engine = open_engine(url)
+    _upgrade_to(engine, "0002")
+    put_row(engine, id="s1", cause="KeyError: 'Amount'", outcome="fixed", state="done")
+    put_row(engine, id="s2", cause=None, outcome="fixed", state="done")
+    migrate(engine)
+    listing = Listing(engine)
+    found = [
+        [one.session.id for one in listing.look(["orders"], Filter(search=words), after=None, limit=9).page]
+        for words in ("'AMOUNT'", "Orders", "nothing")
+    ]
+    assert found == [["s1"], ["s2", "s1"], []]
+    engine.dispose()
+
+
+def put_row(engine: sa.Engine, **columns: object) -> None:
+    row = {"id": "s1", "dag_id": "orders", "run_id": "monday", "task_id": "load", "map_index": -1, "state": "open"}
+    counters = ("version", "last_event", "turns", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
+    words = {"autonomy": "rerun", "source": "cli", "created_at": "2026", "updated_at": "2026"}
+    values = {**row, **words, **dict.fromkeys(counters, 0), "dollars": 0.5, "runs": 1, **columns}
+    insert = f"INSERT INTO agentfix_session ({', '.join(values)}) VALUES ({', '.join(f':{name}' for name in values)})"
+    with engine.begin() as connection:
+        connection.execute(sa.text(insert), values)
 
 
 def _upgrade_to(engine: sa.Engine, revision: str) -> None:

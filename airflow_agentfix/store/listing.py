@@ -1,0 +1,232 @@
+"""Sessions as people's lists show them: in groups, filtered and searched, a page at a time.
+
+Invariants: a page begins after a row, never after a number of rows, so sessions that come meanwhile move none; nothing of a DAG
+that was not named is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from itertools import chain, islice
+from typing import Any
+
+import sqlalchemy as sa  # noqa: TID253 - the store runs inside the API server only
+
+from airflow_agentfix.core.groups import OUTCOMES, Group, group_of
+from airflow_agentfix.core.incident import TaskRef, Verdict
+from airflow_agentfix.core.session import Outcome, WaitFor
+from airflow_agentfix.store import tables
+from airflow_agentfix.store.engine import reading
+from airflow_agentfix.store.record import Stored
+from airflow_agentfix.store.sql import stored_of
+
+_T = tables.session
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which sessions: all that is given has to fit. `since`: made at this moment (ISO 8601, UTC) or later; `search`: a part of
+    cause, DAG, task, run or session id, in whatever case."""
+
+    group: Group | None = None
+    verdict: Verdict | None = None
+    dag_id: str | None = None
+    since: str | None = None
+    search: str = ""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a row stands in the list: part, moment it was made, id. A session that changes its part meanwhile has a new place."""
+
+    part: int
+    created_at: str
+    id: str
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A part of the list, and whether its oldest come first."""
+
+    groups: frozenset[Group]
+    oldest_first: bool
+
+    @property
+    def is_of_it(self) -> sa.ColumnElement[bool]:
+        return sa.or_(*(_in_group(group) for group in self.groups)) if len(self.groups) < len(OUTCOMES) else _IS_DONE
+
+    @property
+    def order(self) -> list[sa.ColumnElement[Any]]:
+        columns = (_T.c.created_at, _T.c.id)
+        return [column.asc() if self.oldest_first else column.desc() for column in columns]
+
+    def behind(self, place: Place) -> sa.ColumnElement[bool]:
+        row, at = sa.tuple_(_T.c.created_at, _T.c.id), sa.tuple_(sa.literal(place.created_at), sa.literal(place.id))
+        return row > at if self.oldest_first else row < at
+
+
+_IS_DONE = _T.c.outcome.is_not(None)
+
+
+def _in_group(group: Group) -> sa.ColumnElement[bool]:
+    if group in OUTCOMES:
+        return _T.c.outcome.in_([outcome.value for outcome in OUTCOMES[group]])
+    asks = sa.func.coalesce(_T.c.waiting_for, "") == WaitFor.PERSON.value
+    return sa.and_(_T.c.open_key.is_not(None), asks if group is Group.WAITS else ~asks)  # the key has an index
+
+
+PARTS = (
+    _Part(frozenset({Group.WAITS}), oldest_first=True),
+    _Part(frozenset({Group.WORKS}), oldest_first=False),
+    _Part(frozenset(OUTCOMES), oldest_first=False),
+)
+"""The list from its top: what waits for a person longest, then what is at work, then what is done."""
+
+
+_PART_OF = {group: number for number, part in enumerate(PARTS) for group in part.groups}
+
+
+def place_of(stored: Stored) -> Place:
+    session = stored.session
+    return Place(_PART_OF[group_of(session.outcome, session.waiting_for)], session.created_at, session.id)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A page, and how many there are in each group of what fits the rest of the filter; a group with none is not there."""
+
+    numbers: Mapping[Group, int]
+    page: tuple[Stored, ...]
+
+
+class Listing:
+    """Reads of AgentFix's tables for lists."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def revision(self) -> str:
+        """Another one after every write to any session: each adds to a version, and sessions are never deleted."""
+        with reading(self._engine) as connection:
+            row = connection.execute(sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(_T.c.version), 0))).one()
+        return f"{row[0]}-{row[1]}"
+
+    def look(self, dag_ids: Collection[str], wanted: Filter, *, after: Place | None, limit: int) -> Found:
+        """What fits, from the top or from behind a place."""
+        with reading(self._engine) as connection:
+            if wanted.search:
+                return _searched(connection, dag_ids, wanted, after, limit)
+            numbers = _numbers(connection, dag_ids, wanted)
+            return Found(numbers, tuple(_rows(connection, dag_ids, wanted, after, limit)))
+
+    def open_numbers(self, dag_ids: Collection[str]) -> dict[Group, int]:
+        """The same of sessions that are not done, whatever the filter."""
+        asks = (sa.func.coalesce(_T.c.waiting_for, "") == WaitFor.PERSON.value).label("asks")
+        query = sa.select(asks, sa.func.count()).where(_T.c.open_key.is_not(None), _T.c.dag_id.in_(dag_ids)).group_by(asks)
+        with reading(self._engine) as connection:
+            return {Group.WAITS if asks else Group.WORKS: number for asks, number in connection.execute(query)}
+
+    def failures(self, session_ids: Collection[str]) -> dict[str, int]:
+        """How many failures were given to each of these."""
+        t = tables.failure
+        query = sa.select(t.c.session_id, sa.func.count()).where(t.c.session_id.in_(session_ids)).group_by(t.c.session_id)
+        with reading(self._engine) as connection:
+            return {session_id: number for session_id, number in connection.execute(query)}
+
+    def of_run(self, dag_id: str, run_id: str) -> list[Stored]:
+        """The sessions that were made on failures of a run, oldest first."""
+        return self._all(_T.c.dag_id == dag_id, _T.c.run_id == run_id)
+
+    def failures_of_run(self, dag_id: str, run_id: str) -> list[tuple[TaskRef, str]]:
+        """The failures of a run that were handed over, oldest first, and the session that each was given to."""
+        t = tables.failure
+        query = sa.select(t).where(t.c.dag_id == dag_id, t.c.run_id == run_id).order_by(t.c.at, t.c.task_id, t.c.map_index)
+        with reading(self._engine) as connection:
+            rows = connection.execute(query).mappings().all()
+        return [(TaskRef(**{one.name: row[one.name] for one in fields(TaskRef)}), row["session_id"]) for row in rows]
+
+    def these(self, session_ids: Collection[str]) -> list[Stored]:
+        """Those that there are of these, oldest first."""
+        return self._all(_T.c.id.in_(session_ids))
+
+    def _all(self, *where: sa.ColumnElement[bool]) -> list[Stored]:
+        query = sa.select(_T).where(*where).order_by(_T.c.created_at, _T.c.id)
+        with reading(self._engine) as connection:
+            return [stored_of(row) for row in connection.execute(query).mappings()]
+
+
+def _fits(dag_ids: Collection[str], wanted: Filter) -> Sequence[sa.ColumnElement[bool]]:
+    """The filter without its group."""
+    where: list[sa.ColumnElement[bool]] = [_T.c.dag_id.in_(dag_ids)]
+    if wanted.dag_id is not None:
+        where.append(_T.c.dag_id == wanted.dag_id)
+    if wanted.verdict is not None:
+        where.append(_T.c.verdict == wanted.verdict.value)
+    if wanted.since is not None:
+        where.append(_T.c.created_at >= wanted.since)
+    if wanted.search:
+        where.append(_T.c.searched.contains(wanted.search.lower(), autoescape=True))
+    return where
+
+
+def _numbers(connection: sa.Connection, dag_ids: Collection[str], wanted: Filter) -> dict[Group, int]:
+    what = (_T.c.outcome, _T.c.waiting_for)
+    query = sa.select(*what, sa.func.count()).where(*_fits(dag_ids, wanted)).group_by(*what)
+    found: dict[Group, int] = {}
+    for outcome, waiting_for, number in connection.execute(query):
+        group = _group(outcome, waiting_for)
+        found[group] = found.get(group, 0) + number
+    return found
+
+
+def _rows(
+    connection: sa.Connection, dag_ids: Collection[str], wanted: Filter, after: Place | None, limit: int
+) -> Iterator[Stored]:
+    """Part by part: each has an index that has it in its order."""
+    for number, part in enumerate(PARTS):
+        if number < (after.part if after else 0) or (wanted.group and wanted.group not in part.groups):
+            continue
+        of_group = _in_group(wanted.group) if wanted.group else part.is_of_it
+        behind = [part.behind(after)] if after and number == after.part else []
+        query = sa.select(_T).where(of_group, *_fits(dag_ids, wanted), *behind).order_by(*part.order).limit(limit)
+        rows = connection.execute(query).mappings().all()
+        yield from map(stored_of, rows)
+        limit -= len(rows)
+        if not limit:
+            return
+
+
+def _searched(connection: sa.Connection, dag_ids: Collection[str], wanted: Filter, after: Place | None, limit: int) -> Found:
+    """A search reads every row whatever it finds: once, and what it found is put in order here."""
+    found: dict[tuple[str | None, str | None], list[_At]] = {}
+    query = sa.select(_T.c.created_at, _T.c.id, _T.c.outcome, _T.c.waiting_for).where(*_fits(dag_ids, wanted))
+    for created_at, session_id, outcome, waiting_for in connection.execute(query):
+        found.setdefault((outcome, waiting_for), []).append((created_at, session_id))
+    groups: dict[Group, list[_At]] = {}
+    for what, places in found.items():
+        groups.setdefault(_group(*what), []).extend(places)
+    shown = groups if wanted.group is None else {wanted.group: groups.get(wanted.group, [])}
+    ids = [session_id for _, session_id in islice(_in_order(shown, after), limit)]
+    rows = {row["id"]: stored_of(row) for row in connection.execute(sa.select(_T).where(_T.c.id.in_(ids))).mappings()}
+    numbers = {group: len(places) for group, places in groups.items()}
+    return Found(numbers, tuple(rows[session_id] for session_id in ids if session_id in rows))
+
+
+_At = tuple[str, str]
+"""when a session was made, and its id"""
+
+
+def _in_order(groups: Mapping[Group, Sequence[_At]], after: Place | None) -> Iterator[_At]:
+    """As the parts have them, without those up to a place."""
+    for number, part in enumerate(PARTS):
+        places = sorted(chain(*(groups.get(group, ()) for group in part.groups)), reverse=not part.oldest_first)
+        if after is None or number > after.part:
+            yield from places
+        elif number == after.part:
+            at = (after.created_at, after.id)
+            yield from (place for place in places if (place > at if part.oldest_first else place < at))
+
+
+def _group(outcome: str | None, waiting_for: str | None) -> Group:
+    return group_of(Outcome(outcome) if outcome else None, WaitFor(waiting_for) if waiting_for else None)
