@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -54,12 +54,14 @@ from airflow_agentfix.ports import (
     Question,
     RecoverRequest,
     RunLike,
+    RunSeen,
     TaskStates,
     UnpinRequest,
 )
 from airflow_agentfix.rerun import pin as pinning
 from airflow_agentfix.rerun import preview as previewing
 from airflow_agentfix.rerun import recovery as recovering
+from airflow_agentfix.rerun import seen as seeing
 from airflow_agentfix.rerun.new_run import start_like
 from airflow_agentfix.rerun.states import task_states
 
@@ -147,6 +149,14 @@ class AirflowInside:
     def task_states(self, dag_id: str, run_id: str, task_ids: Sequence[str]) -> tuple[TaskStates, ...]:
         """See `rerun.states.task_states`."""
         return task_states(dag_id, run_id, task_ids)
+
+    def run_states(self, dag_id: str, run_ids: Collection[str]) -> Mapping[str, str]:
+        """See `rerun.seen.states`."""
+        return seeing.states(dag_id, run_ids)
+
+    def run_seen(self, dag_id: str, run_id: str, *, task_ids: Collection[str]) -> RunSeen | None:
+        """See `rerun.seen.run_seen`."""
+        return seeing.run_seen(dag_id, run_id, task_ids=task_ids)
 
     def ask(self, question: Question) -> None:
         """Start the run of agentfix_ask that shows the question. AirflowConflict if a run of that id shows another one."""
@@ -289,12 +299,12 @@ class AirflowInside:
 
     def may(self, user: Any, dag_id: str, *, edit: bool) -> bool:
         """Whether the auth manager lets this person see, or edit, the runs of this DAG."""
-        details = DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id))
-        manager = get_auth_manager()
-        return all(
-            manager.is_authorized_dag(method=method, access_entity=entity, details=details, user=user)  # type: ignore[arg-type]  # Literal
-            for method, entity in (_EDIT if edit else _READ)
-        )
+        return _allows(user, DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id)), _EDIT if edit else _READ)
+
+    def readable(self, user: Any, dag_ids: Collection[str]) -> frozenset[str]:
+        """Asked for each: what an auth manager tells of many at once is about DAGs, not about their runs, logs and code."""
+        teams = _teams(dag_ids)
+        return frozenset(one for one in dag_ids if _allows(user, DagDetails(id=one, team_name=teams.get(one)), _READ))
 
     def one_user_for_all(self) -> bool:
         """Whether the simple auth manager lets everybody in as the same admin."""
@@ -303,6 +313,20 @@ class AirflowInside:
         # Its very class: another manager built on it may know people whatever this option says.
         simple = type(get_auth_manager()) is SimpleAuthManager
         return simple and conf.getboolean("core", "simple_auth_manager_all_admins")
+
+
+def _allows(user: Any, details: DagDetails, wanted: Sequence[tuple[str, DagAccessEntity]]) -> bool:
+    manager = get_auth_manager()
+    return all(
+        manager.is_authorized_dag(method=method, access_entity=entity, details=details, user=user)  # type: ignore[arg-type]  # Literal
+        for method, entity in wanted
+    )
+
+
+def _teams(dag_ids: Collection[str]) -> Mapping[str, str | None]:
+    """In one query where Airflow has one: from 3.2 on; before, there are no teams."""
+    of_many = getattr(DagModel, "get_dag_id_to_team_name_mapping", None)
+    return of_many(list(dag_ids)) if of_many else {one: DagModel.get_team_name(one) for one in dag_ids}
 
 
 def _instances(dag_id: str, run_id: str) -> Any:

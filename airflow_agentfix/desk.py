@@ -20,6 +20,7 @@ from airflow_agentfix.core.policy import Autonomy, Effective, Layer, Policy, com
 from airflow_agentfix.core.session import SERVER, Event, EventKind, PinEnd, Session, State, fix_run_id, fold, run_of
 from airflow_agentfix.errors import AirflowError, AirflowNotFound, NotAllowed, SessionNotFound, StaleWrite
 from airflow_agentfix.ports import CommitCheck, HumanAnswer, RepositoryPolicy, ServerAirflow, UnpinRequest
+from airflow_agentfix.readers import Readers
 from airflow_agentfix.redaction import told
 from airflow_agentfix.settings import Settings
 from airflow_agentfix.store.record import Change, Draft, Stored
@@ -63,6 +64,7 @@ class Desk:
         self.keys = keys
         self.clock = clock
         self.new_id = new_id
+        self.readers = Readers(airflow, clock)
 
     def at(self, moment: datetime | None = None) -> str:
         """The time as the store keeps it."""

@@ -17,6 +17,7 @@ from airflow_agentfix.ports.code import (
 )
 from airflow_agentfix.ports.model import Model, ModelRequest, ToolCall, ToolSchema, Turn
 from airflow_agentfix.ports.server import (
+    MOST_TASKS,
     HumanAnswer,
     Pinned,
     PinRequest,
@@ -24,6 +25,7 @@ from airflow_agentfix.ports.server import (
     Question,
     RecoverRequest,
     RunLike,
+    RunSeen,
     ServerAirflow,
     TaskStates,
     UnpinRequest,
@@ -32,6 +34,7 @@ from airflow_agentfix.ports.sessions import Answer, Approved, Claim, Rerun, Sess
 
 __all__ = [
     "COMPARED_COMMITS",
+    "MOST_TASKS",
     "AirflowApi",
     "Answer",
     "Approved",
@@ -57,6 +60,7 @@ __all__ = [
     "RepositoryPolicy",
     "Rerun",
     "RunLike",
+    "RunSeen",
     "ServerAirflow",
     "SessionClient",
     "TaskSpec",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -122,6 +122,24 @@ class TaskStates:
     mapped: bool = False
 
 
+@dataclass(frozen=True)
+class RunSeen:
+    """A run as its page shows it: what failed in it, in the order it did, and how the tasks stand that were asked for."""
+
+    state: str
+    version: str | None
+    """the bundle version it is on"""
+    tasks: tuple[TaskFacts, ...]
+    """those that are failed, and those that were asked for; no more than `MOST_TASKS`"""
+    failed: int
+    """task instances, all of them"""
+    victims: int
+    """that did not run because others failed"""
+
+
+MOST_TASKS = 1_000
+
+
 class ServerAirflow(Protocol):
     """Airflow's own database and auth manager, from inside the API server only. Raises `errors.AirflowError` and its kinds."""
 
@@ -138,6 +156,12 @@ class ServerAirflow(Protocol):
 
     def task_states(self, dag_id: str, run_id: str, task_ids: Sequence[str]) -> tuple[TaskStates, ...]:
         """How these tasks of a run stand, in this order, of many the first; without those that the run does not have."""
+
+    def run_states(self, dag_id: str, run_ids: Collection[str]) -> Mapping[str, str]:
+        """Of those of these runs that there are."""
+
+    def run_seen(self, dag_id: str, run_id: str, *, task_ids: Collection[str]) -> RunSeen | None:
+        """The run with what failed in it, and these tasks; None where there is no such run."""
 
     def ask(self, question: Question) -> None:
         """Start (idempotently) the run of agentfix_ask that shows the question."""
@@ -203,6 +227,9 @@ class ServerAirflow(Protocol):
 
     def may(self, user: Any, dag_id: str, *, edit: bool) -> bool:
         """The auth manager's word on this DAG: read a session needs read on it; edit needs what editing its runs needs."""
+
+    def readable(self, user: Any, dag_ids: Collection[str]) -> frozenset[str]:
+        """Those of these DAGs whose sessions this person may read, as `may` says of each."""
 
     def one_user_for_all(self) -> bool:
         """Whether everybody who logs in is the same user, so that a worker cannot be told from a person."""

@@ -15,11 +15,11 @@ import sqlalchemy as sa  # noqa: TID253 - the store runs inside the API server o
 
 from airflow_agentfix.core.groups import OUTCOMES, Group, group_of
 from airflow_agentfix.core.incident import TaskRef, Verdict
-from airflow_agentfix.core.session import Outcome, WaitFor
+from airflow_agentfix.core.session import Event, EventKind, Outcome, WaitFor
 from airflow_agentfix.store import tables
 from airflow_agentfix.store.engine import reading
 from airflow_agentfix.store.record import Stored
-from airflow_agentfix.store.sql import stored_of
+from airflow_agentfix.store.sql import event_of, stored_of
 
 _T = tables.session
 
@@ -149,6 +149,16 @@ class Listing:
     def these(self, session_ids: Collection[str]) -> list[Stored]:
         """Those that there are of these, oldest first."""
         return self._all(_T.c.id.in_(session_ids))
+
+    def events(self, session_ids: Collection[str], kinds: Collection[EventKind]) -> dict[str, list[Event]]:
+        """Those of these kinds, of each of these sessions."""
+        t, found = tables.event, {session_id: list[Event]() for session_id in session_ids}
+        of_kind = t.c.kind.in_([kind.value for kind in kinds])
+        query = sa.select(t).where(t.c.session_id.in_(session_ids), of_kind).order_by(t.c.session_id, t.c.number)
+        with reading(self._engine) as connection:
+            for row in connection.execute(query).mappings():
+                found[row["session_id"]].append(event_of(row))
+        return found
 
     def _all(self, *where: sa.ColumnElement[bool]) -> list[Stored]:
         query = sa.select(_T).where(*where).order_by(_T.c.created_at, _T.c.id)

@@ -89,7 +89,7 @@ class SqlStore:
         query = sa.select(t).where(t.c.session_id == session_id, t.c.number > after).order_by(t.c.number).limit(limit)
         query = query.where(t.c.kind.in_(wanted)) if wanted else query
         with reading(self.engine) as connection:
-            return [_event(row) for row in connection.execute(query).mappings()]
+            return [event_of(row) for row in connection.execute(query).mappings()]
 
     def newest_events(
         self, session_id: str, *, limit: int, before: int | None = None, kinds: Iterable[EventKind] = ()
@@ -137,7 +137,7 @@ class SqlStore:
             last = connection.scalar(sa.select(tables.session.c.last_event).where(tables.session.c.id == session_id)) or 0
         erased = any(row["kind"] == EventKind.ERASED for row in rows)
         for row in rows:
-            event, number = _event(row), number + 1
+            event, number = event_of(row), number + 1
             content = event.data if event.data or not erased else None
             told = content is None or digest(self._key, content) == row["digest"]
             if event.number != number or not told or link(self._key, previous, session_id, event, row["digest"]) != row["hash"]:
@@ -292,7 +292,7 @@ def stored_of(row: sa.RowMapping) -> Stored:
     return Stored(session, **{name: row[name] for name in ("runs", "lease", "holder", "lease_until", "max_dollars")})
 
 
-def _event(row: sa.RowMapping) -> Event:
+def event_of(row: sa.RowMapping) -> Event:
     return Event(row["number"], EventKind(row["kind"]), row["actor"], row["at"], row["data"], row["hash"])
 
 

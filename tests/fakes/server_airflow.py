@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from airflow_agentfix.ports import (
     Question,
     RecoverRequest,
     RunLike,
+    RunSeen,
     TaskStates,
     UnpinRequest,
 )
@@ -75,6 +76,8 @@ class FakeServerAirflow:
     """ids of runs whose task the served DAG has not"""
     recoveries: list[RecoverRequest] = field(default_factory=list)
     nothing_failed: bool = False
+    asked_rights: int = 0
+    """DAGs that lists asked the auth manager for"""
     all_admins: bool = False
     """everybody is the same user"""
 
@@ -133,6 +136,17 @@ class FakeServerAirflow:
                 counts[facts.state or "no status"] = counts.get(facts.state or "no status", 0) + 1
                 mapped |= {task_id} if index >= 0 else set()
         return tuple(TaskStates(one, found[one], one in mapped) for one in task_ids if one in found)
+
+    def run_states(self, dag_id: str, run_ids: Collection[str]) -> Mapping[str, str]:
+        return {run_id: self.runs[dag_id, run_id] for run_id in run_ids if (dag_id, run_id) in self.runs}
+
+    def run_seen(self, dag_id: str, run_id: str, *, task_ids: Collection[str]) -> RunSeen | None:
+        if (dag_id, run_id) not in self.runs:
+            return None
+        here = [facts for (dag, run, *_), facts in self.tasks.items() if (dag, run) == (dag_id, run_id)]
+        shown = tuple(facts for facts in here if facts.state == "failed" or facts.task_id in task_ids)
+        failed, victims = (sum(facts.state == state for facts in here) for state in ("failed", "upstream_failed"))
+        return RunSeen(self.runs[dag_id, run_id], self.versions.get((dag_id, run_id)), shown, failed, victims)
 
     def ask(self, question: Question) -> None:
         self.start_run(ASK_DAG, run_id=question.run_id, conf={})
@@ -250,6 +264,10 @@ class FakeServerAirflow:
     def may(self, user: Any, dag_id: str, *, edit: bool) -> bool:
         right = self.rights.get((user.get_name(), dag_id))
         return right == "edit" if edit else right is not None
+
+    def readable(self, user: Any, dag_ids: Collection[str]) -> frozenset[str]:
+        self.asked_rights += len(dag_ids)
+        return frozenset(one for one in dag_ids if self.may(user, one, edit=False))
 
     def one_user_for_all(self) -> bool:
         return self.all_admins

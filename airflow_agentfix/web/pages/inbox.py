@@ -1,11 +1,20 @@
-"""The inbox: every session that a person may read, those that wait for somebody first."""
+"""The inbox: every session that a person may read, those that wait for somebody first. What is asked for is in the address."""
 
 from __future__ import annotations
 
-from airflow.api_fastapi.core_api.security import GetUserDep
-from fastapi import APIRouter, Request  # noqa: TID253 - the API server only
-from fastapi.responses import HTMLResponse  # noqa: TID253 - as above
+from enum import StrEnum
+from typing import Annotated, Any, TypeVar
+from urllib.parse import urlencode
 
+from airflow.api_fastapi.core_api.security import GetUserDep
+from fastapi import APIRouter, Header, Query, Request  # noqa: TID253 - the API server only
+from fastapi.responses import Response  # noqa: TID253 - as above
+
+from airflow_agentfix.core.groups import Group
+from airflow_agentfix.core.incident import Verdict
+from airflow_agentfix.errors import InvalidRequest
+from airflow_agentfix.store.listing import Filter
+from airflow_agentfix.views.inbox import Asked, Since, inbox, unchanged
 from airflow_agentfix.web.declared import Right, page
 from airflow_agentfix.web.given import Service
 from airflow_agentfix.web.pages import shell
@@ -13,9 +22,80 @@ from airflow_agentfix.web.pages.states import badge_of
 
 router = APIRouter()
 
+Text = Annotated[str, Query(max_length=250, pattern=r"^[^\x00]*$")]
+Known = Annotated[str | None, Header(alias="If-None-Match")]
+Word = TypeVar("Word", bound=StrEnum)
 
-@router.get("/", **page(Right.READ, reads="sessions of the DAGs that it may read"))
-def inbox(request: Request, user: GetUserDep, service: Service) -> HTMLResponse:
-    found = service.list(user)
-    rows = [(session, badge_of(session)) for session in found.sessions]
-    return shell.page(request, "inbox.html.j2", rows=rows, total=found.total)
+GROUPS = {
+    Group.WAITS: "Waiting for you",
+    Group.WORKS: "At work",
+    Group.FIXED: "Fixed",
+    Group.PROPOSED: "Fix proposed",
+    Group.REPORTED: "Reported",
+    Group.UNSOLVED: "Not solved",
+    Group.DUPLICATE: "Duplicates",
+}
+SINCE = {Since.TODAY: "Today", Since.WEEK: "Last 7 days"}
+
+
+@router.get("/", **page(Right.READ, reads="sessions of the DAGs that it may read", changes="nothing"))
+def index(
+    request: Request,
+    user: GetUserDep,
+    service: Service,
+    group: Text = "",
+    verdict: Text = "",
+    dag_id: Text = "",
+    since: Text = "",
+    q: Text = "",
+    after: Text = "",
+    known: Known = None,
+) -> Response:
+    """A fragment for whoever has the page; its address is the page's own."""
+    wanted = Filter(_one(Group, "group", group), _one(Verdict, "verdict", verdict), dag_id or None, search=q.strip())
+    asked = Asked(wanted, _one(Since, "since", since), after)
+    if unchanged(service.desk, user, asked, known):
+        return shell.unchanged()
+    shown = inbox(service, user, asked)
+    values: dict[str, Any] = {
+        "inbox": shown,
+        "asked": asked,
+        "rows": [(row, badge_of(row.session)) for row in shown.rows],
+        "groups": GROUPS,
+        "since": SINCE,
+        "verdicts": [*Verdict],
+        "here": f"{shell.root_of(request)}/{_query(asked)}",
+        "next": f"{shell.root_of(request)}/{_query(asked, after=shown.after)}" if shown.after else None,
+        "top": f"{shell.root_of(request)}/{_query(asked, after='')}" if after else None,
+        "clear": f"{shell.root_of(request)}/",
+    }
+    if not shell.is_fragment(request):
+        return shell.page(request, "inbox.html.j2", **values)
+    told = shell.fragment(request, "inbox_live.html.j2", **values)
+    if known is None:  # a person changed what is shown; a poll changes no address
+        told.headers["HX-Push-Url"] = values["here"]
+    return told
+
+
+def _one(kind: type[Word], name: str, text: str) -> Word | None:
+    if not text:
+        return None
+    try:
+        return kind(text)
+    except ValueError:
+        raise InvalidRequest(f"{name} is {text!r}; expected one of {', '.join(kind)}, or nothing.") from None
+
+
+def _query(asked: Asked, *, after: str | None = None) -> str:
+    """What is asked for, as the part of an address behind the path."""
+    wanted, place = asked.wanted, asked.after if after is None else after
+    named = {
+        "group": wanted.group,
+        "verdict": wanted.verdict,
+        "dag_id": wanted.dag_id,
+        "since": asked.since,
+        "q": wanted.search,
+        "after": place,
+    }
+    given = {name: str(value) for name, value in named.items() if value}
+    return f"?{urlencode(given)}" if given else ""
