@@ -19,7 +19,7 @@ from airflow_agentfix.core.logs import Distilled
 from airflow_agentfix.errors import AirflowError, AirflowNotFound
 from airflow_agentfix.evidence.history import History, earlier_runs, last_green
 from airflow_agentfix.evidence.lineup import FAILED, VICTIM_STATES, Graph, handlers
-from airflow_agentfix.ports import AirflowApi, TaskSpec
+from airflow_agentfix.ports import AirflowReading, TaskSpec
 from airflow_agentfix.redaction import redact
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class Asking:
     """The requests for one try. `task` saves asking for what the caller has."""
 
     ref: TaskRef
-    api: AirflowApi
+    api: AirflowReading
     read_log: ReadLog
     task: TaskFacts | None = None
     gaps: list[str] = field(default_factory=list)

@@ -36,7 +36,7 @@ from airflow_agentfix.evidence.precedent import precedents
 from airflow_agentfix.evidence.redacted import redacted_cause, redacted_circumstances, redacted_values
 from airflow_agentfix.evidence.render import Extra, render
 from airflow_agentfix.evidence.resolve import resolve, resolve_ref
-from airflow_agentfix.ports import AirflowApi
+from airflow_agentfix.ports import AirflowReading
 from airflow_agentfix.redaction import redact
 
 __all__ = ["Around", "collect", "resolve", "resolve_ref", "settled"]
@@ -62,7 +62,7 @@ class Around:
 
 
 def collect(
-    ref: TaskRef, *, api: AirflowApi, budget_chars: int = 16_000, around: Around | None = None, task: TaskFacts | None = None
+    ref: TaskRef, *, api: AirflowReading, budget_chars: int = 16_000, around: Around | None = None, task: TaskFacts | None = None
 ) -> Incident:
     """The incident of a failed try. Raises AirflowNotFound for an unknown ref, other AirflowErrors when Airflow is away.
 
@@ -87,7 +87,7 @@ def collect(
     return replace(incident, text=_text(incident, asked, budget_chars))
 
 
-def fingerprint_of(ref: TaskRef, *, api: AirflowApi) -> str | None:
+def fingerprint_of(ref: TaskRef, *, api: AirflowReading) -> str | None:
     """Of a try, by its log alone: one request. None where the log is gone or may not be read."""
     distilled, _ = _read_log(ref, api, _LITTLE)
     return fingerprint(distilled.cause) if distilled else None
@@ -163,7 +163,7 @@ class _Sought:
             return ()
 
 
-def _read_log(ref: TaskRef, api: AirflowApi, budget_chars: int) -> tuple[Distilled | None, str | None]:
+def _read_log(ref: TaskRef, api: AirflowReading, budget_chars: int) -> tuple[Distilled | None, str | None]:
     """The log's distillate; or None and why there is none."""
     watched = _Watched(api.log_lines(ref))
     try:

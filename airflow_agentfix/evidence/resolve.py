@@ -6,21 +6,21 @@ from collections.abc import Iterable, Sequence
 
 from airflow_agentfix.core.incident import TaskFacts, TaskRef
 from airflow_agentfix.errors import AirflowNotFound
-from airflow_agentfix.ports import AirflowApi
+from airflow_agentfix.ports import AirflowReading
 
 _RUNS_NAMED = 25
 _INDEXES_NAMED = 10
 
 
 def resolve_ref(
-    api: AirflowApi, dag_id: str, run_id: str, task_id: str, map_index: int = -1, try_number: int | None = None
+    api: AirflowReading, dag_id: str, run_id: str, task_id: str, map_index: int = -1, try_number: int | None = None
 ) -> TaskRef:
     """The task instance's try, the newest one unless named. AirflowNotFound says which id is unknown and what is near it."""
     return resolve(api, dag_id, run_id, task_id, map_index, try_number)[0]
 
 
 def resolve(
-    api: AirflowApi, dag_id: str, run_id: str, task_id: str, map_index: int = -1, try_number: int | None = None
+    api: AirflowReading, dag_id: str, run_id: str, task_id: str, map_index: int = -1, try_number: int | None = None
 ) -> tuple[TaskRef, TaskFacts]:
     """`resolve_ref`, and the task instance it was found by."""
     try:
@@ -33,7 +33,7 @@ def resolve(
     return TaskRef(dag_id, run_id, task_id, try_number or task.try_number, map_index), task
 
 
-def _unknown(api: AirflowApi, dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
+def _unknown(api: AirflowReading, dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
     """Which of the ids is the wrong one, from the outside in."""
     if not _exists(api, dag_id):
         return f"Airflow has no DAG {dag_id!r}.{near(dag_id, api.dag_ids())}"
@@ -50,7 +50,7 @@ def _unknown(api: AirflowApi, dag_id: str, run_id: str, task_id: str, map_index:
     return f"Task {task_id!r} in run {run_id!r} of {dag_id!r} {_indexes(mapped, map_index)}"
 
 
-def _exists(api: AirflowApi, dag_id: str) -> bool:
+def _exists(api: AirflowReading, dag_id: str) -> bool:
     try:
         api.dag(dag_id)
     except AirflowNotFound:

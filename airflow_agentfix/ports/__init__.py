@@ -1,7 +1,7 @@
 """What the engine needs from the outside, as protocols. Each adapter implements exactly one."""
 
 from airflow_agentfix.core.plain import Json
-from airflow_agentfix.ports.airflow import AirflowApi, TaskSpec
+from airflow_agentfix.ports.airflow import AirflowApi, AirflowReading, TaskSpec
 from airflow_agentfix.ports.code import (
     COMPARED_COMMITS,
     Checks,
@@ -36,6 +36,7 @@ __all__ = [
     "COMPARED_COMMITS",
     "MOST_TASKS",
     "AirflowApi",
+    "AirflowReading",
     "Answer",
     "Approved",
     "Checks",

@@ -1,4 +1,4 @@
-"""Airflow's REST API, as the worker's side needs it."""
+"""Airflow as evidence reads it, and its REST API as the worker's side needs it."""
 
 from __future__ import annotations
 
@@ -22,15 +22,14 @@ class TaskSpec:
     trigger_rule: str | None = None
 
 
-class AirflowApi(Protocol):
-    """Airflow's REST API v2. Raises `errors.AirflowError` and its kinds; nothing there is AirflowNotFound."""
-
-    def version(self) -> str: ...
+class AirflowReading(Protocol):
+    """What evidence is made of: over REST for a worker, over Airflow's own database inside the API server. Raises
+    `errors.AirflowError` and its kinds; nothing there is AirflowNotFound."""
 
     def dag(self, dag_id: str) -> DagFacts: ...
 
     def dag_ids(self) -> list[str]:
-        """Every DAG the login may read."""
+        """Every DAG the login may read; none where that is not known."""
 
     def run(self, dag_id: str, run_id: str) -> RunFacts: ...
 
@@ -57,12 +56,6 @@ class AirflowApi(Protocol):
     def history(self, dag_id: str, task_id: str, *, map_index: int = -1, limit: int) -> list[tuple[str, TaskFacts]]:
         """The task's instances in the newest runs, with their run ids, newest first."""
 
-    def downstream(self, dag_id: str, task_id: str) -> list[str]:
-        """Task ids downstream of `task_id`, direct ones."""
-
-    def graph(self, dag_id: str) -> dict[str, list[str]]:
-        """Every task id of the DAG's newest version, with the ids directly downstream of it."""
-
     def tasks(self, dag_id: str) -> list[TaskSpec]:
         """The tasks of the DAG's newest version."""
 
@@ -74,6 +67,18 @@ class AirflowApi(Protocol):
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1, max_chars: int) -> XCom | None:
         """What a task returned, None where it returned nothing; of a long one the beginning is read, not the whole."""
+
+
+class AirflowApi(AirflowReading, Protocol):
+    """Airflow's REST API v2."""
+
+    def version(self) -> str: ...
+
+    def downstream(self, dag_id: str, task_id: str) -> list[str]:
+        """Task ids downstream of `task_id`, direct ones."""
+
+    def graph(self, dag_id: str) -> dict[str, list[str]]:
+        """Every task id of the DAG's newest version, with the ids directly downstream of it."""
 
     def trigger(self, dag_id: str, *, run_id: str, conf: Mapping[str, Any]) -> RunFacts:
         """Start a run. One that exists already with this id is returned, not started again."""
