@@ -28,9 +28,10 @@ from airflow.utils.state import TaskInstanceState
 from sqlalchemy import func, or_, select  # noqa: TID253 - runs in the API server only, where Airflow's ORM is loaded anyway
 from sqlalchemy.orm import Session, joinedload, selectinload  # noqa: TID253 - as above
 
-from airflow_agentfix.airflow_logs import LogEnds, LogLook
+from airflow_agentfix.airflow_logs import LogEnds
 from airflow_agentfix.core.circumstances import AssetEvent, AssetFacts, XCom
 from airflow_agentfix.core.incident import DagFacts, RunFacts, TaskFacts, TaskRef
+from airflow_agentfix.core.log_look import LogLook
 from airflow_agentfix.errors import AirflowForbidden, AirflowNotFound
 from airflow_agentfix.ports import TaskSpec
 
@@ -150,7 +151,7 @@ class AirflowFacts:
         with _session() as session:
             return [_event(event) for event in _one_run(session, dag_id, run_id).consumed_asset_events]
 
-    def xcom(self, *_: str, **__: int) -> XCom | None:
+    def xcom(self, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1, max_chars: int) -> XCom | None:  # noqa: ARG002 - the port's
         """Nobody is told: Airflow has a right of its own for XComs."""
         raise AirflowForbidden("It is not read here; Airflow shows it under XCom, to whom may see it.")
 

@@ -30,6 +30,7 @@ from sqlalchemy import select  # noqa: TID253 - runs in the API server only, whe
 from sqlalchemy.orm import joinedload  # noqa: TID253 - as above
 
 from airflow_agentfix.core.incident import TaskRef
+from airflow_agentfix.core.log_look import LogLook
 from airflow_agentfix.errors import AirflowNotFound, AirflowRefused
 
 END_BYTES = 2 << 20
@@ -38,27 +39,6 @@ _GAP = "… the middle of this log was not read here …"
 _BATCH_BYTES = 64 << 10
 _AHEAD = 16
 """batches that a reading thread may be ahead"""
-
-
-@dataclass
-class LogLook:
-    """What was read of a log. It is known once the log's lines have been taken."""
-
-    size: int | None = None
-    """bytes, where the place it is in says so"""
-    before_gap: int | None = None
-    """lines before the part that was left out; None where nothing was"""
-    lines: int = 0
-    out_of_time: bool = False
-
-    @property
-    def is_whole(self) -> bool:
-        return self.before_gap is None and not self.out_of_time
-
-    def place(self, line: int) -> int:
-        """A line as it can be told: counted from the start, or, behind the gap, negative: from the end, -1 the last one."""
-        behind = self.before_gap is not None and line > self.before_gap
-        return line - self.lines - 1 if behind else line
 
 
 @dataclass

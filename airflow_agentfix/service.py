@@ -44,6 +44,7 @@ from airflow_agentfix.store.wire import Audit, Page, Recovery, Taken
 from airflow_agentfix.worker_service import WorkerService
 
 if TYPE_CHECKING:
+    from airflow_agentfix.inspections import Inspections
     from airflow_agentfix.store.sql import SqlStore
 
 log = logging.getLogger(__name__)
@@ -94,10 +95,19 @@ class SessionService:
         keys: Sequence[bytes] = (),
         clock: Callable[[], datetime],
         new_id: Callable[[], str],
+        inspections: Inspections | None = None,
     ) -> None:
+        self._inspections = inspections
         self.desk = Desk(store, airflow, settings, policies=policies, commits=commits, keys=keys, clock=clock, new_id=new_id)
         self._store, self._airflow, self.settings = store, airflow, settings
         self.worker = WorkerService(self.desk, on_done=self._go_on)
+
+    @property
+    def inspections(self) -> Inspections:
+        """Looks at failures that no session is on."""
+        if self._inspections is None:
+            raise ConfigurationError("This server was made without a way to look at failures itself; start a report.")
+        return self._inspections
 
     # --- the way in
 

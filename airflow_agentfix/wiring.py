@@ -15,6 +15,8 @@ from airflow_agentfix.settings import Settings
 if TYPE_CHECKING:
     from airflow_agentfix.core.incident import DagFacts, Repository
     from airflow_agentfix.driver import Driver
+    from airflow_agentfix.inspections import Inspections
+    from airflow_agentfix.ports import CodeHost
     from airflow_agentfix.service import SessionService
     from airflow_agentfix.store.sql import SqlStore
     from airflow_agentfix.workbench import Workbench
@@ -39,7 +41,23 @@ def build_server_service(settings: Settings) -> SessionService:
         keys=signing_keys(settings),
         clock=lambda: datetime.now(UTC),
         new_id=lambda: uuid.uuid4().hex,
+        inspections=_inspections(settings),
     )
+
+
+def _inspections(settings: Settings) -> Inspections:
+    from airflow_agentfix.airflow_facts import AirflowFacts
+    from airflow_agentfix.airflow_login import airflow_connection
+    from airflow_agentfix.code.hosts import open_host
+    from airflow_agentfix.code.repositories import bundle_config, repository_of
+    from airflow_agentfix.inspections import Inspections
+
+    def code_of(dag: DagFacts) -> tuple[Repository, CodeHost]:
+        repository = repository_of(dag, settings=settings, bundle_config=bundle_config(), get_connection=airflow_connection)
+        host = open_host(repository, settings=settings, get_connection=airflow_connection, environ=os.environ, quick="history")
+        return repository, host
+
+    return Inspections(AirflowFacts, code_of)
 
 
 def _repositories(settings: Settings) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import json
 import os
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -146,9 +147,8 @@ def retried(dag_id: str, run_id: str, task_id: str) -> None:
         session.add(TaskInstanceHistory(instance, state=TaskInstanceState.FAILED))
         session.flush()
         instance.try_number = 2
-        from uuid6 import uuid7
-
-        instance.id = uuid7()
+        fresh = uuid.uuid4()
+        instance.id = str(fresh) if isinstance(instance.id, str) else fresh  # a text on 3.1
 
 
 def log_file(ref: TaskRef) -> Path:
