@@ -100,14 +100,14 @@ class SqlStore:
         query = query if before is None else query.where(t.c.number < before)
         query = query.where(t.c.kind.in_(wanted)) if wanted else query
         with reading(self.engine) as connection:
-            return [_event(row) for row in connection.execute(query).mappings()][::-1]
+            return [event_of(row) for row in connection.execute(query).mappings()][::-1]
 
     def results_of(self, session_id: str, tool: str) -> list[Event]:
         """The results of one tool's calls."""
         t = tables.event
         is_of = (t.c.session_id == session_id, t.c.kind == EventKind.RESULT.value, t.c.data["tool"].as_string() == tool)
         with reading(self.engine) as connection:
-            return [_event(row) for row in connection.execute(sa.select(t).where(*is_of).order_by(t.c.number)).mappings()]
+            return [event_of(row) for row in connection.execute(sa.select(t).where(*is_of).order_by(t.c.number)).mappings()]
 
     def moments(self, session_id: str) -> list[Event]:
         """Its events without what they hold: what happened when, by whom."""

@@ -16,6 +16,7 @@ from airflow_agentfix.views import session as views
 from airflow_agentfix.web.answers import readable
 from airflow_agentfix.web.declared import Right, page
 from airflow_agentfix.web.given import Service, SessionId
+from airflow_agentfix.web.headers import OF_PAGES
 from airflow_agentfix.web.pages import shell
 
 router = APIRouter(prefix="/sessions/{session_id}")
@@ -62,7 +63,7 @@ def audit(request: Request, user: GetUserDep, session_id: SessionId, service: Se
 def export(user: GetUserDep, session_id: SessionId, service: Service) -> Response:
     """What `agentfix audit export` prints: an event a line, with its hash."""
     found = views.export(service, session_id, user)
-    headers = {**shell.HEADERS, "Content-Disposition": 'attachment; filename="agentfix-session.jsonl"'}
+    headers = {**OF_PAGES, "Content-Disposition": 'attachment; filename="agentfix-session.jsonl"'}
     return StreamingResponse(_lines(session_id, found), media_type="application/jsonl", headers=headers)
 
 

@@ -14,6 +14,7 @@ from airflow_agentfix.core.budget import Budget
 from airflow_agentfix.views import session as views
 from airflow_agentfix.web.declared import Right, page
 from airflow_agentfix.web.given import Service, SessionId
+from airflow_agentfix.web.headers import OF_PAGES
 from airflow_agentfix.web.pages import shell
 from airflow_agentfix.web.pages.states import badge_of
 
@@ -42,7 +43,7 @@ def live(
     if view is None:
         return shell.unchanged()
     if view.is_erased:  # what the page holds is gone, all of it
-        return Response(status_code=204, headers={**shell.HEADERS, "HX-Refresh": "true"})
+        return Response(status_code=204, headers={**OF_PAGES, "HX-Refresh": "true"})
     return shell.fragment(request, "session_live.html.j2", view=view, badge=badge_of(view.session))
 
 
