@@ -259,7 +259,8 @@ class SessionService:
         session = self.desk.open(session_id, user, edit=False).session
         events = self._store.events(session_id, kinds={*verification.KINDS, *links.KINDS})
         ref = TaskRef(session.dag_id, session.run_id, session.task_id, session.try_number or 0, session.map_index)
-        return verification.record(events), links.links_of(ref, events, base_url=self.settings.base_url)
+        page_of = session_id if self.settings.ui else None
+        return verification.record(events), links.links_of(ref, events, base_url=self.settings.base_url, page_of=page_of)
 
     @again
     def _noticed(self, session_id: str) -> Session:

@@ -96,6 +96,7 @@ class Settings:
     mention: str = "agentfix"
     redact_patterns: tuple[str, ...] = ()
     """beside the built-in rules; `redaction.redact` reads it by `redact_patterns()`, in every process"""
+    ui: bool = True
     sql_alchemy_conn: str = ""
     auto_migrate: bool = True
     audit_key: str = ""
@@ -369,6 +370,7 @@ OPTIONS: dict[str, Option] = {
         _patterns,
         r'["ACME-[0-9A-F]{16}", "pin: (\\d{6})"]',
     ),
+    "ui": Option("Whether AgentFix has pages in Airflow's UI; False leaves its REST API alone.", "boolean", _boolean),
     "sql_alchemy_conn": Option("Database of AgentFix's tables; empty uses Airflow's.", "string", str, sensitive=True),
     "auto_migrate": Option("Create and upgrade AgentFix's tables at the API server's first use.", "boolean", _boolean),
     "signing_key": Option(

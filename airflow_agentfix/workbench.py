@@ -136,6 +136,7 @@ class Workbench:
             code=code,
             no_code=no_code,
             base_url=self.settings.base_url,
+            has_page=self.settings.ui,
         )
 
     def _skills(self, code: Code | None, base: Path) -> Skills:

@@ -145,8 +145,9 @@ def test_the_list_of_sessions_is_narrowed_by_options_and_says_what_it_does_not_s
 def test_show_tells_the_story_in_a_few_lines(agentfix: Shell):
     add_fixed(agentfix.airflow)
     lines = agentfix("show", "s1").out.splitlines()
-    assert lines[:16] == [
+    assert lines[:17] == [
         "Session  s1: fixed",
+        f"Page     {agentfix.airflow.url}/agentfix/sessions/s1",
         "Failed   orders / monday / load try 1",
         "Cause    NameError: name 'amont' is not defined",
         "Verdict  code",
@@ -164,7 +165,7 @@ def test_show_tells_the_story_in_a_few_lines(agentfix: Shell):
         "Budget   6 of 40 turns, 12,345 of 1,000,000 tokens, $0.50 of $5.00, 3.4 of 120 minutes at work. "
         "Today: $1.25 and $5.00 reserved of $50.00 for orders, $3.50 of $200.00 for all DAGs",
     ]
-    assert [line.rstrip() for line in lines[16:]] == [
+    assert [line.rstrip() for line in lines[17:]] == [
         "--- a/dags/money.py",
         "+++ b/dags/money.py",
         "@@ -1 +1 @@",

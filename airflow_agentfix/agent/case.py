@@ -117,6 +117,8 @@ class Case:
     sleep: Callable[[float], None] = time.sleep
     base_url: str = ""
     """Airflow's address as people have it; empty where `[api] base_url` is not set"""
+    has_page: bool = True
+    """whether sessions have pages in Airflow's UI: `[agentfix] ui`"""
 
     def tree(self) -> Code:
         """The repository, or a refusal the model can act on."""

@@ -242,7 +242,8 @@ def body(use: Use, fix: Mapping[str, Any], record: Sequence[Stage], *, green: bo
 
 
 def links(use: Use) -> Links:
-    return links_of(use.case.incident.ref, use.events, base_url=use.case.base_url)
+    page_of = use.case.session_id if use.case.has_page else None
+    return links_of(use.case.incident.ref, use.events, base_url=use.case.base_url, page_of=page_of)
 
 
 def _finding(data: Json | Mapping[str, Any]) -> Finding:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_agentfix.cli.story import pending_question
 from airflow_agentfix.core import budget
 from airflow_agentfix.core.session import Event, EventKind, Session
+from airflow_agentfix.core.urls import web_address
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,6 +37,8 @@ def print_story(console: Console, story: dict[str, Any]) -> None:
 def _lines(story: dict[str, Any]) -> Iterator[tuple[str, str]]:
     session, fix, rerun = story["session"], story["fix"], story["rerun"]
     yield "Session", f"{session['id']}: {_state(session)}"
+    if web_address(story["page"]):
+        yield "Page", story["page"]
     yield "Failed", f"{session['dag_id']} / {session['run_id']} / {_task(session)}"
     if story["occurrences"]:
         yield "Also", ", ".join(story["occurrences"])

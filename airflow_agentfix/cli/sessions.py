@@ -176,7 +176,7 @@ def _followed(api: SessionsApi, session_id: str, *, quiet: bool) -> Session:
 
 
 def _print(api: SessionsApi, session_id: str, *, as_json: bool) -> None:
-    story = story_of(api.get(session_id), api.events(session_id), api.budget(session_id))
+    story = story_of(api.get(session_id), api.events(session_id), api.budget(session_id), page=api.address(session_id))
     if as_json:
         print_json({**story, "waits_for": pending_question(story)})
     else:

@@ -11,11 +11,12 @@ from airflow_agentfix.core import verification
 from airflow_agentfix.core.session import Event, EventKind, Session
 
 
-def story_of(session: Session, events: Sequence[Event], budget: Mapping[str, Any]) -> dict[str, Any]:
-    """The whole story as plain JSON values; parts that did not happen are null or empty."""
+def story_of(session: Session, events: Sequence[Event], budget: Mapping[str, Any], *, page: str | None = None) -> dict[str, Any]:
+    """The whole story as plain JSON values; parts that did not happen are null or empty. `page`: where a person sees it."""
     finished = _last(events, EventKind.FINISHED) or {}
     return {
         "session": session.to_json(),
+        "page": page,
         "policy": _last(events, EventKind.POLICY),
         "incident": _incident(events),
         "fix": _last(events, EventKind.FIX),

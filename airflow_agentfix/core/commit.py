@@ -107,7 +107,7 @@ def _stage(stage: Stage) -> str:
 
 def _links(links: Links) -> Iterator[str]:
     """Those of Airflow's pages that have an address people can open."""
-    named = {"failed run": links.failed_run, "session's run": links.fix_run, "rerun": links.rerun}
+    named = {"session": links.session, "failed run": links.failed_run, "session's run": links.fix_run, "rerun": links.rerun}
     there = [f"[{name}]({url})" for name, url in named.items() if web_address(url)]
     if there:
         yield f"In Airflow: {', '.join(there)}"

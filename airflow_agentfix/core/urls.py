@@ -56,8 +56,16 @@ def ui_url(
     parts = ["dags", dag_id, "runs", run_id, *(["tasks", task_id] if task_id else [])]
     parts += ["mapped", str(map_index)] if task_id and map_index >= 0 else []
     query = f"?try_number={try_number}" if task_id and try_number else ""
-    base = (web_address(base_url) or "").rstrip("/")
-    return f"{base}/{'/'.join(quote(part, safe='') for part in parts)}{query}"
+    return f"{_below(base_url)}/{'/'.join(quote(part, safe='') for part in parts)}{query}"
+
+
+def session_url(base_url: str, session_id: str) -> str:
+    """The session's own page; without a base its path alone."""
+    return f"{_below(base_url)}/agentfix/sessions/{quote(session_id, safe='')}"
+
+
+def _below(base_url: str) -> str:
+    return (web_address(base_url) or "").rstrip("/")
 
 
 def web_address(text: object) -> str | None:

@@ -182,6 +182,10 @@ class SessionsApi:
         """What it used of what it may, and where its day stands: `core.budget.overview`."""
         return _asked(self._http, "GET", f"/{session_id}")["budget"]  # type: ignore[no-any-return]  # as the route
 
+    def address(self, session_id: str) -> str | None:
+        """Where a person sees it; None where AgentFix's pages are switched off, a path where `[api] base_url` is not set."""
+        return _asked(self._http, "GET", f"/{session_id}")["links"]["session"]  # type: ignore[no-any-return]  # as the route
+
     def events(self, session_id: str, *, after: int = 0) -> Sequence[Event]:
         answer = _asked(self._http, "GET", f"/{session_id}/events", params={"after": after})
         return [Event.from_json(event) for event in answer["events"]]

@@ -45,9 +45,10 @@ from airflow_agentfix.web.rate import IntakeRate
 ServiceFactory = Callable[[], SessionService]
 
 
-def build_app(service_factory: ServiceFactory, *, secret: str, base_url: str = "") -> FastAPI:
+def build_app(service_factory: ServiceFactory, *, secret: str, base_url: str = "", ui: bool = True) -> FastAPI:
     """The sub-app that the plugin mounts. The service is built at its first use, and again after that failed. `secret`: the API
-    server's, the same in each of its processes; `base_url`: Airflow's address as people have it, empty where not known."""
+    server's, the same in each of its processes; `base_url`: Airflow's address as people have it, empty where not known;
+    `ui`: with the pages."""
     app = Documented(version=__version__)
     app.state.service = _Once(service_factory)
     app.state.intakes = IntakeRate()
@@ -57,7 +58,8 @@ def build_app(service_factory: ServiceFactory, *, secret: str, base_url: str = "
     add_error_answers(app)
     for router in (_open, _people, worker.router):
         app.include_router(router, prefix="/api/v1")
-    app.include_router(pages.router)
+    if ui:
+        app.include_router(pages.router)
     return app
 
 

@@ -8,7 +8,7 @@ from airflow_agentfix.core.policy import Effective, Policy
 from airflow_agentfix.core.recovery import RunState
 from airflow_agentfix.core.session import Event, EventKind, Outcome, Session, State, Usage, WaitFor, worker_name
 from airflow_agentfix.core.stages import not_run, passed
-from airflow_agentfix.core.urls import ui_url
+from airflow_agentfix.core.urls import session_url, ui_url
 from airflow_agentfix.ports import Answer, Approved, Claim, Json, Rerun, WaitRun
 from airflow_agentfix.store.wire import Audit, Page, RecoveredRun, Recovery, Taken, claim_to_json, result_to_json
 
@@ -45,7 +45,7 @@ _why_not = {"output checks": "no task of the DAG checks outputs, by its operator
 _stages = [*(passed(*one) for one in _passed.items()), *(not_run(*one) for one in _why_not.items())]
 _links = Links(
     ui_url(_AIRFLOW, DAG, RUN, TASK, try_number=1), ui_url(_AIRFLOW, "agentfix_fix", f"agentfix__{ID}__1"),
-    _session.pull_request, ui_url(_AIRFLOW, DAG, RUN),
+    _session.pull_request, ui_url(_AIRFLOW, DAG, RUN), session_url(_AIRFLOW, ID),
 )  # fmt: skip
 
 SHOWN: Json = {

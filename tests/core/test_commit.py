@@ -69,11 +69,14 @@ def test_a_pull_request_says_cause_change_what_needs_an_eye_and_what_was_not_ver
 
 
 def test_a_pull_request_that_is_green_is_no_draft_and_leads_to_airflow() -> None:
-    links = Links("https://air.example/dags/a/runs/r", "/dags/agentfix_fix/runs/x", None, "https://air.example/dags/a/runs/p")
+    session, failed, rerun = (
+        f"https://air.example/{path}" for path in ("agentfix/sessions/s1", "dags/a/runs/r", "dags/a/runs/p")
+    )
+    links = Links(failed, "/dags/agentfix_fix/runs/x", None, rerun, session)
     body = commit.pull_request_body(
         an_incident(), session_id="s1", summary="It.", paths=["a.py"], findings=[], stages=[], cost="$0", links=links, green=True
     )
-    where = "In Airflow: [failed run](https://air.example/dags/a/runs/r), [rerun](https://air.example/dags/a/runs/p)"
+    where = f"In Airflow: [session]({session}), [failed run]({failed}), [rerun]({rerun})"
     assert f"\n\n{where}\n\n" in body
     assert "Ready for review: its rerun is green" in body
 

@@ -41,6 +41,12 @@ def test_a_session_leads_to_all_it_is_about() -> None:
     )
 
 
+@pytest.mark.parametrize(("base", "shown"), [("https://air.example/a/", "https://air.example/a"), ("", ""), ("javascript:x", "")])
+def test_a_session_leads_to_its_own_page_where_it_has_one(base: str, shown: str) -> None:
+    assert links_of(REF, [], base_url=base, page_of="s/1").session == f"{shown}/agentfix/sessions/s%2F1"
+    assert links_of(REF, [], base_url=base).session is None
+
+
 @pytest.mark.parametrize("base", ["", "air.example", "javascript:alert(1)", "https://air.example/a b"])
 def test_without_an_address_of_airflow_there_are_paths(base: str) -> None:
     assert links_of(TaskRef("a", "r", "t", 0), [], base_url=base) == Links("/dags/a/runs/r/tasks/t")

@@ -219,7 +219,8 @@ def _sessions(world: Deployment, _: Any, query: dict[str, list[str]], __: Any) -
 
 def _session(world: Deployment, match: re.Match[str], *_: Any) -> tuple[int, Any]:
     session = world.sessions.get(match[1])
-    return (200, {"session": session, "budget": BUDGET}) if session else _unknown(match[1])
+    links = {"session": f"{world.url}/agentfix/sessions/{match[1]}"}
+    return (200, {"session": session, "budget": BUDGET, "links": links}) if session else _unknown(match[1])
 
 
 def _unpinned(world: Deployment, match: re.Match[str], *more: Any) -> tuple[int, Any]:

@@ -93,6 +93,7 @@ def test_a_session_is_given_with_what_was_verified_and_where_it_leads(tmp_path: 
         "fix_run": f"https://air.example/airflow/dags/agentfix_fix/runs/agentfix__{claim.session.id}__1",
         "pull_request": pull,
         "rerun": None,
+        "session": f"https://air.example/airflow/agentfix/sessions/{claim.session.id}",
     }
 
 
