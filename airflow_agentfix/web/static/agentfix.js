@@ -156,7 +156,8 @@
     const { focused, around, name, open } = held;
     held = null;
     for (const id of open) if (byId(id)?.matches("details")) byId(id).open = true;
-    if (!around || focused.isConnected || document.activeElement !== document.body) return;
+    if (!around || document.activeElement !== document.body) return;
+    if (focused.isConnected) return focused.focus({ preventScroll: true });
     const found = byId(around)?.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex]") ?? [];
     [...found].find((elt) => nameOf(elt) === name)?.focus({ preventScroll: true });
   });

@@ -37,6 +37,10 @@ EXAMPLES: Mapping[str, Any] = {
     "decision": "answer",
     "reason": "Not needed.",
     "number": 1,
+    "before": 2,
+    "question_id": "call-1",
+    "option": "Yes",
+    "known": "",
 }
 """by name, of what a page may require"""
 
