@@ -19,10 +19,10 @@ from airflow_agentfix.cli.app import app
 from airflow_agentfix.core.triage_rules import RULES
 from airflow_agentfix.provider_info import get_provider_info
 from airflow_agentfix.settings import OPTIONS, Settings
-from airflow_agentfix.web.declared import REFUSALS
+from airflow_agentfix.web.declared import REFUSALS, Right
 from tests.injection.catalogue import ATTEMPTS
 from tests.inside import who
-from tests.web.routes import OPERATIONS, Operation, resolved
+from tests.web.routes import OPERATIONS, PAGES, Operation, resolved
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -93,6 +93,12 @@ def routes() -> str:
     return _table(("route", "reads", "changes", "right", "approval"), rows)
 
 
+def pages() -> str:
+    told = [(one, one.declared) for one in PAGES if one.right != Right.NONE]
+    rows = [(f"`{one}`", own["reads"], own["changes"], own["right"], own["approval"].replace("none", "")) for one, own in told]
+    return _table(("page or form", "shows", "changes", "right", "approval"), rows)
+
+
 def routes_of(tag: str) -> str:
     rows = [(f"`{one}`", one.told["summary"], _takes(one), _answers(one)) for one in OPERATIONS if tag in one.told["tags"]]
     return _table(("route", "does", "takes", "answers"), rows)
@@ -161,6 +167,7 @@ TABLES: dict[str, tuple[str, Callable[[], str]]] = {
     "tools": ("policy-and-safety.md", tools),
     "routes": ("policy-and-safety.md", routes),
     "who": ("policy-and-safety.md", who_may),
+    "pages": ("ui.md", pages),
     "people": ("rest-api.md", partial(routes_of, "people")),
     "worker": ("rest-api.md", partial(routes_of, "worker")),
     "statuses": ("rest-api.md", statuses),

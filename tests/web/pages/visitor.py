@@ -37,6 +37,7 @@ EXAMPLES: Mapping[str, Any] = {
     "decision": "answer",
     "reason": "Not needed.",
     "number": 1,
+    "place": 0,
     "before": 2,
     "question_id": "call-1",
     "option": "Yes",
@@ -62,7 +63,7 @@ class Visitor:
     @property
     def token(self) -> str:
         """What a page gives its scripts to send with each change."""
-        found = re.search(r'<meta name="agentfix-csrf" content="([^"]+)">', self.get("/").text)
+        found = re.search(r'<meta name="agentfix-csrf" content="([^"]+)">', self.get("/nowhere").text)
         assert found
         return found[1]
 
