@@ -20,22 +20,20 @@ from airflow_agentfix.web.pages.static import address_of
 MOUNT = "/agentfix"
 """where Airflow mounts the app"""
 
-HEADERS = OF_PAGES
-
 
 def page(request: Request, name: str, *, status: int = 200, **values: Any) -> HTMLResponse:
     """A whole page. `name`: of a template that extends base.html.j2."""
-    return HTMLResponse(_rendered(request, name, values), status, headers=HEADERS)
+    return HTMLResponse(_rendered(request, name, values), status, headers=OF_PAGES)
 
 
 def fragment(request: Request, name: str, *, status: int = 200, **values: Any) -> HTMLResponse:
     """A part of a page, for htmx to put in its place."""
-    return HTMLResponse(_rendered(request, name, values), status, headers=HEADERS)
+    return HTMLResponse(_rendered(request, name, values), status, headers=OF_PAGES)
 
 
 def unchanged() -> Response:
     """The answer to a poll that knows everything: no body, nothing is put anywhere."""
-    return Response(status_code=304, headers=HEADERS)
+    return Response(status_code=304, headers=OF_PAGES)
 
 
 def is_fragment(request: Request) -> bool:

@@ -37,11 +37,6 @@ EXAMPLES: Mapping[str, Any] = {
     "decision": "answer",
     "reason": "Not needed.",
     "number": 1,
-    "place": 0,
-    "before": 2,
-    "question_id": "call-1",
-    "option": "Yes",
-    "known": "",
 }
 """by name, of what a page may require"""
 
