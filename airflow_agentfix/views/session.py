@@ -53,6 +53,11 @@ class View:
         return any(one.kind == EventKind.ERASED for one in self.entries)
 
     @property
+    def has_ended(self) -> bool:
+        """Whether the session ended with the new events."""
+        return any(one.kind == EventKind.FINISHED for one in self.entries)
+
+    @property
     def tag(self) -> str:
         """Of one that brings not all that is new, another than the next poll finds."""
         return self._seen.tag if self.last >= self.session.last_event else '"more"'
@@ -85,6 +90,11 @@ class View:
     @property
     def answered(self) -> parts.Answered | None:
         return parts.answered(self.session, self._events)
+
+    @property
+    def closed(self) -> str | None:
+        """The newest question, once it waits no more."""
+        return parts.closed(self.session, self._events)
 
     @cached_property
     def lines(self) -> tuple[Line, ...]:

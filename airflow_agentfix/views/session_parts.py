@@ -15,7 +15,7 @@ from airflow_agentfix.core import questions, recovery, transcript, verification
 from airflow_agentfix.core.pins import pinned
 from airflow_agentfix.core.policy import Effective
 from airflow_agentfix.core.session import Event, EventKind, Session, State, WaitFor
-from airflow_agentfix.core.stages import Stage, StageState
+from airflow_agentfix.core.stages import Stage, StageState, not_run
 from airflow_agentfix.core.urls import web_address
 from airflow_agentfix.ports import TaskStates
 from airflow_agentfix.views import evidence
@@ -33,20 +33,21 @@ _ENDS = {K.FINISHED, K.ERASED, K.CLAIMED, K.NOTE, K.STOP}
 KINDS: Mapping[str, frozenset[EventKind]] = {
     "asks": frozenset({K.QUESTION, K.ANSWER, K.APPROVAL, K.FIX, *_ENDS}),
     "report": frozenset({K.INCIDENT, *_ENDS}),
-    "fix": frozenset({K.FIX, K.PATCH, K.ERASED}),
+    "fix": frozenset({K.FIX, K.PATCH, K.QUESTION, K.ANSWER, *_ENDS}),
     "checks": frozenset({*verification.KINDS, *_ENDS}),
-    "rerun": frozenset({K.RERUN, K.PIN_ENDED, K.RECOVERY, K.PARKED, *_ENDS}),
+    "rerun": frozenset({K.RERUN, K.RESULT, K.PIN_ENDED, K.RECOVERY, K.PARKED, *_ENDS}),
     "evidence": frozenset({K.INCIDENT, K.ERASED, K.FINISHED}),
     "facts": frozenset({K.INCIDENT, K.FIX, K.OCCURRENCE, K.MODEL, *_ENDS}),
     "policy": frozenset({K.POLICY}),
     "actions": frozenset({K.RERUN, K.PIN_ENDED, K.FIX, *_ENDS}),
 }
-"""The parts, each with the kinds of events that change it. What is not here is sent whenever anything has changed."""
+"""The parts, each with the kinds of events that change it; of results, those of reruns. What is not here is sent whenever
+anything has changed."""
 
 
 def changed(events: Events) -> frozenset[str]:
     """The parts that these new events change."""
-    kinds = {event.kind for event in events}
+    kinds = {event.kind for event in events if event.kind is not K.RESULT or event.data.get("tool") in (None, "rerun")}
     return frozenset(name for name, of in KINDS.items() if of & kinds)
 
 
@@ -209,6 +210,13 @@ def answered(session: Session, events: Events) -> Answered | None:
     return Answered(str(last.data.get("question_id")), says, last.at)
 
 
+def closed(session: Session, events: Events) -> str | None:
+    """The newest question, where none waits."""
+    asked = [str(event.data["question_id"]) for event in events if event.kind is K.QUESTION and event.data]
+    waits = session.state is not State.DONE and questions.waiting(events)
+    return asked[-1] if asked and not waits else None
+
+
 # --- what was found and done -----------------------------------------------------------------------------------------
 
 
@@ -289,8 +297,14 @@ def diff_of(events: Events) -> str:
 
 
 def checks(events: Events) -> tuple[Stage, ...]:
-    """What was looked at of the fix; what was not run last."""
-    return tuple(sorted(verification.record(events), key=lambda stage: stage.state is StageState.NOT_RUN))
+    """What was looked at of the fix; what was not run last, those together that were not run for the same reason."""
+    record = verification.record(events)
+    left: dict[str, list[str]] = {}
+    for stage in record:
+        if stage.state is StageState.NOT_RUN:
+            left.setdefault(stage.detail, []).append(stage.name)
+    ran = (stage for stage in record if stage.state is not StageState.NOT_RUN)
+    return (*ran, *(not_run(", ".join(names), why) for why, names in left.items()))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from airflow_agentfix.web.declared import Right, page
 from airflow_agentfix.web.given import Service, SessionId
 from airflow_agentfix.web.headers import OF_PAGES
 from airflow_agentfix.web.pages import shell
-from airflow_agentfix.web.pages.states import badge_of
+from airflow_agentfix.web.pages.states import Badge, badge_of
 
 router = APIRouter(prefix="/sessions/{session_id}")
 
@@ -26,7 +26,7 @@ Known = Annotated[str | None, Header(alias="If-None-Match")]
 @router.get("", **page(Right.READ, reads="the session and its newest events"))
 def session(request: Request, user: GetUserDep, session_id: SessionId, service: Service) -> Response:
     view = views.whole(service, session_id, user)
-    return shell.page(request, "session.html.j2", view=view, badge=badge_of(view.session), etag=_tag_of(view.budget))
+    return shell.page(request, "session.html.j2", view=view, badge=_badge(view), etag=_tag_of(view.budget))
 
 
 @router.get("/live", **page(Right.READ, reads="the session's version, how its rerun stands, and its newest events"))
@@ -44,7 +44,7 @@ def live(
         return shell.unchanged()
     if view.is_erased:  # what the page holds is gone, all of it
         return Response(status_code=204, headers={**OF_PAGES, "HX-Refresh": "true"})
-    return shell.fragment(request, "session_live.html.j2", view=view, badge=badge_of(view.session))
+    return shell.fragment(request, "session_live.html.j2", view=view, badge=_badge(view))
 
 
 @router.get("/budget", **page(Right.READ, reads="what it used of what it may"))
@@ -54,6 +54,12 @@ def budget(request: Request, user: GetUserDep, session_id: SessionId, service: S
     if known == (etag := _tag_of(found)):
         return shell.unchanged()
     return shell.fragment(request, "session_budget.html.j2", session_id=session_id, budget=found, etag=etag)
+
+
+def _badge(view: views.View) -> Badge:
+    """What waits for somebody else does not wait for you."""
+    is_theirs = bool(view.asks) and all(one.may == "nothing" for one in view.asks)
+    return Badge("waits for a person", "asks") if is_theirs else badge_of(view.session)
 
 
 def _tag_of(budget: Budget) -> str:

@@ -1,0 +1,298 @@
+"""A session's page and its polls, over HTTP, on a real store."""
+
+from __future__ import annotations
+
+import json
+import re
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from airflow_agentfix.core.session import EventKind
+from airflow_agentfix.settings import Settings
+from airflow_agentfix.views import session as views
+from tests.fakes.api_server import ApiServer
+from tests.fakes.databases import new_database
+from tests.fakes.server import ANNA, COMMIT, DAG, RUN, WORKER, Server
+from tests.web.pages import world
+from tests.web.pages.world import Browser, K
+
+EVIL = "<img src=x onerror=alert(1)><script>alert(2)</script>"
+
+
+def tag_of(html: str) -> str:
+    found = re.search(r"<div id=\"live\"[^>]*data-etag='([^']*)'", html)
+    assert found
+    return unescape(found[1])
+
+
+def numbers(html: str) -> list[int]:
+    return [int(number) for number in re.findall(r'<li id="event-(\d+)"', html)]
+
+
+def parts_of(html: str) -> set[str]:
+    return set(re.findall(r'<(?:section|div|header) id="(\w+)"[^>]*hx-swap-oob="true"', html))
+
+
+def test_the_page_says_what_happened_whose_it_is_and_what_is_asked(api: ApiServer, server: Server):
+    html = Browser(api, world.waiting_for_approval(server).session.id).get()
+    assert world.LINE.replace("'", "&#39;") in html
+    assert "The code. A change in the repository mends it." in html
+    assert "Approving runs unmerged code with production connections" in html
+    assert re.search(r"By pin:\s+\S", html)
+    assert "amount" in html
+    assert "what the worker says it did" not in html, "the diff is the server's own record"
+    assert html.index('id="asks"') < html.index('id="report"') < html.index('id="timeline"')
+
+
+def test_a_poll_answers_304_until_something_happens_then_brings_exactly_what_is_new(api: ApiServer, server: Server):
+    claim = world.at_work(server)
+    browser = Browser(api, claim.session.id)
+    page = browser.get()
+    last = numbers(page)[-1]
+    browser.get("/live", after=last, etag=tag_of(page), status=304)
+    server.append(claim, world.result("read_file", "12\tx"))
+    html = browser.get("/live", after=last, etag=tag_of(page))
+    assert numbers(html) == [last + 1]
+    assert parts_of(html) == {"head"}, "what a result does not change is not sent"
+    browser.get("/live", after=last + 1, etag=tag_of(html), status=304)
+
+
+def test_a_new_fix_brings_the_parts_that_it_changes(api: ApiServer, server: Server):
+    claim = world.at_work(server)
+    browser = Browser(api, claim.session.id)
+    page = browser.get()
+    server.append(claim, (K.FIX, world.fix()))
+    html = browser.get("/live", after=numbers(page)[-1], etag=tag_of(page))
+    assert {"head", "fix", "checks", "asks", "facts"} <= parts_of(html)
+    assert not {"evidence", "policy", "report"} & parts_of(html)
+
+
+def test_a_poll_that_finds_nothing_new_reads_one_row_and_asks_for_one_right(api: ApiServer, server: Server):
+    import sqlalchemy as sa
+
+    claim = world.waiting_for_approval(server)
+    browser = Browser(api, claim.session.id)
+    page = browser.get()
+    asked: list[str] = []
+    sa.event.listen(server.store.engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+    browser.get("/live", after=numbers(page)[-1], etag=tag_of(page), status=304)
+    assert [sql for sql in asked if sql.startswith("SELECT")] == [one for one in asked if "agentfix_session" in one]
+    assert len([sql for sql in asked if sql.startswith("SELECT")]) == 1
+
+
+def test_while_the_rerun_goes_a_poll_tells_how_its_tasks_stand(api: ApiServer, server: Server):
+    session_id = world.rerunning(server).session.id
+    browser = Browser(api, session_id)
+    page = browser.get()
+    last = numbers(page)[-1]
+    assert 'data-state="scheduled"' in page
+    browser.get("/live", after=last, etag=tag_of(page), status=304)
+    for index in range(3):
+        server.airflow.fail(DAG, RUN, "load", map_index=index)
+    html = browser.get("/live", after=last, etag=tag_of(page))
+    assert parts_of(html) == {"head", "rerun"}
+    assert "3 failed" in html
+    assert numbers(html) == []
+
+
+def test_more_events_than_a_poll_brings_come_with_the_next_ones(api: ApiServer, server: Server):
+    claim = world.at_work(server)
+    browser = Browser(api, claim.session.id)
+    page = browser.get()
+    last = numbers(page)[-1]
+    for _ in range(2):
+        server.append(claim, *(world.result("read_file", f"{n}") for n in range(100)))
+    first = browser.get("/live", after=last, etag=tag_of(page))
+    assert len(numbers(first)) == views.PAGE
+    second = browser.get("/live", after=numbers(first)[-1], etag=tag_of(first))
+    assert numbers(first) + numbers(second) == [*range(last + 1, last + 201)]
+
+
+def test_a_long_session_shows_its_newest_events_and_the_earlier_ones_by_the_page(api: ApiServer, server: Server):
+    claim = world.at_work(server)
+    for _ in range(7):
+        server.append(claim, *(world.result("read_file", f"{n}") for n in range(100)))
+    browser = Browser(api, claim.session.id)
+    shown = numbers(browser.get())
+    assert len(shown) == views.PAGE
+    html = browser.get("/events", before=shown[0])
+    assert numbers(html) == [*range(shown[0] - views.EARLIER, shown[0])]
+    everything = browser.get("/events", before=shown[0], since=1)
+    assert numbers(everything) == [*range(1, shown[0])]
+    assert "Show earlier" in html
+    assert "Show earlier" not in everything
+
+
+def test_a_long_result_is_folded_and_comes_whole_when_it_is_opened(api: ApiServer, server: Server):
+    claim = world.at_work(server)
+    browser = Browser(api, claim.session.id)
+    page = browser.get()
+    assert "L100\tline" not in page
+    address = re.search(r'hx-get="[^"]*(/events/\d+/0)"', page)
+    assert address
+    assert "L899\tline" in browser.get(address[1])
+    browser.get("/events/999/0", status=422)
+    browser.get(re.sub("0$", "9", address[1]), status=422)
+
+
+def test_a_cite_of_the_report_leads_to_a_line_of_the_page(api: ApiServer, server: Server):
+    html = Browser(api, world.fixed(server).session.id).get()
+    report = html[html.index('id="report"') : html.index('id="fix"')]
+    assert 'href="#L12"' in report
+    assert 'href="#dags%2Forders.py%3A12"' in report
+    assert 'id="L12"' in html
+    assert 'id="dags/orders.py:12"' in html
+    assert "no line shown says so" in report
+
+
+def test_what_was_not_run_is_named_last(api: ApiServer, server: Server):
+    html = Browser(api, world.waiting_for_approval(server).session.id).get()
+    checks = html[html.index('id="checks"') :]
+    states = re.findall(r'<li data-state="(passed|failed|not_run)">', checks)
+    assert states == sorted(states, key=lambda state: state == "not_run")
+    assert "DAG imports, shape kept" in checks
+
+
+def hostile(server: Server) -> str:
+    """A session whose every word is an attempt."""
+    claim = server.claimed()
+    incident = world.incident()
+    incident = {**incident, "text": f"L12\t{EVIL}\n{EVIL}", "victims": [EVIL], "cause": {**incident["cause"], "line": EVIL}}
+    incident["judgement"] = {**incident["judgement"], "reason": EVIL, "owner_action": EVIL, "evidence": [EVIL]}
+    patch = {
+        "files": [{"path": f"{EVIL}.py", "before": EVIL, "after": f"{EVIL}\n"}],
+        "findings": [{"reason": EVIL, "path": EVIL}],
+    }
+    fix = world.fix(
+        title=EVIL, summary=EVIL, branch=f"fix/{EVIL}", pull_request="javascript:alert(1)", findings=patch["findings"]
+    )
+    stage = world.stage("gates", "failed", EVIL)
+    basis = {"model": EVIL, "tools": EVIL, "prompt": EVIL}
+    server.append(
+        claim,
+        (K.INCIDENT, incident),
+        world.turn(world.says(EVIL), {"type": "thinking", "thinking": EVIL}, world.calls(EVIL, x=EVIL)),
+        (K.SPENT, {"model": EVIL, "usage": {}, "dollars": 0, "reason": EVIL}),
+        (K.INTENT, {"call_id": "c", "tool": EVIL, "input": {}}),
+        world.result(EVIL, EVIL),
+        (K.PATCH, patch),
+        (K.FIX, fix),
+        (K.VERIFIED, {"commit": COMMIT, "stages": [stage], "call_id": "c"}),
+    )
+    assert basis
+    server.service.message(claim.session.id, ANNA, EVIL)
+    server.service.worker.ask(claim.session.id, WORKER, lease=claim.lease, call_id="c9", subject=EVIL, body=EVIL, options=[EVIL])
+    return claim.session.id
+
+
+def test_hostile_text_in_any_event_stays_text(api: ApiServer, server: Server):
+    session_id = hostile(server)
+    browser = Browser(api, session_id)
+    page = browser.get()
+    pages = [page, browser.get("/live", after=0), browser.get("/events", before=99)]
+    pages += [browser.get(path) for path in re.findall(r'hx-get="[^"]*(/events/\d+/\d+)"', page)]
+    assert len(pages) >= 4
+    for html in pages:
+        assert "<script>alert" not in html
+        assert "<img" not in html
+        assert "javascript:" not in html
+        assert " style=" not in html
+
+
+def test_an_erased_session_says_so_and_shows_nothing_of_what_it_held(api: ApiServer, server: Server):
+    session_id = world.fixed(server).session.id
+    browser = Browser(api, session_id)
+    page = browser.get()
+    server.service.erase(session_id, ANNA)
+    told = requests.get(f"{browser.base}/live", params={"after": numbers(page)[-1]}, headers=browser.login, timeout=20)
+    assert (told.status_code, told.headers["HX-Refresh"]) == (204, "true")
+    html = browser.get()
+    assert "What it held was erased." in html
+    assert ": erased." in html
+    assert world.LINE.replace("'", "&#39;") not in html
+    assert "amount" not in html
+    assert "Approved running commit" in html, "decisions stay"
+
+
+def test_a_session_of_a_dag_one_may_not_read_is_not_there(api: ApiServer, server: Server):
+    session_id = world.waiting_for_approval(server).session.id
+    browser, unknown = Browser(api, session_id, "stranger"), Browser(api, "unknown", "stranger")
+    for path in ("", "/live?after=0", "/budget", "/events?before=5", "/events/4/0", "/audit", "/audit.jsonl"):
+        told = browser.get(path, status=404)
+        assert world.LINE not in told
+        assert told.replace(session_id, "") == unknown.get(path, status=404).replace("unknown", "") or "csrf" in told
+
+
+def test_who_may_only_read_sees_no_controls_and_is_told_who_may(api: ApiServer, server: Server):
+    session_id = world.waiting_for_approval(server).session.id
+    html = Browser(api, session_id, "reader").get()
+    assert "<form" not in html
+    assert "Answering takes the right to edit runs of DAG orders" in html
+    assert "waits for a person" in html
+
+
+def test_the_login_that_works_may_reject_and_not_approve(api: ApiServer, server: Server):
+    html = Browser(api, world.waiting_for_approval(server).session.id, "agentfix-worker").get()
+    assert 'value="reject"' in html
+    assert 'value="approve"' not in html
+    assert "what it wrote it cannot approve" in html
+
+
+def test_who_is_no_approver_is_told_who_they_are(tmp_path: Path):
+    server = Server(new_database("sqlite", tmp_path), Settings(approvers=("boss",)))
+    server.airflow.rights["boss", DAG] = "edit"
+    session_id = world.waiting_for_approval(server).session.id
+    with ApiServer(server.service) as api:
+        theirs, own = (Browser(api, session_id, user).get() for user in ("anna", "boss"))
+    assert "Policy names who decides this: boss. You are anna." in theirs
+    assert 'value="approve"' not in theirs
+    assert 'value="approve"' in own
+    server.close()
+
+
+def test_the_budget_is_told_again_only_when_it_changed(api: ApiServer, server: Server):
+    claim = world.waiting_for_approval(server)
+    browser = Browser(api, claim.session.id)
+    html = browser.get("/budget")
+    etag = re.search(r"data-etag='([^']*)'", html)
+    assert etag
+    browser.get("/budget", etag=unescape(etag[1]), status=304)
+    assert "$0.10 of $5.00" in html
+
+
+def test_the_export_has_every_event_with_its_hash(api: ApiServer, server: Server):
+    session_id = world.fixed(server).session.id
+    rows = [json.loads(line) for line in Browser(api, session_id, "reader").get("/audit.jsonl").splitlines()]
+    events = server.store.events(session_id)
+    assert [(row["session_id"], row["number"], row["hash"]) for row in rows] == [(session_id, e.number, e.hash) for e in events]
+
+
+def test_a_chain_that_was_changed_is_told_of(api: ApiServer, server: Server):
+    import sqlalchemy as sa
+
+    session_id = world.fixed(server).session.id
+    browser = Browser(api, session_id)
+    assert "are what was written" in browser.get("/audit")
+    with server.store.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE agentfix_event SET actor = 'mallory' WHERE number = 4"))
+    assert "Event 4 of" in browser.get("/audit")
+
+
+@pytest.mark.parametrize("state", ["at_work", "waiting_for_answer", "rerunning", "fixed", "reported"])
+def test_every_state_has_its_page_without_anything_inline(api: ApiServer, server: Server, state: str):
+    made: Any = getattr(world, state)
+    html = Browser(api, made(server).session.id).get()
+    assert not re.search(r"<script(?![^>]*\bsrc=)|\bstyle=|\son\w+=|javascript:", html)
+    ids = re.findall(r'\bid="([^"]+)"', html)
+    assert len(ids) == len(set(ids))
+    assert html.count("<h1") == 1
+
+
+def test_the_kinds_that_only_the_timeline_shows_are_all_others():
+    from airflow_agentfix.views.session_parts import BULKY, FACTS
+
+    assert set(EventKind) == FACTS | BULKY
