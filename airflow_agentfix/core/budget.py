@@ -71,6 +71,10 @@ def _plus(total: Usage, event: Event) -> Usage:
 # --- time ------------------------------------------------------------------------------------------------------------
 
 
+TURNS = frozenset({EventKind.CLAIMED, EventKind.PARKED, EventKind.FINISHED})
+"""where a worker's time begins and ends"""
+
+
 def minutes_at_work(events: Iterable[Event], now: datetime | None) -> float:
     """Minutes that workers had the session: from each claim to its park or end. Waiting does not count.
 
@@ -87,7 +91,7 @@ def minutes_at_work(events: Iterable[Event], now: datetime | None) -> float:
             began = seen = at
         elif event.actor == WORKER or event.kind is EventKind.RERUN:
             seen = at
-        if event.kind in (EventKind.PARKED, EventKind.FINISHED):
+        if event.kind in TURNS - {EventKind.CLAIMED}:
             seconds += _between(began, seen)
             began = None
     return (seconds + _between(began, now or seen)) / 60

@@ -16,10 +16,10 @@ import sqlalchemy as sa  # noqa: TID253 - the store runs inside the API server o
 from sqlalchemy.exc import IntegrityError  # noqa: TID253 - as above
 
 from airflow_agentfix.core.audit import digest, link
-from airflow_agentfix.core.budget import Day, DayLimits
+from airflow_agentfix.core.budget import TURNS, Day, DayLimits
 from airflow_agentfix.core.incident import TaskRef
 from airflow_agentfix.core.recovery import OVER, REOPENING
-from airflow_agentfix.core.session import Event, EventKind, Outcome, Session, State, Usage, WaitFor
+from airflow_agentfix.core.session import WORKER, Event, EventKind, Outcome, Session, State, Usage, WaitFor
 from airflow_agentfix.core.ways import Way
 from airflow_agentfix.errors import StaleWrite
 from airflow_agentfix.store import spending, tables
@@ -102,17 +102,23 @@ class SqlStore:
         with reading(self.engine) as connection:
             return [event_of(row) for row in connection.execute(query).mappings()][::-1]
 
-    def results_of(self, session_id: str, tool: str) -> list[Event]:
-        """The results of one tool's calls."""
+    def results_of(self, session_id: str, tool: str, *, after: int) -> list[Event]:
+        """The results of one tool's calls, above `after`."""
         t = tables.event
-        is_of = (t.c.session_id == session_id, t.c.kind == EventKind.RESULT.value, t.c.data["tool"].as_string() == tool)
+        is_of = (t.c.session_id == session_id, t.c.number > after, t.c.kind == EventKind.RESULT.value)
+        query = sa.select(t).where(*is_of, t.c.data["tool"].as_string() == tool).order_by(t.c.number)
         with reading(self.engine) as connection:
-            return [event_of(row) for row in connection.execute(sa.select(t).where(*is_of).order_by(t.c.number)).mappings()]
+            return [event_of(row) for row in connection.execute(query).mappings()]
 
     def moments(self, session_id: str) -> list[Event]:
-        """Its events without what they hold: what happened when, by whom."""
-        t = tables.event
-        query = sa.select(t.c.number, t.c.kind, t.c.actor, t.c.at).where(t.c.session_id == session_id).order_by(t.c.number)
+        """When workers took it, gave it back, and were last seen before that or at all: events without what they hold. Of a
+        session of thousands of events they are a few."""
+        t, turns = tables.event, [kind.value for kind in TURNS]
+        seen = sa.or_(t.c.actor == WORKER, t.c.kind.in_([*turns, EventKind.RERUN.value]))
+        following = sa.func.lead(t.c.kind).over(order_by=t.c.number).label("following")
+        rows = sa.select(t.c.number, t.c.kind, t.c.actor, t.c.at, following).where(t.c.session_id == session_id, seen).subquery()
+        is_last = sa.or_(rows.c.following.is_(None), rows.c.following.in_(turns))
+        query = sa.select(rows).where(sa.or_(rows.c.kind.in_(turns), is_last)).order_by(rows.c.number)
         with reading(self.engine) as connection:
             return [Event(row.number, EventKind(row.kind), row.actor, row.at, {}) for row in connection.execute(query)]
 

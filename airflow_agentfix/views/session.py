@@ -26,7 +26,7 @@ from airflow_agentfix.views.evidence import Line
 from airflow_agentfix.views.session_parts import Asker
 from airflow_agentfix.views.timeline import Entry, Fold
 
-PAGE = 150
+PAGE = 100
 """events of the timeline in the page, and those that one poll brings at most"""
 EARLIER = 200
 MOST_EARLIER = 2_000
@@ -67,8 +67,9 @@ class View:
         store, session = self._desk.store, self.session
         if not session.fix_commit:
             return store.events(session.id, kinds=parts.FACTS)
-        found = store.events(session.id, kinds={*parts.FACTS, EventKind.PATCH}) + store.results_of(session.id, "rerun")
-        return sorted(found, key=lambda event: event.number)
+        found = store.events(session.id, kinds={*parts.FACTS, EventKind.PATCH})
+        opened = max((event.number for event in found if event.kind is EventKind.FIX), default=0)
+        return sorted([*found, *store.results_of(session.id, "rerun", after=opened)], key=lambda event: event.number)
 
     @cached_property
     def _asker(self) -> Asker:

@@ -132,6 +132,24 @@ def test_an_unknown_run_has_no_state(inside: AirflowInside, dag_id: str) -> None
     assert inside.run_state(dag_id, "never") is None
 
 
+def test_the_tasks_of_a_run_are_told_by_state_mapped_ones_counted(
+    inside: AirflowInside, airflow: Deployment, dag_id: str
+) -> None:
+    airflow.set_states(dag_id, {"extract": "success", "part[0]": "success", "part[1]": "failed"})
+    found = inside.task_states(dag_id, "r1", ["part", "nope", "extract"])
+    assert [(one.task_id, dict(one.counts), one.mapped) for one in found] == [
+        ("part", {"success": 1, "failed": 1}, True),
+        ("extract", {"success": 1}, False),
+    ]
+    assert inside.task_states(dag_id, "never", ["part"]) == ()
+
+
+def test_a_task_that_was_not_scheduled_yet_has_no_status(inside: AirflowInside, airflow: Deployment, dag_id: str) -> None:
+    airflow.add_run(dag_id, {}, run_id="fresh", state="queued")
+    (extract,) = inside.task_states(dag_id, "fresh", ["extract"])
+    assert dict(extract.counts) == {"no status": 1}
+
+
 @pytest.mark.usefixtures("database")
 def test_a_missing_dag_says_which_bundle_brings_it(inside: AirflowInside) -> None:
     with pytest.raises(ConfigurationError, match="AgentFixDags"):

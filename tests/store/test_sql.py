@@ -11,15 +11,17 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from airflow_agentfix.core.budget import minutes_at_work
 from airflow_agentfix.core.incident import TaskRef, Verdict
 from airflow_agentfix.core.session import EventKind, Outcome, Session, State, WaitFor
 from airflow_agentfix.errors import ConfigurationError, StaleWrite, StoreOutdated, StoreUnavailable
+from airflow_agentfix.ports import WaitRun
 from airflow_agentfix.store import tables
 from airflow_agentfix.store.engine import open_engine
 from airflow_agentfix.store.record import Change, Stored, Wanted
 from airflow_agentfix.store.sql import SqlStore
 from tests.fakes.databases import new_database
-from tests.fakes.server import COMMIT, DAG, RUN, TASK, Server, fix_data, model_data
+from tests.fakes.server import ANNA, COMMIT, DAG, RUN, TASK, WORKER, Server, fix_data, model_data
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -177,3 +179,44 @@ def test_a_database_that_is_away_is_unavailable() -> None:
 def test_another_kind_of_database_is_refused_with_what_to_set() -> None:
     with pytest.raises(ConfigurationError, match="sql_alchemy_conn"):
         open_engine("mysql://root@localhost/airflow")
+
+
+def test_the_newest_events_are_told_in_their_order_and_so_are_those_before_them(server: Server) -> None:
+    claim = server.claimed()
+    server.append(claim, *((EventKind.INTENT, {"call_id": str(n), "tool": "t", "input": {}}) for n in range(6)))
+    store, session_id = server.store, claim.session.id
+    last = store.events(session_id)[-1].number
+    assert [event.number for event in store.newest_events(session_id, limit=3)] == [last - 2, last - 1, last]
+    assert [event.number for event in store.newest_events(session_id, limit=2, before=last - 2)] == [last - 4, last - 3]
+    assert [event.kind for event in store.newest_events(session_id, limit=1, kinds=(EventKind.CLAIMED,))] == [EventKind.CLAIMED]
+    assert [event.number for event in store.events(session_id, after=2, limit=2)] == [3, 4]
+
+
+def test_the_results_of_one_tool_are_told_and_none_that_was_erased(server: Server) -> None:
+    claim = server.claimed()
+    told = [{"call_id": str(n), "tool": tool, "text": tool, "is_error": False} for n, tool in enumerate(("rerun", "read_log"))]
+    server.append(claim, *((EventKind.RESULT, one) for one in told))
+    assert [event.data["text"] for event in server.store.results_of(claim.session.id, "rerun", after=0)] == ["rerun"]
+    assert server.store.results_of(claim.session.id, "rerun", after=99) == []
+    server.service.erase(claim.session.id, ANNA)
+    assert server.store.results_of(claim.session.id, "rerun", after=0) == []
+
+
+def test_the_minutes_at_work_are_the_same_by_the_few_moments_as_by_all_events(server: Server) -> None:
+    """Two workers of which the first died, a wait, a person's word in between, and one that is still at it."""
+    server.claimed()
+    intent = (EventKind.INTENT, {"call_id": "c", "tool": "t", "input": {}})
+    for number in (1, 2):
+        claim = server.claimed(number=number, try_number=number)
+        for _ in range(4):
+            server.clock.pass_seconds(30)
+            server.append(claim, intent)
+        server.service.message(claim.session.id, ANNA, "hm")
+        server.clock.pass_seconds(600)
+    session_id = claim.session.id
+    server.service.worker.park(session_id, WORKER, lease=claim.lease, wait=WaitRun("d", "r", WaitFor.RERUN))
+    server.append(server.claimed(session_id, number=3), intent, intent, intent)
+    few, every = server.store.moments(session_id), server.store.events(session_id)
+    for now in (None, server.clock()):
+        assert minutes_at_work(few, now) == minutes_at_work(every, now) > 3
+    assert len(few) < len(every)

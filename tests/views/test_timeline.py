@@ -55,7 +55,10 @@ def test_every_kind_of_event_has_a_sentence_of_its_own(kind: EventKind):
     assert sum(expected in entry(an_event(other, given)).says for other, (given, _) in SAMPLES.items()) == 1
 
 
-@pytest.mark.parametrize("kind", set(EventKind) - {K.ERASED, K.CLAIMED, K.POLICY, K.APPROVAL, K.RERUN, K.PIN_ENDED, K.RECOVERY})
+KEPT = {K.ERASED, K.CLAIMED, K.POLICY, K.APPROVAL, K.RERUN, K.PIN_ENDED, K.RECOVERY}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in EventKind if kind not in KEPT])
 def test_an_event_whose_content_was_erased_says_so(kind: EventKind):
     told = entry(an_event(kind, {}))
     assert told.says.endswith(": erased.")

@@ -63,7 +63,7 @@ def audit(request: Request, user: GetUserDep, session_id: SessionId, service: Se
 def export(user: GetUserDep, session_id: SessionId, service: Service) -> Response:
     """What `agentfix audit export` prints: an event a line, with its hash."""
     found = views.export(service, session_id, user)
-    headers = {**OF_PAGES, "Content-Disposition": 'attachment; filename="agentfix-session.jsonl"'}
+    headers = {"Content-Disposition": 'attachment; filename="agentfix-session.jsonl"'}
     return StreamingResponse(_lines(session_id, found), media_type="application/jsonl", headers=headers)
 
 

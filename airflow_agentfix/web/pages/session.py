@@ -43,7 +43,7 @@ def live(
     if view is None:
         return shell.unchanged()
     if view.is_erased:  # what the page holds is gone, all of it
-        return Response(status_code=204, headers={**OF_PAGES, "HX-Refresh": "true"})
+        return Response(status_code=204, headers={"HX-Refresh": "true"})
     return shell.fragment(request, "session_live.html.j2", view=view, badge=_badge(view))
 
 
