@@ -100,7 +100,7 @@
     const form = formOf(elt);
     const leaves = xhr.getResponseHeader("HX-Redirect") ?? xhr.getResponseHeader("HX-Refresh");
     if (isChange(requestConfig.verb) && sent.has(form) && !leaves) release(form);
-    if (isChange(requestConfig.verb)) tell("agentfix:changed"); // whoever changed something, or was refused, sees how it stands
+    if (isChange(requestConfig.verb)) tell("agentfix:changed"); // done or refused: how it stands now
   });
   window.addEventListener("pageshow", (event) => {
     if (event.persisted) for (const form of [...sent.keys()]) release(form);
