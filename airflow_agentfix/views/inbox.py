@@ -67,11 +67,12 @@ class Today:
 
 @dataclass(frozen=True)
 class Inbox:
-    """A page of it. `numbers`: of each group under the rest of the filter; `open`: what waits and works, whatever the filter."""
+    """A page of it. `numbers`: of each group under the rest of the filter; `waiting` for a person, `working`: of all."""
 
     rows: Sequence[Row]
     numbers: Mapping[Group, int]
-    open: Mapping[Group, int]
+    waiting: int
+    working: int
     today: Today
     dag_ids: Sequence[str]
     """that have sessions and that the person may read"""
@@ -99,11 +100,13 @@ def inbox(service: SessionService, user: Any, asked: Asked) -> Inbox:
     wanted = replace(asked.wanted, since=_since(desk.clock(), asked.since))
     found = listing.look(readable, wanted, after=after, limit=PER_PAGE + 1)
     page = found.page[:PER_PAGE]
+    of_open = listing.open_numbers(readable)
     failures = listing.failures([one.session.id for one in page])
     return Inbox(
         rows=[Row(one, failures.get(one.id, 1)) for one in noticed(service, user, page)],
         numbers=found.numbers,
-        open=listing.open_numbers(readable),
+        waiting=of_open.get(Group.WAITS, 0),
+        working=of_open.get(Group.WORKS, 0),
         today=_today(desk),
         dag_ids=sorted(readable),
         after=to_text(place_of(page[-1])) if len(found.page) > PER_PAGE else None,
