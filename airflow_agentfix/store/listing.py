@@ -24,6 +24,10 @@ from airflow_agentfix.store.sql import event_of, stored_of
 _T = tables.session
 
 
+FEW = 500
+"""rows that a search finds"""
+
+
 @dataclass(frozen=True)
 class Filter:
     """Which sessions: all that is given has to fit. `since`: made at this moment (ISO 8601, UTC) or later; `search`: a part of
@@ -115,10 +119,10 @@ class Listing:
     def look(self, dag_ids: Collection[str], wanted: Filter, *, after: Place | None, limit: int) -> Found:
         """What fits, from the top or from behind a place."""
         with reading(self._engine) as connection:
-            if wanted.search:
-                return _searched(connection, dag_ids, wanted, after, limit)
             numbers = _numbers(connection, dag_ids, wanted)
-            return Found(numbers, tuple(_rows(connection, dag_ids, wanted, after, limit)))
+            many = numbers.get(wanted.group, 0) if wanted.group else sum(numbers.values())
+            rows = _few if wanted.search and many < FEW else _rows
+            return Found(numbers, tuple(rows(connection, dag_ids, wanted, after, limit)))
 
     def open_numbers(self, dag_ids: Collection[str]) -> dict[Group, int]:
         """The same of sessions that are not done, whatever the filter."""
@@ -207,20 +211,19 @@ def _rows(
             return
 
 
-def _searched(connection: sa.Connection, dag_ids: Collection[str], wanted: Filter, after: Place | None, limit: int) -> Found:
-    """A search reads every row whatever it finds: once, and what it found is put in order here."""
-    found: dict[tuple[str | None, str | None], list[_At]] = {}
-    query = sa.select(_T.c.created_at, _T.c.id, _T.c.outcome, _T.c.waiting_for).where(*_fits(dag_ids, wanted))
-    for created_at, session_id, outcome, waiting_for in connection.execute(query):
-        found.setdefault((outcome, waiting_for), []).append((created_at, session_id))
+def _few(
+    connection: sa.Connection, dag_ids: Collection[str], wanted: Filter, after: Place | None, limit: int
+) -> Iterator[Stored]:
+    """The same where a search finds little: every row is read once, as it lies, and what was found is put in order here. Through
+    the index it would be rows here and there."""
     groups: dict[Group, list[_At]] = {}
-    for what, places in found.items():
-        groups.setdefault(_group(*what), []).extend(places)
-    shown = groups if wanted.group is None else {wanted.group: groups.get(wanted.group, [])}
-    ids = [session_id for _, session_id in islice(_in_order(shown, after), limit)]
+    of_group = [_in_group(wanted.group)] if wanted.group else []
+    query = sa.select(_T.c.created_at, _T.c.id, _T.c.outcome, _T.c.waiting_for).where(*of_group, *_fits(dag_ids, wanted))
+    for created_at, session_id, outcome, waiting_for in connection.execute(query):
+        groups.setdefault(_group(outcome, waiting_for), []).append((created_at, session_id))
+    ids = [session_id for _, session_id in islice(_in_order(groups, after), limit)]
     rows = {row["id"]: stored_of(row) for row in connection.execute(sa.select(_T).where(_T.c.id.in_(ids))).mappings()}
-    numbers = {group: len(places) for group, places in groups.items()}
-    return Found(numbers, tuple(rows[session_id] for session_id in ids if session_id in rows))
+    yield from (rows[session_id] for session_id in ids if session_id in rows)
 
 
 _At = tuple[str, str]
