@@ -41,11 +41,11 @@ def _done(row: view.Row, run_id: str) -> list[Badge]:
         return []
     rerun, recovery = row.work.rerun, row.work.recovery
     told = [_rerun(rerun, row.work.session, run_id)] if rerun else []
-    return [*told, _RECOVERIES[recovery.state]] if recovery else told
+    return [*told, RECOVERIES[recovery.state]] if recovery else told
 
 
 _RERUNS = {"success": ("is green", "good"), "failed": ("failed", "bad")}
-_RECOVERIES = {
+RECOVERIES = {
     RunState.STARTED: Badge("recovery is going", "busy"),
     RunState.GREEN: Badge("recovered with the merged fix", "good"),
     RunState.FAILED: Badge("recovery failed", "bad"),
