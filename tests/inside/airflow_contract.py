@@ -288,6 +288,49 @@ def test_who_may_look_may_not_therefore_edit(inside: AirflowInside, users: dict[
     assert rights == {"vera": (True, False), "uma": (True, True), "ulf": (True, True), "nobody": (False, False)}
 
 
+def test_of_many_dags_those_are_readable_that_are_one_by_one(
+    inside: AirflowInside, airflow: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.api_fastapi.app import create_auth_manager, purge_cached_app
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+
+    ids = [airflow.add_dag(SOURCE.format(number=next(_number))) for _ in range(3)]
+    user = SimpleAuthManagerUser(username="rita", role=f"read:{ids[0]} edit:{ids[2]}")
+    with monkeypatch.context() as own:
+        own.setenv("AIRFLOW__CORE__AUTH_MANAGER", "tests.inside.own_manager.PerDagManager")
+        create_auth_manager()
+        readable = inside.readable(user, [*ids, "deleted_since"])
+        assert readable == {one for one in [*ids, "deleted_since"] if inside.may(user, one, edit=False)} == {ids[0], ids[2]}
+    purge_cached_app()
+    create_auth_manager()
+
+
+def test_a_run_is_seen_with_what_failed_in_it_and_the_tasks_that_were_asked_for(
+    inside: AirflowInside, airflow: Deployment, dag_id: str
+) -> None:
+    seen = inside.run_seen(dag_id, "r1", task_ids=())
+    assert seen is not None
+    assert (seen.state, seen.version, seen.failed, seen.victims) == ("failed", "a" * 40, 1, 0)
+    assert [(one.task_id, one.map_index, one.state) for one in seen.tasks] == [("part", 1, "failed")]
+    airflow.set_states(dag_id, {"extract": "failed", "part[0]": "upstream_failed", "part[1]": "upstream_failed"})
+    seen = inside.run_seen(dag_id, "r1", task_ids=("part",))
+    assert seen is not None
+    assert (seen.failed, seen.victims) == (1, 2)
+    assert {(one.task_id, one.map_index): one.state for one in seen.tasks} == {
+        ("extract", -1): "failed",
+        ("part", 0): "upstream_failed",
+        ("part", 1): "upstream_failed",
+    }
+    assert inside.run_seen(dag_id, "r2", task_ids=("part",)) is None
+
+
+def test_states_are_told_of_those_runs_that_there_are(inside: AirflowInside, airflow: Deployment, dag_id: str) -> None:
+    airflow.add_run(dag_id, {}, run_id="r2", state="running")
+    assert inside.run_states(dag_id, ["r1", "r2", "r3"]) == {"r1": "failed", "r2": "running"}
+    assert inside.run_states(dag_id, []) == {}
+    assert inside.run_states("nope", ["r1"]) == {}
+
+
 @pytest.mark.parametrize(("all_admins", "expected"), [("True", True), ("False", False)])
 def test_everybody_is_the_same_user_where_all_are_admins(
     inside: AirflowInside, users: dict[str, Any], monkeypatch: pytest.MonkeyPatch, all_admins: str, expected: bool
