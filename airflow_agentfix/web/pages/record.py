@@ -16,7 +16,6 @@ from airflow_agentfix.views import session as views
 from airflow_agentfix.web.answers import readable
 from airflow_agentfix.web.declared import Right, page
 from airflow_agentfix.web.given import Service, SessionId
-from airflow_agentfix.web.headers import OF_PAGES
 from airflow_agentfix.web.pages import shell
 
 router = APIRouter(prefix="/sessions/{session_id}")

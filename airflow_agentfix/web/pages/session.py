@@ -14,7 +14,6 @@ from airflow_agentfix.core.budget import Budget
 from airflow_agentfix.views import session as views
 from airflow_agentfix.web.declared import Right, page
 from airflow_agentfix.web.given import Service, SessionId
-from airflow_agentfix.web.headers import OF_PAGES
 from airflow_agentfix.web.pages import shell
 from airflow_agentfix.web.pages.states import Badge, badge_of
 
