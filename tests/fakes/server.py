@@ -79,6 +79,8 @@ class Server:
     """`ports.RepositoryPolicy`"""
     commits: Any = field(default_factory=FakeCommitCheck)
     """`ports.CommitCheck`"""
+    inspections: Any = None
+    """`inspections.Inspections`, where failures are looked at without a session"""
 
     def __post_init__(self) -> None:
         self.store = SqlStore(open_engine(self.url), key=b"key of the tests")
@@ -93,7 +95,7 @@ class Server:
         """The same server, giving other ids."""
         return SessionService(
             self.store, self.airflow, self.settings, policies=self.policies, commits=self.commits, keys=(KEY,), clock=self.clock,
-            new_id=new_id,
+            new_id=new_id, inspections=self.inspections,
         )  # fmt: skip
 
     def close(self) -> None:

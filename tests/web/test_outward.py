@@ -54,6 +54,11 @@ def test_every_route_that_asks_a_code_host_waits_in_those_threads_and_no_other_d
         "approval",
         "rerun",
         "recover",
+        # and what reads a log, which may be far away
+        "found",
+        "lineage",
+        "changes",
+        "actions",
     }
 
 
