@@ -16,9 +16,11 @@ from typing import Any, Protocol, TypeVar, cast
 from airflow_agentfix.core.circumstances import Changes, Circumstances
 from airflow_agentfix.core.incident import Incident, TaskFacts, TaskRef
 from airflow_agentfix.core.log_look import LogLook
+from airflow_agentfix.errors import AirflowNotFound
 from airflow_agentfix.evidence.changes import CodeOf, changes, codebase
 from airflow_agentfix.evidence.collect import collect
 from airflow_agentfix.evidence.history import History
+from airflow_agentfix.evidence.lineup import below
 from airflow_agentfix.evidence.redacted import redacted_circumstances
 from airflow_agentfix.ports import AirflowReading
 from airflow_agentfix.redaction import redact
@@ -71,6 +73,16 @@ class Inspections:
     def failed(self, dag_id: str, run_id: str) -> list[TaskFacts]:
         """The instances of a run that failed."""
         return self._open().task_instances(dag_id, run_id, states=("failed",))
+
+    def blamed(self, dag_id: str, run_id: str, task_id: str) -> list[TaskFacts]:
+        """Those of them that are above a task; all where the DAG's tasks are not known any more."""
+        reading = self._open()
+        failed = reading.task_instances(dag_id, run_id, states=("failed",))
+        try:
+            graph = {spec.task_id: spec.downstream for spec in reading.tasks(dag_id)}
+        except AirflowNotFound:
+            return failed
+        return [one for one in failed if task_id in below(one.task_id, graph)] or failed
 
     def _look(self, ref: TaskRef) -> Inspection:
         reading = self._open()

@@ -20,8 +20,8 @@ def first_failed(tasks: Iterable[TaskFacts], graph: Graph) -> tuple[str, ...]:
     for task in tasks:
         if task.state == FAILED:
             ended[task.task_id] = min(task.end_date or "9", ended.get(task.task_id, "9"))
-    below = {other for task_id in ended for other in _below(task_id, graph)}
-    roots = ended.keys() - below or ended.keys()  # an edge of a newer DAG version could close a circle
+    later = {other for task_id in ended for other in below(task_id, graph)}
+    roots = ended.keys() - later or ended.keys()  # an edge of a newer DAG version could close a circle
     return tuple(sorted(roots, key=lambda task_id: (ended[task_id], task_id)))
 
 
@@ -53,7 +53,7 @@ def settled(task: TaskFacts, run: RunFacts) -> bool:
     return task.state in _FINISHED or (run.state in ("success", "failed") and task.state not in _WORKING)
 
 
-def _below(task_id: str, graph: Graph) -> set[str]:
+def below(task_id: str, graph: Graph) -> set[str]:
     """Everything downstream of the task, direct or not."""
     found: set[str] = set()
     waiting = list(graph.get(task_id, ()))

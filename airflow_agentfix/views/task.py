@@ -5,7 +5,7 @@ Invariant: who may not read the DAG learns nothing, not even whether the task is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -120,12 +120,12 @@ def opened(service: SessionService, user: Any, key: TaskKey) -> Opened:
     kind = Kind.PREVIEW if preview else _KINDS.get(facts.state or "", Kind.WAITING)
     sessions = _sessions(service, key)
     leads_to = _leads_to(service, user, key, facts, sessions)
-    blamed = _failed_tasks(service, key) if kind is Kind.VICTIM else ()
+    blamed = _keys(key, service.inspections.blamed(key.dag_id, key.run_id, key.task_id)) if kind is Kind.VICTIM else ()
     return Opened(key, kind, facts, sessions, leads_to, blamed[:NAMED], max(0, len(blamed) - NAMED))
 
 
 def _of_all_indexes(service: SessionService, key: TaskKey) -> Opened:
-    failed = tuple(one for one in _failed_tasks(service, key) if one.task_id == key.task_id)
+    failed = _keys(key, (one for one in service.inspections.failed(key.dag_id, key.run_id) if one.task_id == key.task_id))
     sessions = _sessions(service, key, every_index=True)
     return Opened(key, Kind.MAPPED, None, sessions, None, failed[:NAMED], max(0, len(failed) - NAMED))
 
@@ -195,9 +195,8 @@ def _inspected(service: SessionService, user: Any, key: TaskKey) -> Inspection:
     return service.inspections.failure(ref, facts, run_state=service.desk.airflow.run_state(key.dag_id, key.run_id))
 
 
-def _failed_tasks(service: SessionService, key: TaskKey) -> tuple[TaskKey, ...]:
-    failed = service.inspections.failed(key.dag_id, key.run_id)
-    found = (TaskKey(key.dag_id, key.run_id, one.task_id, one.map_index) for one in failed)
+def _keys(key: TaskKey, tasks: Iterable[TaskFacts]) -> tuple[TaskKey, ...]:
+    found = (TaskKey(key.dag_id, key.run_id, one.task_id, one.map_index) for one in tasks)
     return tuple(sorted(found, key=lambda one: (one.task_id, one.map_index)))
 
 

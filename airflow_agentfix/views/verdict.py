@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from airflow_agentfix.core.circumstances import Precedent
 from airflow_agentfix.core.incident import Frame, Incident, Verdict
 from airflow_agentfix.core.log_look import LogLook
+from airflow_agentfix.core.triage_rules import RULES
 from airflow_agentfix.inspections import Inspection
 from airflow_agentfix.redaction import redact
 
 FRAMES = 6
 """the innermost ones"""
+BEFORE = 3
+"""lines of the log that are shown before the first that counts"""
+_RULE = re.compile(rf"^(?:{'|'.join(re.escape(rule.name) for rule in RULES)}): ")
+_OPERATOR = re.compile(r" \(\w+\)$")
+_VERSION = re.compile(r"^/.*/bundles/[^/]+/versions/[^/]+/")
+"""where a worker has the version of a bundle that ran"""
 
 
 @dataclass(frozen=True)
@@ -81,7 +89,7 @@ def told(found: Inspection, before: Sequence[Precedent]) -> Told:
         cause=incident.cause.line or "The log names no cause.",
         title=_TITLES[judgement.verdict],
         sure=next(word for least, word in _SURE if judgement.confidence >= least),
-        why=judgement.reason,
+        why=_why(judgement.reason),
         whose=_whose(incident),
         action=judgement.owner_action,
         places=tuple(_place(frame, incident) for frame in reversed(frames[-FRAMES:])),
@@ -94,6 +102,12 @@ def told(found: Inspection, before: Sequence[Precedent]) -> Told:
     )
 
 
+def _why(reason: str) -> str:
+    """Without the rule's name and the operator's class, which are for those who keep the rules."""
+    text = _OPERATOR.sub("", _RULE.sub("", reason))
+    return f"{text[:1].upper()}{text[1:]}"
+
+
 def _whose(incident: Incident) -> str:
     """With the owners that the DAG names; `airflow` is what it is called where nobody was named."""
     owners = ", ".join(redact(owner) for owner in incident.dag.owners if owner != "airflow")
@@ -102,13 +116,17 @@ def _whose(incident: Incident) -> str:
 
 def _place(frame: Frame, incident: Incident) -> Place:
     root = (incident.dag.fileloc or "").removesuffix(incident.dag.file)
-    file = frame.file.removeprefix(root) if root else frame.file
+    inside = _VERSION.sub("", frame.file)
+    file = inside.removeprefix(root) if root else inside
     return Place(redact(file), frame.line, redact(frame.function), frame.code)
 
 
 def _lines(incident: Incident, look: LogLook) -> tuple[Line, ...]:
+    """From a few before the first that the verdict rests on; without such a line, all that were kept."""
     rests = set(incident.judgement.evidence)
-    return tuple(Line(str(look.place(number)), text, f"L{number}" in rests) for number, text in incident.cause.context)
+    lines = [Line(str(look.place(number)), text, f"L{number}" in rests) for number, text in incident.cause.context]
+    first = next((place for place, line in enumerate(lines) if line.rests), 0)
+    return tuple(lines[max(0, first - BEFORE) :])
 
 
 def _unread(look: LogLook) -> str | None:
