@@ -52,7 +52,7 @@ def task(request: Request, user: GetUserDep, service: Service, key: Asked, now: 
     """`now`: the failure as it is, whatever session is on it."""
     opened = views.opened(service, user, key)
     if opened.leads_to and not now:
-        return Response(status_code=303, headers={**shell.HEADERS, "Location": _session(request, opened.leads_to)})
+        return Response(status_code=303, headers={"Location": _session(request, opened.leads_to)})
     sessions = [(session, badge_of(session)) for session in opened.sessions]
     return shell.page(request, "task.html.j2", opened=opened, sessions=sessions, query=_query(key), parts=PARTS)
 
@@ -64,7 +64,7 @@ def state(
     """A poll: the browser loads the page again where it would be another one."""
     if views.opened(service, user, key).mark == known:
         return shell.unchanged()
-    return Response(status_code=204, headers={**shell.HEADERS, "HX-Refresh": "true"})
+    return Response(status_code=204, headers={"HX-Refresh": "true"})
 
 
 @router.get("/found", **page(Right.READ, reads="Airflow's database, and the ends of the task's log"))

