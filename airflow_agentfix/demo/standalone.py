@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import requests  # noqa: TID253 - the demo talks HTTP; no DAG file imports it
 
@@ -44,11 +45,13 @@ class Standalone:
         config: Mapping[str, str] | None = None,
         users: Mapping[str, str] | None = None,
         environment: Mapping[str, str] | None = None,
+        path: str = "",
     ) -> None:
-        """`config` is by SECTION__OPTION, `users` role by name (a user's password is the name; None: everyone is admin)."""
+        """`config` is by SECTION__OPTION, `users` role by name (a user's password is the name; None: everyone is admin), `path`
+        what Airflow is served below, as /team/airflow."""
         self.home = home
         self.port, log_port, trigger_port = _free_ports(3)
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http://127.0.0.1:{self.port}{path}"
         self.log = home / "standalone.log"
         self.users = users
         self.env = {**_environment(home, self.url, bundles, (log_port, trigger_port), config or {}, users), **(environment or {})}
@@ -167,7 +170,7 @@ def _environment(
         "CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
         "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": str(users is None),
         "API__HOST": "127.0.0.1",
-        "API__PORT": url.rsplit(":", 1)[1],
+        "API__PORT": str(urlsplit(url).port),
         "API__BASE_URL": url,
         "API__WORKERS": "1",
         "DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(list(bundles)),
