@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.12 python3.13 python3.11; do $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 UV := $(shell if command -v uv >/dev/null 2>&1 && uv --version >/dev/null 2>&1; then echo uv; elif python3 -m uv --version >/dev/null 2>&1; then echo python3 -m uv; fi)
 
-.PHONY: help standins demo test test-unit test-e2e test-matrix lint types format bench constraints clean
+.PHONY: help standins demo test test-unit test-e2e test-matrix lint types format screenshots bench constraints clean
 help:
 	@grep -E '^# make' Makefile
 
@@ -69,6 +69,10 @@ test-matrix:
 format: $(DEV_READY)
 	$(BIN)/ruff check --fix-only -q .
 	$(BIN)/ruff format -q .
+
+# make screenshots: the pictures of docs/images, of every page in light and dark (needs Chromium)
+screenshots: $(DEV_READY)
+	$(BIN)/python -m tests.browser.pictures docs/images
 
 bench: $(DEV_READY)
 	@$(BIN)/python -m bench
