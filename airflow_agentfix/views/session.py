@@ -20,11 +20,12 @@ from airflow_agentfix.errors import InvalidRequest
 from airflow_agentfix.ports import TaskStates
 from airflow_agentfix.service import SessionService
 from airflow_agentfix.store.record import Stored
+from airflow_agentfix.views import asking, timeline
 from airflow_agentfix.views import session_parts as parts
-from airflow_agentfix.views import timeline
+from airflow_agentfix.views.asking import Asker
 from airflow_agentfix.views.evidence import Line
-from airflow_agentfix.views.session_parts import Asker
-from airflow_agentfix.views.timeline import Entry, Fold
+from airflow_agentfix.views.sentences import Fold
+from airflow_agentfix.views.timeline import Entry
 
 PAGE = 100
 """events of the timeline in the page, and those that one poll brings at most"""
@@ -82,20 +83,21 @@ class View:
         return parts.head(self.session, self._events)
 
     @cached_property
-    def asks(self) -> tuple[parts.Ask, ...]:
+    def asks(self) -> tuple[asking.Ask, ...]:
         waiting = questions.waiting(self._events) if self.session.state is not State.DONE else []
         of_commits = [one for one in waiting if one.data["about"] == "approval"]
         approvers = {one.data["question_id"]: self._desk.approvers(self.session, one) for one in of_commits}
-        return parts.asks(self.session, self._events, self._asker, approvers)
+        diff = parts.diff_of(self._events) if of_commits else ""
+        return asking.asks(self.session, self._events, self._asker, approvers, diff=diff)
 
     @property
-    def answered(self) -> parts.Answered | None:
-        return parts.answered(self.session, self._events)
+    def answered(self) -> asking.Answered | None:
+        return asking.answered(self.session, self._events)
 
     @property
     def closed(self) -> str | None:
         """The newest question, once it waits no more."""
-        return parts.closed(self.session, self._events)
+        return asking.closed(self.session, self._events)
 
     @cached_property
     def lines(self) -> tuple[Line, ...]:

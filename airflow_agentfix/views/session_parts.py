@@ -6,12 +6,13 @@ that new events change, and no other.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from airflow_agentfix import review
 from airflow_agentfix.core import questions, recovery, transcript, verification
+from airflow_agentfix.core.incident import Verdict
 from airflow_agentfix.core.pins import pinned
 from airflow_agentfix.core.policy import Effective
 from airflow_agentfix.core.session import Event, EventKind, Session, State, WaitFor
@@ -19,8 +20,10 @@ from airflow_agentfix.core.stages import Stage, StageState, not_run
 from airflow_agentfix.core.urls import web_address
 from airflow_agentfix.ports import TaskStates
 from airflow_agentfix.views import evidence
+from airflow_agentfix.views.asking import Asker
 from airflow_agentfix.views.evidence import Cite, Claim, Line, listed
-from airflow_agentfix.views.timeline import PIN_ENDS, objection, percent
+from airflow_agentfix.views.sentences import PIN_ENDS, objection, percent
+from airflow_agentfix.views.verdict import TITLES, WHOSE
 
 Events = Sequence[Event]
 K = EventKind
@@ -53,15 +56,6 @@ def changed(events: Events) -> frozenset[str]:
 
 # --- what it is, and whose -------------------------------------------------------------------------------------------
 
-WHOSE = {
-    "code": "The code. A change in the repository mends it.",
-    "data": "The data. Whoever owns what came in has to look.",
-    "config": "The configuration: a variable, a connection or a setting of Airflow's.",
-    "dependency": "A dependency: what is installed is not what the code needs.",
-    "infra": "The infrastructure: a service, the network, or the machine it ran on.",
-    "unknown": "Not known yet.",
-}
-
 
 @dataclass(frozen=True)
 class Head:
@@ -69,6 +63,7 @@ class Head:
     answer."""
 
     now: str
+    title: str = ""
     whose: str = ""
     sure: str = ""
     action: str = ""
@@ -81,9 +76,11 @@ def head(session: Session, events: Events) -> Head:
     judgement = incident.get("judgement") or {}
     by_model = report.get("confidence") if report else judgement.get("confidence")
     sure = percent(by_model)
+    verdict = Verdict(session.verdict) if session.verdict in list(Verdict) else None
     return Head(
         now=_now(session),
-        whose=WHOSE.get(session.verdict or "", ""),
+        title=TITLES[verdict] if verdict else "",
+        whose=WHOSE[verdict] if verdict else "",
         sure="" if sure == "not" else f"{sure} sure",
         action=str(report.get("owner_action") or judgement.get("owner_action") or ""),
         also=tuple(str(event.data.get("ref") or "(erased)") for event in events if event.kind is K.OCCURRENCE),
@@ -109,112 +106,6 @@ def _now(session: Session) -> str:
     if session.state is State.OPEN:
         return "It is queued: a worker takes it as soon as Airflow has a slot."
     return "The agent is at work." if session.fingerprint else "The agent collects the evidence."
-
-
-# --- what is asked ---------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Asker:
-    """Who looks at the page. `is_worker`: it is the login AgentFix works with."""
-
-    name: str
-    id: str
-    may_edit: bool
-    is_worker: bool = False
-
-
-@dataclass(frozen=True)
-class Ask:
-    """A question that waits. `may`: approve (with reject) | reject | answer | nothing; `who`: who can, where this person cannot,
-    or why it cannot do more."""
-
-    question_id: str
-    is_approval: bool
-    subject: str
-    body: str
-    at: str
-    options: tuple[str, ...]
-    may: str
-    who: str = ""
-    commit: str = ""
-    way: str = ""
-    reason: str = ""
-    diff: str = ""
-    objections: tuple[str, ...] = ()
-    hours: float = 0.0
-
-
-@dataclass(frozen=True)
-class Answered:
-    """The newest answer, shown where its question was until the session goes on."""
-
-    question_id: str
-    says: str
-    at: str
-
-
-def asks(session: Session, events: Events, asker: Asker, approvers: Mapping[str, Collection[str] | None]) -> tuple[Ask, ...]:
-    """`approvers` by question: user ids whose word counts, None where nobody is named."""
-    found = questions.waiting(events) if session.state is not State.DONE else []
-    return tuple(_ask(session, one, events, asker, approvers.get(one.data["question_id"])) for one in found)
-
-
-def _ask(session: Session, question: Event, events: Events, asker: Asker, named: Collection[str] | None) -> Ask:
-    data, is_approval = question.data, question.data["about"] == "approval"
-    may, who = _may(session, asker, named, is_approval=is_approval)
-    rerun = data.get("rerun") or {}
-    return Ask(
-        question_id=data["question_id"],
-        is_approval=is_approval,
-        subject=data["subject"],
-        body="" if is_approval else data["body"],
-        at=question.at,
-        options=tuple(data["options"]),
-        may=may,
-        who=who,
-        commit=data.get("commit") or "",
-        way=rerun.get("way", ""),
-        reason=rerun.get("reason", ""),
-        diff=diff_of(events) if is_approval else "",
-        objections=tuple(map(objection, data.get("objections") or ())),
-        hours=data.get("hours") or 0.0,
-    )
-
-
-def _may(session: Session, asker: Asker, named: Collection[str] | None, *, is_approval: bool) -> tuple[str, str]:
-    if not asker.may_edit:
-        return "nothing", f"You may look. Answering takes the right to edit runs of DAG {session.dag_id}" + (
-            f", and one of: {', '.join(named)}." if is_approval and named else "."
-        )
-    if not is_approval:
-        return "answer", ""
-    if named is not None and asker.id not in named:
-        return "nothing", f"Policy names who decides this: {', '.join(named) or 'nobody'}. You are {asker.id}."
-    if asker.is_worker:
-        return "reject", f"{asker.id} is the login the agent itself works with; what it wrote it cannot approve."
-    return "approve", ""
-
-
-_DECIDED = {"approve": "approved it", "reject": "rejected it", "answer": "answered it"}
-
-
-def answered(session: Session, events: Events) -> Answered | None:
-    """While the session has not gone on, or has ended, after an answer: who gave it."""
-    last = questions.last_answer(events)
-    later = () if last is None else [e for e in events if e.number > last.number and e.kind in (K.CLAIMED, K.FINISHED)]
-    if last is None or later or session.state is State.DONE or not last.data:
-        return None
-    decision = str(last.data.get("decision"))
-    says = "Nobody answered in time." if decision == "nobody" else f"{last.actor} {_DECIDED.get(decision, decision)}."
-    return Answered(str(last.data.get("question_id")), says, last.at)
-
-
-def closed(session: Session, events: Events) -> str | None:
-    """The newest question, where none waits."""
-    asked = [str(event.data["question_id"]) for event in events if event.kind is K.QUESTION and event.data]
-    waits = session.state is not State.DONE and questions.waiting(events)
-    return asked[-1] if asked and not waits else None
 
 
 # --- what was found and done -----------------------------------------------------------------------------------------

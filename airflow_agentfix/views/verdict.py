@@ -63,7 +63,7 @@ class Told:
     before: tuple[Precedent, ...]
 
 
-_TITLES = {
+TITLES = {
     Verdict.CODE: "A fault in the code",
     Verdict.DATA: "The data is not what the code expects",
     Verdict.CONFIG: "A setting is missing or wrong",
@@ -71,7 +71,7 @@ _TITLES = {
     Verdict.INFRA: "Something outside the code is not there",
     Verdict.UNKNOWN: "The rules do not know this failure",
 }
-_WHOSE = {
+WHOSE = {
     Verdict.CODE: "The DAG's authors",
     Verdict.DATA: "Whoever delivers the data, or the DAG's authors if the data is right",
     Verdict.CONFIG: "Whoever keeps Airflow's connections, variables and settings",
@@ -87,7 +87,7 @@ def told(found: Inspection, before: Sequence[Precedent]) -> Told:
     judgement, frames = incident.judgement, incident.cause.user_frames
     return Told(
         cause=incident.cause.line or "The log names no cause.",
-        title=_TITLES[judgement.verdict],
+        title=TITLES[judgement.verdict],
         sure=next(word for least, word in _SURE if judgement.confidence >= least),
         why=_why(judgement.reason),
         whose=_whose(incident),
@@ -111,7 +111,7 @@ def _why(reason: str) -> str:
 def _whose(incident: Incident) -> str:
     """With the owners that the DAG names; `airflow` is what it is called where nobody was named."""
     owners = ", ".join(redact(owner) for owner in incident.dag.owners if owner != "airflow")
-    return _WHOSE[incident.judgement.verdict] + (f" (the DAG's owner: {owners})" if owners else "")
+    return WHOSE[incident.judgement.verdict] + (f" (the DAG's owner: {owners})" if owners else "")
 
 
 def _place(frame: Frame, incident: Incident) -> Place:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from airflow_agentfix.core.session import WORKER, Event, EventKind, Outcome
-from airflow_agentfix.views.timeline import AUTONOMIES, ENDS, PART_CHARS, PIN_ENDS, WORDS_CHARS, entry, fold
+from airflow_agentfix.views.sentences import AUTONOMIES, ENDS, PIN_ENDS
+from airflow_agentfix.views.timeline import PART_CHARS, WORDS_CHARS, entry, fold
 from tests.web.pages import world
 from tests.web.pages.world import K
 

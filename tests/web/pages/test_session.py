@@ -40,7 +40,7 @@ def parts_of(html: str) -> set[str]:
 def test_the_page_says_what_happened_whose_it_is_and_what_is_asked(api: ApiServer, server: Server):
     html = Browser(api, world.waiting_for_approval(server).session.id).get()
     assert world.LINE.replace("'", "&#39;") in html
-    assert "The code. A change in the repository mends it." in html
+    assert "Whose it is:</span> The DAG&#39;s authors." in html
     assert "Approving runs unmerged code with production connections" in html
     assert re.search(r"By pin:\s+\S", html)
     assert "amount" in html

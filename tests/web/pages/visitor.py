@@ -34,9 +34,6 @@ EXAMPLES: Mapping[str, Any] = {
     "decision": "answer",
     "reason": "Not needed.",
     "number": 1,
-    "before": 5,
-    "place": 0,
-    "question_id": "q1",
 }
 """by name, of what a page may require"""
 
