@@ -95,6 +95,10 @@ class View:
         return asking.answered(self.session, self._events)
 
     @property
+    def is_answered(self) -> bool:
+        return parts.is_answered(self.session, self._events)
+
+    @property
     def closed(self) -> str | None:
         """The newest question, once it waits no more."""
         return asking.closed(self.session, self._events)

@@ -78,7 +78,7 @@ def head(session: Session, events: Events) -> Head:
     sure = percent(by_model)
     verdict = Verdict(session.verdict) if session.verdict in list(Verdict) else None
     return Head(
-        now=_now(session),
+        now=_now(session, events),
         title=TITLES[verdict] if verdict else "",
         whose=WHOSE[verdict] if verdict else "",
         sure="" if sure == "not" else f"{sure} sure",
@@ -86,6 +86,11 @@ def head(session: Session, events: Events) -> Head:
         also=tuple(str(event.data.get("ref") or "(erased)") for event in events if event.kind is K.OCCURRENCE),
         victims=tuple(map(str, listed(incident.get("victims")))),
     )
+
+
+def is_answered(session: Session, events: Events) -> bool:
+    """Whether it waits for nobody any more, only for a worker."""
+    return session.waiting_for is WaitFor.PERSON and not questions.waiting(events)
 
 
 _WAITING = {
@@ -96,9 +101,11 @@ _WAITING = {
 }
 
 
-def _now(session: Session) -> str:
+def _now(session: Session, events: Events) -> str:
     if session.outcome is not None:
         return session.summary or "The session has ended."
+    if is_answered(session, events):
+        return "It was answered, and goes on as soon as a worker takes it."
     if session.waiting_for is not None:
         return _WAITING[session.waiting_for]
     if session.summary:

@@ -57,6 +57,8 @@ def budget(request: Request, user: GetUserDep, session_id: SessionId, service: S
 
 def _badge(view: views.View) -> Badge:
     """What waits for somebody else does not wait for you."""
+    if view.is_answered:
+        return Badge("answered", "waits")
     is_theirs = bool(view.asks) and all(one.may == "nothing" for one in view.asks)
     return Badge("waits for a person", "asks") if is_theirs else badge_of(view.session)
 

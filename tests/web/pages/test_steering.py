@@ -22,6 +22,7 @@ def test_approving_approves_the_commit_and_the_next_poll_tells_the_others(api: A
     page = other.get()
     html = own.post("/reply", question_id=question_of(server, session_id), decision="approve", message="Looks right.")
     assert "anna approved it." in html
+    assert "It was answered, and goes on" in own.get()
     (approval,) = server.store.approvals(session_id)
     assert (approval.person, approval.commit, approval.decision) == ("anna", COMMIT, "approve")
     told = other.get("/live", after=numbers(page)[-1], etag=tag_of(page))
