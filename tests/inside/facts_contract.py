@@ -8,8 +8,10 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -309,3 +311,82 @@ def test_a_log_that_does_not_come_is_given_up_in_time(failed: TaskRef) -> None:
     assert facts.log_look.out_of_time
     os.close(os.open(file, os.O_WRONLY | os.O_NONBLOCK))  # let the reader go
     file.unlink()
+
+
+class Worker(ThreadingHTTPServer):
+    """The log server of a worker on another machine; `slow`: it never comes to the end."""
+
+    def __init__(self, log: bytes, *, slow: bool = False) -> None:
+        stopped = self.stopped = threading.Event()
+
+        class Served(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(log) + (1 if slow else 0)))
+                self.end_headers()
+                with suppress(OSError):  # who asked may have gone
+                    self.wfile.write(log)
+                    if slow:
+                        stopped.wait(30)
+
+            def log_message(self, *_: Any) -> None: ...
+
+        super().__init__(("127.0.0.1", 0), Served)
+
+    def __enter__(self) -> Worker:
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.stopped.set()
+        self.shutdown()
+        self.server_close()
+
+
+@pytest.fixture
+def elsewhere(failed: TaskRef, monkeypatch: pytest.MonkeyPatch) -> Callable[[Worker], TaskRef]:
+    """The try's log is on its worker alone."""
+    log_file(failed).unlink(missing_ok=True)
+
+    def on(worker: Worker) -> TaskRef:
+        from airflow.models import TaskInstance
+        from airflow.utils.session import create_session
+        from sqlalchemy import update as changed
+
+        monkeypatch.setenv("AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT", str(worker.server_address[1]))
+        monkeypatch.setenv("AIRFLOW__API__SECRET_KEY", "k" * 64)
+        of_task = (TaskInstance.dag_id == failed.dag_id, TaskInstance.run_id == failed.run_id, TaskInstance.task_id == "load")
+        with create_session() as session:
+            session.execute(changed(TaskInstance).where(*of_task).values(hostname="127.0.0.1"))
+        return failed
+
+    return on
+
+
+def test_a_log_on_its_worker_is_streamed_and_its_ends_are_kept(elsewhere: Callable[[Worker], TaskRef]) -> None:
+    text = "\n".join([event("the very first"), *([event("x" * 900)] * 10_000), failure(), event("Task exited"), ""])
+    with Worker(text.encode()) as worker:
+        ref, facts = elsewhere(worker), AirflowFacts(LogEnds(end_bytes=200_000, seconds=30))
+        lines = list(facts.log_lines(ref))
+        assert sum(map(len, lines)) < 600_000
+        assert any(b"the very first" in line for line in lines)
+        assert not facts.log_look.is_whole
+        assert collect(ref, api=AirflowFacts(LogEnds(end_bytes=200_000, seconds=30))).cause.line == CAUSE
+
+
+def test_a_worker_that_does_not_come_to_the_end_is_given_up_in_time(elsewhere: Callable[[Worker], TaskRef]) -> None:
+    with Worker(failure().encode(), slow=True) as worker:
+        ref, started = elsewhere(worker), time.monotonic()
+        facts = AirflowFacts(LogEnds(seconds=0.7))
+        list(facts.log_lines(ref))
+        assert time.monotonic() - started < 3
+        assert facts.log_look.out_of_time
+
+
+def test_whole_texts_as_older_providers_give_them_are_cut_to_their_ends() -> None:
+    ends = LogEnds(end_bytes=100)
+    ends._until = time.monotonic() + 10
+    _, (stream,) = ends._ends_of_all((["s3://x"], ["\n".join(f"line {number}" for number in range(1000))]))
+    lines = list(stream)
+    assert (lines[0], lines[-1]) == ("line 0", "line 999")
+    assert len(lines) < 40

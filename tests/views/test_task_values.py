@@ -153,7 +153,7 @@ def offered(*layers: Layer, user_id: str = "anna", purse: Purse | None = None) -
     return offers.offered(combine(layers), purse=purse or Purse(5.0, 50.0), user_id=user_id)
 
 
-@pytest.mark.parametrize(("autonomy", "number"), zip(Autonomy, (1, 2, 3, 3), strict=True))
+@pytest.mark.parametrize(("autonomy", "number"), list(zip(Autonomy, (1, 2, 3, 3), strict=True)))
 def test_only_what_policy_allows_is_offered(autonomy: Autonomy, number: int) -> None:
     found = offered(Layer("x", autonomy=autonomy))
     assert len(found.possible) == number
