@@ -253,6 +253,11 @@ def test_what_happened_is_told_with_whose_it_is_and_why(site: Site) -> None:
     assert "dags/shop.py:12 in load" in told
 
 
+def test_a_log_that_is_gone_is_said_to_be(site: Site) -> None:
+    site.airflow.set_log(site.rest, [])
+    assert "The log of load is gone or may not be read" in site.read("/found")
+
+
 def test_a_try_is_looked_at_once_and_a_running_one_each_time(site: Site) -> None:
     for _ in range(3):
         site.read("/found")
