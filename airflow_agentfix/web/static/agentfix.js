@@ -185,6 +185,9 @@
     twin.remove();
   });
 
+  // Airflow's nav page (from 3.3 on) shows in its own address where its frame is, and looks when the frame has loaded.
+  document.addEventListener("htmx:pushedIntoHistory", () => window.frameElement?.dispatchEvent(new Event("load")));
+
   // --- ages ---------------------------------------------------------------------------------------------------------
   const STEPS = [["year", 31536000], ["month", 2592000], ["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
   const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
