@@ -122,7 +122,7 @@ class Listing:
             numbers = _numbers(connection, dag_ids, wanted)
             many = numbers.get(wanted.group, 0) if wanted.group else sum(numbers.values())
             rows = _few if wanted.search and many < FEW else _rows
-            return Found(numbers, tuple(rows(connection, dag_ids, wanted, after, limit)))
+            return Found(numbers, tuple(rows(connection, dag_ids, wanted, after, limit)) if many else ())
 
     def open_numbers(self, dag_ids: Collection[str]) -> dict[Group, int]:
         """The same of sessions that are not done, whatever the filter."""
