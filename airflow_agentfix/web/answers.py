@@ -81,7 +81,7 @@ def _ours(request: Request, error: Exception) -> Response:
 
 def _bug(request: Request, _: Exception) -> Response:
     if refusals.is_for_people(request):
-        return refusals.refusal(request, 500, _BUG)
+        return refusals.refusal(request, AgentFixError(_BUG), 500)
     return PlainTextResponse("Internal Server Error", 500)
 
 
@@ -92,7 +92,7 @@ _BUG = (
 
 def _told(request: Request, error: AgentFixError, status: int, headers: Mapping[str, str] | None = None) -> Response:
     if refusals.is_for_people(request):
-        return refusals.refusal(request, status, str(error), headers)
+        return refusals.refusal(request, error, status, headers)
     return JSONResponse(error_to_json(error), status, headers=headers)
 
 

@@ -64,17 +64,17 @@ def build_app(service_factory: ServiceFactory, *, secret: str, base_url: str = "
 
 
 class _Once:
-    """One service per process, built by whichever request comes first."""
+    """One service per process, built by whichever request comes first. `built`: None until then."""
 
     def __init__(self, factory: ServiceFactory) -> None:
         self._factory, self._lock = factory, threading.Lock()
-        self._service: SessionService | None = None
+        self.built: SessionService | None = None
 
     def __call__(self) -> SessionService:
         with self._lock:
-            if self._service is None:
-                self._service = self._factory()
-            return self._service
+            if self.built is None:
+                self.built = self._factory()
+            return self.built
 
 
 _NOTICED = "nothing; one whose run of `agentfix_fix` ended without a word is ended as failed"

@@ -6,13 +6,16 @@ from typing import Annotated
 
 from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import Depends, Header, Path, Request  # noqa: TID253 - the API server only
+from fastapi.concurrency import run_in_threadpool  # noqa: TID253 - as above
 
 from airflow_agentfix.service import SessionService
 from airflow_agentfix.web import examples
 
 
-def _service(request: Request) -> SessionService:
-    service: SessionService = request.app.state.service()
+async def _service(request: Request) -> SessionService:
+    """Once it is built it is at hand: a thread of its own for that, of every request, would cost a poll a third of its time."""
+    once = request.app.state.service
+    service: SessionService = once.built or await run_in_threadpool(once)
     return service
 
 
