@@ -29,7 +29,10 @@ class Right(StrEnum):
 
 REFUSALS: dict[int, tuple[type[errors.AgentFixError], str]] = {
     401: (errors.AirflowLoginRefused, "No login, or one that has expired."),
-    403: (errors.NotAllowed, "The login has no right to it, or Airflow did not make its token."),
+    403: (
+        errors.NotAllowed,
+        "The login has no right to it, Airflow did not make its token, or it is a cookie without a CSRF token.",
+    ),
     404: (errors.SessionNotFound, "Not there, or not for this login to know of: a session, or the task that is named."),
     409: (errors.InvalidTransition, "State or budget do not allow it, another writer was first, or the lease is another's."),
     413: (errors.InvalidRequest, "The body is too large."),
