@@ -147,7 +147,7 @@ def test_who_rejects_ends_it_and_nothing_runs(shown: Shop, visit: Visit):
     tab.get_by_label("Message").first.fill("not on a Friday")
     tab.get_by_role("button", name="Reject").first.click()
     tab.get_by_text("rejected", exact=True).first.wait_for(timeout=PATIENCE)
-    assert tab.get_by_text("not on a Friday").count() > 0
+    tab.get_by_text("not on a Friday").first.wait_for(state="attached")
     assert shown.here.run_state("rejected", "rejected") == "failed"
     assert shown.here.events(shown.session("rejected"), EventKind.RERUN) == []
 
