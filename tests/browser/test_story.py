@@ -176,3 +176,12 @@ def test_what_a_person_says_is_on_the_page_a_moment_later(shown: Shop, visit: Vi
     page.keyboard.press("Enter")
     page.locator("#timeline").get_by_text("The report is due at").first.wait_for()
     expect(page.locator("#timeline").get_by_text("nine", exact=True).first).to_be_visible()
+
+
+def test_the_record_can_be_taken_along_from_inside_airflow(shown: Shop, visit: Visit):
+    shown.until_asked("kept")
+    viewer = visit("vic")
+    tab = viewer.tab(task_tab("kept"))
+    with viewer.page.expect_download() as taken:
+        tab.get_by_role("link", name="Export").click()
+    assert taken.value.suggested_filename == f"agentfix-{shown.session('kept').id}.jsonl"

@@ -179,6 +179,7 @@
     const twin = outer.createElement("a");
     twin.href = link.href;
     twin.rel = "noopener noreferrer";
+    if (link.hasAttribute("download")) twin.download = link.download; // Airflow 3.1's frame forbids downloads too
     if (link.target === "_blank" || event.ctrlKey || event.metaKey) twin.target = "_blank";
     outer.body.append(twin);
     twin.click();
