@@ -26,6 +26,8 @@ IMAGES = Path(__file__).parents[2] / "docs" / "images"
 MOST_BYTES = 200 * 1024
 USERS = {"admin": "admin", "anna": "admin", "robot": "op"}
 SIZE = {"width": 1280, "height": 860}
+TALLER = {"session-asks": {"height": 1080}}
+"""as far as the buttons that answer"""
 EARLIER = 6
 
 
@@ -35,6 +37,7 @@ def main(folder: Path) -> None:
         for theme in ("light", "dark"):
             with Visitor(browser, here.deployment.standalone.url, "anna", theme=theme, **SIZE) as anna:
                 for name, path in pages(here).items():
+                    anna.page.set_viewport_size({**SIZE, **TALLER.get(name, {})})
                     anna.tab(path).locator("main").wait_for()
                     anna.settles()
                     time.sleep(1)
