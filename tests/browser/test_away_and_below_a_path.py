@@ -65,4 +65,4 @@ def test_while_airflow_does_not_answer_the_page_says_so_and_takes_it_back_when_i
     expect(page.locator("#timeline")).to_be_visible()
     below.deployment.standalone.start()
     expect(banner).to_be_hidden(timeout=60_000)
-    admin.forgives("net::ERR_", "status of 50")
+    admin.forgives("net::ERR_", "status of 50", "htmx:sendError", "htmx:afterRequest")
