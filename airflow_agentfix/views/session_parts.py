@@ -23,7 +23,7 @@ from airflow_agentfix.views import evidence
 from airflow_agentfix.views.asking import Asker
 from airflow_agentfix.views.evidence import Cite, Claim, Line, listed
 from airflow_agentfix.views.sentences import PIN_ENDS, objection, percent
-from airflow_agentfix.views.verdict import TITLES, WHOSE
+from airflow_agentfix.views.verdict import TITLES, WHOSE, plainly
 
 Events = Sequence[Event]
 K = EventKind
@@ -137,7 +137,7 @@ def report(events: Events, shown: Sequence[Line]) -> Report:
         text=str(told.get("root_cause") or ""),
         chain=evidence.chain(told, shown),
         rests_on=evidence.cites(listed(judgement.get("evidence")), shown),
-        rule=str(judgement.get("reason") or ""),
+        rule=plainly(str(judgement.get("reason") or "")),
         error=str(end.get("error") or ""),
     )
 

@@ -89,7 +89,7 @@ def told(found: Inspection, before: Sequence[Precedent]) -> Told:
         cause=incident.cause.line or "The log names no cause.",
         title=TITLES[judgement.verdict],
         sure=next(word for least, word in _SURE if judgement.confidence >= least),
-        why=_why(judgement.reason),
+        why=plainly(judgement.reason),
         whose=_whose(incident),
         action=judgement.owner_action,
         places=tuple(_place(frame, incident) for frame in reversed(frames[-FRAMES:])),
@@ -102,8 +102,8 @@ def told(found: Inspection, before: Sequence[Precedent]) -> Told:
     )
 
 
-def _why(reason: str) -> str:
-    """Without the rule's name and the operator's class, which are for those who keep the rules."""
+def plainly(reason: str) -> str:
+    """A verdict's reason without the rule's name and the operator's class, which are for those who keep the rules."""
     text = _OPERATOR.sub("", _RULE.sub("", reason))
     return f"{text[:1].upper()}{text[1:]}"
 
