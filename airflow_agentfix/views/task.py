@@ -215,7 +215,10 @@ def _sessions(service: SessionService, key: TaskKey, *, every_index: bool = Fals
 
 
 def _leads_to(service: SessionService, user: Any, key: TaskKey, facts: TaskFacts, sessions: Sequence[Session]) -> str | None:
-    """The session of this very try, which may be another task's; else the newest that is no duplicate and has seen this try."""
+    """The session of this very try, which may be another task's; else the newest that is no duplicate and has seen this try.
+
+    None where another task's is done and this one is failed still: that page would say fixed, and offer nothing for this failure.
+    """
     desk = service.desk
     ref = TaskRef(key.dag_id, key.run_id, key.task_id, facts.try_number, key.map_index)
     stored = desk.store.of_failure(ref)
@@ -223,7 +226,10 @@ def _leads_to(service: SessionService, user: Any, key: TaskKey, facts: TaskFacts
     known = {one.id: one for one in (*sessions, *([of_try] if of_try else ()))}
     order = sorted(known.values(), key=lambda one: (one.outcome is not Outcome.DUPLICATE, one.created_at), reverse=True)
     seen = (one for one in order if one == of_try or _has_seen(one, facts))
-    return next((one.id for one in seen), None)
+    found: Session | None = next(seen, None)
+    if found is None or (found.state is State.DONE and found not in sessions and _KINDS.get(facts.state or "") in HAS_FAILED):
+        return None
+    return found.id
 
 
 def _has_seen(session: Session, facts: TaskFacts) -> bool:

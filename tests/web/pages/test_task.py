@@ -29,6 +29,7 @@ from tests.fakes.databases import new_database
 from tests.fakes.incidents import an_incident
 from tests.fakes.server import DAG, RUN, TASK, WORKER, Server
 from tests.store.test_client import Token
+from tests.web.pages.world import finish
 
 ENDED = "2026-11-22T06:00:00+00:00"
 CAUSE = "KeyError: 'totl'"
@@ -230,7 +231,7 @@ def test_a_task_that_failed_again_after_its_session_was_done_is_news(site: Site)
     assert f"/agentfix/sessions/{session_id}" in page.text
 
 
-def test_a_duplicate_leads_to_the_session_that_has_the_cause(site: Site) -> None:
+def test_a_duplicate_leads_to_the_session_that_has_the_cause_while_that_works_on_it(site: Site) -> None:
     server = site.server
     first = server.claimed()
     incident = {**an_incident().to_json(), "repository": None, "base_commit": None}
@@ -240,6 +241,10 @@ def test_a_duplicate_leads_to_the_session_that_has_the_cause(site: Site) -> None
     server.append(second, (EventKind.INCIDENT, incident))
     assert server.store.get(second.session.id).session.outcome is Outcome.DUPLICATE
     assert site.get(fragment=False, task_id="second").headers["Location"] == f"/agentfix/sessions/{first.session.id}"
+    finish(server, first, Outcome.REPORTED)
+    still_red = site.get(fragment=False, task_id="second")
+    assert (still_red.status_code, "/task/actions?" in still_red.text) == (200, True)
+    assert f"/agentfix/sessions/{second.session.id}" in still_red.text
 
 
 # --- its parts --------------------------------------------------------------------------------------------------------
