@@ -95,7 +95,7 @@ def _not_approved(answer: Answer, fix: Event, verdict: str) -> Ending:
         commit, branch = fix.data["commit"][:10], fix.data["branch"]
         told = f"{answer.message} Nothing was rerun; {commit} on {branch} stays proposed. A message to the session asks anew."
         return Ending(Outcome.PROPOSED, told, verdict)
-    said = f": {answer.message}" if answer.message else ""
+    said = f": {answer.message.rstrip().removesuffix('.')}" if answer.message else ""
     return Ending(
         Outcome.REJECTED,
         f"{answer.actor} rejected running {fix.data['commit'][:10]} on {fix.data['branch']}{said}. Nothing was rerun.",

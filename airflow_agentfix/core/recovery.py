@@ -220,7 +220,7 @@ def _touched(run: RunNow, red: Sequence[TaskRef], case: Case) -> str | None:
         if (now := _now(run, ref).try_number) != ref.try_number:
             return f"somebody cleared it since: {_names([ref])} is at try {now}, try {ref.try_number} failed of this cause"
     if case.scene.dag.version and run.version == case.scene.dag.version:
-        return f"it ran on {run.version[:12]}, which has the fix, and failed all the same"
+        return f"it ran on {run.version[:12]}, which is what Airflow serves now, and failed there"
     return None
 
 

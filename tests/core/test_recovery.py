@@ -58,7 +58,7 @@ LEFT_ALONE = [
     (run("r", state="success"), {}, "green already: somebody mended it, or it did not need what failed"),
     (run("r", task="success"), {}, "mended already: load is success"),
     (run("r", tries=3), {}, "somebody cleared it since: load is at try 3, try 1 failed of this cause"),
-    (run("r", version=SERVED), {}, "it ran on cccccccccccc, which has the fix, and failed all the same"),
+    (run("r", version=SERVED), {}, "it ran on cccccccccccc, which is what Airflow serves now, and failed there"),
     (run("r"), {"reran": {"r"}}, "it ran on the fix already and is red all the same"),
 ]
 
