@@ -23,7 +23,7 @@ def test_what_waits_for_a_person_is_first_and_leads_to_its_session(shown: Shop, 
         shown.until_asked(name)
     tab = visit("admin").tab(INBOX)
     first = rows(tab).first
-    expect(first).to_contain_text("waits for you")
+    expect(first).to_contain_text("waits for a person")
     first.get_by_role("link", name="valeu").click()
     tab.get_by_role("button", name=re.compile("^Approve")).wait_for()
 
@@ -46,11 +46,11 @@ def test_a_search_narrows_the_list_without_a_reload_and_is_in_the_address(shown:
 def test_the_group_of_a_state_holds_those_alone_and_a_keyboard_reaches_it(shown: Shop, visit: Visit):
     shown.until_asked("kept")
     page = visit("admin").our("/")
-    page.get_by_role("radio", name=re.compile("^Waits for you|^Waiting", re.I)).focus()
+    page.get_by_role("radio", name=re.compile("^Waiting", re.I)).focus()
     page.keyboard.press("Space")
-    expect(rows(page).first).to_contain_text("waits for you")
+    expect(rows(page).first).to_contain_text("waits for a person")
     page.wait_for_url("**group=*")
-    assert {badge for badge in page.locator(".badge").all_inner_texts()} == {"waits for you"}
+    assert {badge for badge in page.locator(".badge").all_inner_texts()} == {"waits for a person"}
 
 
 def test_a_list_that_nobody_touches_brings_what_changed_and_keeps_the_focus(shown: Shop, visit: Visit):

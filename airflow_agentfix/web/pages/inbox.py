@@ -27,7 +27,7 @@ Known = Annotated[str | None, Header(alias="If-None-Match")]
 Word = TypeVar("Word", bound=StrEnum)
 
 GROUPS = {
-    Group.WAITS: "Waiting for you",
+    Group.WAITS: "Waiting for a person",
     Group.WORKS: "At work",
     Group.FIXED: "Fixed",
     Group.PROPOSED: "Fix proposed",

@@ -56,11 +56,11 @@ def budget(request: Request, user: GetUserDep, session_id: SessionId, service: S
 
 
 def _badge(view: views.View) -> Badge:
-    """What waits for somebody else does not wait for you."""
+    """Whom it waits for is known here, where the question is: lists cannot say that it is you."""
     if view.is_answered:
         return Badge("answered", "waits")
-    is_theirs = bool(view.asks) and all(one.may == "nothing" for one in view.asks)
-    return Badge("waits for a person", "asks") if is_theirs else badge_of(view.session)
+    is_yours = any(one.may != "nothing" for one in view.asks)
+    return Badge("waits for you", "asks") if is_yours else badge_of(view.session)
 
 
 def _tag_of(budget: Budget) -> str:

@@ -28,7 +28,7 @@ _OUTCOMES = {
 }
 _WAITS = {
     WaitFor.TASK: Badge("waits for the run's end", "waits"),
-    WaitFor.PERSON: Badge("waits for you", "asks"),
+    WaitFor.PERSON: Badge("waits for a person", "asks"),
     WaitFor.RERUN: Badge("rerun going", "busy"),
     WaitFor.PREVIEW: Badge("waits for the preview", "waits"),
 }

@@ -75,7 +75,7 @@ def some(server: Server) -> None:
 def test_rows_tell_state_cause_task_verdict_failures_and_cost(server: Server, anna: Visitor) -> None:
     put(server, "s1", **ASKS, cause="KeyError: 'amount'", verdict="code", map_index=3, usage=Usage(dollars=1.204))
     told = plain(anna.get("/").text)
-    for words in ("waits for you", "KeyError: 'amount'", "code", "orders / load [3]", "run_of_s1", "$1.20", "2026-11-20"):
+    for words in ("waits for a person", "KeyError: 'amount'", "code", "orders / load [3]", "run_of_s1", "$1.20", "2026-11-20"):
         assert words in told.replace(" [", " [").replace("load[3]", "load [3]"), words
 
 

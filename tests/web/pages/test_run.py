@@ -225,7 +225,7 @@ def test_the_tab_follows_the_run_and_the_sessions_and_is_silent_meanwhile(server
 
 def test_a_session_that_waits_for_a_person_is_told_so_on_the_tab(server: Server, anna: Visitor) -> None:
     put(server, "s1", run_id=RUN, task_id=TASK, state=State.WAITING, waiting_for=WaitFor.PERSON)
-    assert "waits for you" in rows(tab(anna).text)[0]
+    assert "waits for a person" in rows(tab(anna).text)[0]
 
 
 def test_names_that_others_chose_are_text(server: Server, anna: Visitor) -> None:
