@@ -161,7 +161,7 @@ def _nothing_found(incident: Incident, reasons: list[str]) -> Json:
     report = {
         "verdict": str(judged.verdict),
         "confidence": judged.confidence,
-        "root_cause": f"{incident.cause.line}\n\n{judged.reason}\n\nExamined and ruled out:\n{ruled_out}\n{_RULED_OUT}",
+        "root_cause": f"{incident.cause.line}\n\n{judged.reason}\n\nExamined and ruled out:\n\n{ruled_out}\n\n{_RULED_OUT}",
         "outcome": "reported",
         "causal_chain": _chain((_failed_with(incident),)),
     }

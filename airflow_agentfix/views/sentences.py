@@ -33,7 +33,7 @@ class Fold:
 
 def _created(event: Event) -> Told:
     data = event.data
-    by = f"{data['requested_by']} asked for it" if data.get("requested_by") else "The failure was handed over"
+    by = "Asked for it" if data.get("requested_by") else "The failure was handed over"
     return {"says": f"{by} ({data.get('source')}). It may go as far as: {AUTONOMIES.get(str(data.get('autonomy')), '')}."}
 
 

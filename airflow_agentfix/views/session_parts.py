@@ -287,6 +287,10 @@ def actions(session: Session, events: Events, asker: Asker) -> Actions:
     )
 
 
+_UNNAMED = {"approvers": "whoever may edit the DAG's runs", "reviewers": "whom CODEOWNERS names", "allowed_paths": "all"}
+"""what an empty list means, where that is not: none"""
+
+
 @dataclass(frozen=True)
 class Rule:
     """One value of the policy in force, with where it comes from."""
@@ -300,7 +304,8 @@ def policy(found: Effective | None) -> tuple[Rule, ...]:
     if found is None:
         return ()
     values = found.policy.to_json()
-    return tuple(Rule(name, _said(value), tuple(found.sources.get(name, ()))) for name, value in values.items())
+    said = ((name, _UNNAMED.get(name, "none") if value in ([], ()) else _said(value)) for name, value in values.items())
+    return tuple(Rule(name, value, tuple(found.sources.get(name, ()))) for name, value in said)
 
 
 def _said(value: Any) -> str:

@@ -15,7 +15,7 @@ from tests.web.pages.world import K
 REF = "orders/tuesday/load try 1"
 COMMIT = "c" * 40
 SAMPLES: dict[EventKind, tuple[dict[str, Any], str]] = {
-    K.CREATED: ({"source": "ui", "autonomy": "rerun", "requested_by": "anna"}, "anna asked for it (ui)"),
+    K.CREATED: ({"source": "ui", "autonomy": "rerun", "requested_by": "anna"}, "Asked for it (ui)"),
     K.CLAIMED: ({"worker": "agentfix_fix/r/fix/1", "login": "olga"}, "A worker took it"),
     K.POLICY: ({"policy": {"autonomy": "propose"}, "sources": {}, "problems": ["no file"]}, "autonomy propose"),
     K.INCIDENT: (world.incident(), "evidence was collected"),

@@ -144,7 +144,7 @@ class Repo:
 
     def paths(self, glob: str) -> Steps[tuple[str, ...]]:
         """Repository paths that match, sorted."""
-        text = yield from self._ask((glob, ""), Call("list_files", {"glob": glob}, f"Which files are there like {glob}?"))
+        text = yield from self._ask((glob, ""), Call("list_files", {"glob": glob}, f"Which files are there like `{glob}`?"))
         return tuple(sorted(line.strip() for line in text.splitlines() if line.strip()))
 
     def _ask(self, key: tuple[str, str], call: Call) -> Steps[str]:
@@ -175,7 +175,7 @@ class Repo:
 
     def search(self, regex: str, glob: str) -> Steps[tuple[Hit, ...]]:
         """Lines of files like `glob` in which `regex` is found."""
-        call = Call("search_code", {"regex": regex, "glob": glob}, f"Where does {regex} occur in {glob}?")
+        call = Call("search_code", {"regex": regex, "glob": glob}, f"Where does `{regex}` occur in `{glob}`?")
         text = yield from self._ask((glob, regex), call)
         return tuple(hit for line in text.splitlines() if (hit := _hit(line)))
 
