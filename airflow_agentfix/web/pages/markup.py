@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import nh3
 from markupsafe import Markup
 
+from airflow_agentfix.core.urls import web_address
+
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from pygments.formatters import HtmlFormatter
@@ -22,9 +24,18 @@ TAGS = {*_INLINE, *_BLOCKS, *_TABLES}
 
 
 def markdown(text: str) -> Markup:
-    """A model's or a person's Markdown. HTML in it is shown as text; links lead to http(s) alone and say nothing of us."""
+    """A model's or a person's Markdown. HTML in it is shown as text, so is an image; links lead to whole http(s) addresses alone,
+    out of the frame that we are in, and say nothing of us."""
     html = _markdown().render(text[:MOST])
-    safe = nh3.clean(html, tags=TAGS, attributes={"a": {"href"}}, url_schemes={"http", "https"}, link_rel="noopener noreferrer")
+    safe = nh3.clean(
+        html,
+        tags=TAGS,
+        attributes={"a": {"href"}},
+        set_tag_attribute_values={"a": {"target": "_blank", "data-out": ""}},
+        url_schemes={"http", "https"},
+        url_relative="deny",
+        link_rel="noopener noreferrer",
+    )
     return Markup(safe)
 
 
@@ -40,7 +51,9 @@ def diff(text: str) -> Markup:
 def _markdown() -> MarkdownIt:
     from markdown_it import MarkdownIt
 
-    return MarkdownIt("commonmark", {"html": False}).enable("table")
+    made = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
+    made.validateLink = lambda url: web_address(url) is not None  # type: ignore[method-assign]  # its own way to be told
+    return made
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,30 @@
+"""What a model's Markdown may become: links that lead out of our frame, to whole addresses, and nothing that loads or acts."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_agentfix.web.pages.markup import markdown
+
+
+def test_a_link_opens_outside_of_the_frame_that_airflow_puts_us_in() -> None:
+    link = str(markdown("[the docs](https://docs.example.com/a?b=1#c)"))
+    assert 'href="https://docs.example.com/a?b=1#c"' in link
+    assert " data-out" in link
+    assert 'target="_blank"' in link
+    assert 'rel="noopener noreferrer"' in link
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["/auth/logout", "//evil.example.com/x", "?q=1", "#main", "data:text/html,x", "javascript:alert(1)", "mailto:a@b.c"],
+)
+def test_an_address_that_is_not_a_whole_one_is_text(address: str) -> None:
+    assert "<a" not in markdown(f"[Log in again]({address})")
+    assert "Log in again" in markdown(f"[Log in again]({address})")
+
+
+def test_an_image_is_not_loaded_and_its_words_stay() -> None:
+    told = markdown("![the plot](https://evil.example.com/x.png)")
+    assert "<img" not in told
+    assert "the plot" in told
