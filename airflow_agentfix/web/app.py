@@ -35,7 +35,7 @@ from airflow_agentfix.web.bodies import (
 )
 from airflow_agentfix.web.declared import Right, declared
 from airflow_agentfix.web.document import Documented
-from airflow_agentfix.web.given import DagId, Known, Service, SessionId, WithinRate
+from airflow_agentfix.web.given import MOST_EVENTS, DagId, Known, Service, SessionId, WithinRate
 from airflow_agentfix.web.headers import Headers
 from airflow_agentfix.web.outward import outward
 from airflow_agentfix.web.pages import router as pages
@@ -206,7 +206,7 @@ def events(
     session_id: SessionId,
     service: Service,
     response: Response,
-    after: Annotated[int, Query(ge=0, description="Number of the last event you have.")] = 0,
+    after: Annotated[int, Query(ge=0, le=MOST_EVENTS, description="Number of the last event you have.")] = 0,
     if_none_match: Known = None,
 ) -> Any:
     """Made to be polled every two seconds: while nothing happened, one indexed query and no body."""
@@ -295,9 +295,9 @@ def message(user: GetUserDep, session_id: SessionId, body: MessageBody, service:
         refuses=(404, 409, 413),
     ),
 )
-def reply(user: GetUserDep, session_id: SessionId, body: ReplyBody, service: Service) -> Json:
+async def reply(request: Request, user: GetUserDep, session_id: SessionId, body: ReplyBody, service: Service) -> Json:
     """An approval that waits needs `decision` approve or reject, else 422 `DecisionRequired`."""
-    return {"session": service.reply(session_id, user, **body.model_dump()).to_json()}
+    return await outward(request, lambda: {"session": service.reply(session_id, user, **body.model_dump()).to_json()})
 
 
 @_people.post(

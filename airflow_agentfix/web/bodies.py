@@ -16,6 +16,8 @@ from airflow_agentfix.web import examples
 Key = Annotated[str, Field(min_length=1, max_length=250, pattern=r"^[^\x00]+$")]
 """as Airflow's own ids"""
 Word = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00]+$")]
+MOST_INDEX = 2**31 - 1
+"""of what Airflow's database keeps as an integer"""
 Line = Annotated[str, Field(max_length=2_000)]
 Prose = Annotated[str, Field(max_length=200_000)]
 CallId = Annotated[str, Field(min_length=1, max_length=200)]
@@ -34,9 +36,9 @@ class _Task(_Body):
     dag_id: Key
     run_id: Key
     task_id: Key
-    map_index: int = Field(default=-1, ge=-1)
+    map_index: int = Field(default=-1, ge=-1, le=MOST_INDEX)
     """-1 is not mapped"""
-    try_number: int | None = Field(default=None, ge=1)
+    try_number: int | None = Field(default=None, ge=1, le=MOST_INDEX)
     """the newest one unless given"""
     autonomy: Autonomy | None = None
     """how far it may go at most; the deployment's own bound holds beside"""

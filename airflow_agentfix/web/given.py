@@ -26,6 +26,8 @@ def _within_rate(request: Request, user: GetUserDep, service: Service) -> None:
     request.app.state.intakes.require(str(user.get_id()), per_minute=service.settings.intake_per_minute)
 
 
+MOST_EVENTS = 10_000_000
+"""the highest number of an event that is asked for: a database takes none of any size"""
 WithinRate = Depends(_within_rate)
 """one more intake of this login"""
 SessionId = Annotated[str, Path(max_length=64, examples=[examples.ID])]

@@ -1,4 +1,4 @@
-"""Requests that ask a code host, which may let them wait for long: a few threads of their own do that.
+"""Requests that ask a code host, or wait for a question to be shown, which may take long: a few threads of their own do that.
 
 FastAPI runs every plain function in the forty threads of a process, which Airflow's own routes share: were they all waiting for
 a code host, Airflow's API would stand still, the heartbeats of tasks with it.

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from inspect import iscoroutinefunction
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 import requests
@@ -14,11 +15,14 @@ from fastapi.routing import APIRoute
 
 from airflow_agentfix.core.incident import DagFacts
 from airflow_agentfix.core.policy import Layer
+from airflow_agentfix.core.session import EventKind
 from airflow_agentfix.web.app import build_app
 from airflow_agentfix.web.outward import AT_ONCE
 from tests.fakes.api_server import ApiServer
 from tests.fakes.databases import new_database
 from tests.fakes.server import DAG, Server, worker_of
+from tests.fakes.server_airflow import FakeServerAirflow
+from tests.web.pages import world
 from tests.web.routes import API, call
 
 ALL_THREADS = 40
@@ -54,6 +58,8 @@ def test_every_route_that_asks_a_code_host_waits_in_those_threads_and_no_other_d
         "approval",
         "rerun",
         "recover",
+        # what waits for a question to be shown, on the page and in the API
+        "reply",
         # and what reads a log, which may be far away
         "found",
         "lineage",
@@ -83,4 +89,38 @@ def test_workers_that_wait_for_a_code_host_leave_the_api_servers_threads_to_othe
         finally:
             host.answers.set()
         assert {one.result().status_code for one in (*claims, *shown)} == {200}
+    server.close()
+
+
+class NotShownYet(FakeServerAirflow):
+    """Airflow, whose questions take long to be shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_shown, self.waiting = Event(), 0
+
+    def give_answer(self, run_id: str, *, option: str, message: str, user: Any) -> None:
+        self.waiting += 1
+        assert self.is_shown.wait(30)
+        super().give_answer(run_id, option=option, message=message, user=user)
+
+
+def test_people_whose_answer_waits_for_its_question_leave_those_threads_to_others(tmp_path: Path) -> None:
+    airflow = NotShownYet()
+    server = Server(new_database("sqlite", tmp_path), airflow=airflow)
+    session_id = world.waiting_for_answer(server).session.id
+    question_id = str(server.store.events(session_id, kinds=(EventKind.QUESTION,))[-1].data["question_id"])
+    form = {"question_id": question_id, "message": "Gross"}
+    headers = {"Authorization": "Bearer anna", "HX-Request": "true"}
+    with ApiServer(server.service) as api, ThreadPoolExecutor(ALL_THREADS) as everybody:
+        page = f"{api.url}/agentfix/sessions/{session_id}"
+        for _ in range(ALL_THREADS):
+            everybody.submit(requests.post, f"{page}/reply", data=form, headers=headers, timeout=60)
+        while airflow.waiting < AT_ONCE:
+            pass
+        try:
+            assert requests.get(page, headers=headers, timeout=10).status_code == 200
+            assert airflow.waiting == AT_ONCE
+        finally:
+            airflow.is_shown.set()
     server.close()

@@ -15,12 +15,12 @@ from airflow_agentfix.core.session import Event
 from airflow_agentfix.views import session as views
 from airflow_agentfix.web.answers import readable
 from airflow_agentfix.web.declared import Right, page
-from airflow_agentfix.web.given import Service, SessionId
+from airflow_agentfix.web.given import MOST_EVENTS, Service, SessionId
 from airflow_agentfix.web.pages import shell
 
 router = APIRouter(prefix="/sessions/{session_id}")
 
-Number = Annotated[int, Path(ge=1, le=10_000_000)]
+Number = Annotated[int, Path(ge=1, le=MOST_EVENTS)]
 
 
 @router.get("/events", **page(Right.READ, reads="its earlier events"))
@@ -29,8 +29,8 @@ def events(
     user: GetUserDep,
     session_id: SessionId,
     service: Service,
-    before: Annotated[int, Query(ge=1, le=10_000_000)],
-    since: Annotated[int | None, Query(ge=1, le=10_000_000)] = None,
+    before: Annotated[int, Query(ge=1, le=MOST_EVENTS)],
+    since: Annotated[int | None, Query(ge=1, le=MOST_EVENTS)] = None,
 ) -> Response:
     """A page of the timeline before the first event that is shown; with `since` all from that one on."""
     entries = views.earlier(service, session_id, user, before=before, since=since)

@@ -13,7 +13,7 @@ from airflow_agentfix.core.audit import canonical
 from airflow_agentfix.core.budget import Budget
 from airflow_agentfix.views import session as views
 from airflow_agentfix.web.declared import Right, page
-from airflow_agentfix.web.given import Service, SessionId
+from airflow_agentfix.web.given import MOST_EVENTS, Service, SessionId
 from airflow_agentfix.web.pages import shell
 from airflow_agentfix.web.pages.states import Badge, badge_of
 
@@ -34,7 +34,7 @@ def live(
     user: GetUserDep,
     session_id: SessionId,
     service: Service,
-    after: Annotated[int, Query(ge=0)],
+    after: Annotated[int, Query(ge=0, le=MOST_EVENTS)],
     known: Known = None,
 ) -> Response:
     """What has changed since event `after`: the parts of the page that it changes, and the new events."""

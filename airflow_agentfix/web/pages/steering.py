@@ -32,7 +32,7 @@ Word = Annotated[str, Form(max_length=250)]
     "/reply",
     **page(Right.APPROVER, reads="the question", changes="the answer, and the approval of one commit", approval="gives it"),
 )
-def reply(
+async def reply(
     request: Request,
     user: GetUserDep,
     session_id: SessionId,
@@ -42,10 +42,15 @@ def reply(
     option: Line = "",
     message: Prose = "",
 ) -> Response:
-    """`option`: the one that was clicked; what was written beside it goes with it."""
+    """`option`: the one that was clicked; what was written beside it goes with it. A question that is just being shown is waited
+    for."""
     words = ": ".join(one for one in (option.strip(), message.strip()) if one)
-    service.reply(session_id, user, decision=decision, message=words, question_id=question_id)
-    return shell.fragment(request, "session_answered.html.j2", view=views.whole(service, session_id, user))
+
+    def replied() -> Response:
+        service.reply(session_id, user, decision=decision, message=words, question_id=question_id)
+        return shell.fragment(request, "session_answered.html.j2", view=views.whole(service, session_id, user))
+
+    return await outward(request, replied)
 
 
 @router.post("/message", **page(Right.EDIT, reads="the session", changes="a note in it; a done one starts a new run"))

@@ -18,6 +18,7 @@ from airflow_agentfix.redaction import told
 from airflow_agentfix.service import Failure
 from airflow_agentfix.views import task as views
 from airflow_agentfix.views.task import TaskKey
+from airflow_agentfix.web.bodies import MOST_INDEX
 from airflow_agentfix.web.declared import Right, page
 from airflow_agentfix.web.given import Service, WithinRate
 from airflow_agentfix.web.outward import outward
@@ -109,7 +110,7 @@ def start(
     run_id: FormKey,
     task_id: FormKey,
     autonomy: FormKey,
-    map_index: Annotated[int, Form()] = -1,
+    map_index: Annotated[int, Form(ge=-1, le=MOST_INDEX)] = -1,
     message: Message = "",
 ) -> Response:
     """A session for this failure; the browser goes to its page."""
