@@ -28,6 +28,8 @@ from airflow_agentfix.store.record import Approval, Change, Stored, Wanted
 
 _SESSION_FIELDS = tuple(field.name for field in fields(Session) if field.name != "usage")
 _USAGE_FIELDS = tuple(field.name for field in fields(Usage))
+_CHECKED_AT_ONCE = 10
+"""events of a chain that are in memory together; one may have some MB"""
 
 
 class SqlStore:
@@ -138,18 +140,28 @@ class SqlStore:
     def broken_link(self, session_id: str) -> int | None:
         """The number of the first event that is not what was written, or is missing; None for a whole chain."""
         t, previous, number = tables.event, "", 0
+        of_session = sa.select(t).where(t.c.session_id == session_id)
+        is_erasing = of_session.where(t.c.kind == EventKind.ERASED.value).with_only_columns(t.c.number).limit(1)
         with reading(self.engine) as connection:
-            rows = list(connection.execute(sa.select(t).where(t.c.session_id == session_id).order_by(t.c.number)).mappings())
             last = connection.scalar(sa.select(tables.session.c.last_event).where(tables.session.c.id == session_id)) or 0
-        erased = any(row["kind"] == EventKind.ERASED for row in rows)
-        for row in rows:
-            event, number = event_of(row), number + 1
-            content = event.data if event.data or not erased else None
-            told = content is None or digest(self._key, content) == row["digest"]
-            if event.number != number or not told or link(self._key, previous, session_id, event, row["digest"]) != row["hash"]:
-                return number
-            previous = row["hash"]
+            erased = connection.scalar(is_erasing) is not None
+            few = {"yield_per": _CHECKED_AT_ONCE}
+            for row in connection.execute(of_session.order_by(t.c.number), execution_options=few).mappings():
+                event, number = event_of(row), number + 1
+                content = event.data if event.data or not erased else None
+                told = content is None or digest(self._key, content) == row["digest"]
+                hashed = link(self._key, previous, session_id, event, row["digest"])
+                if event.number != number or not told or hashed != row["hash"]:
+                    return number
+                previous = row["hash"]
         return number + 1 if number < last else None
+
+    def hashes(self, session_id: str) -> list[str]:
+        """Of all its events, in their order."""
+        t = tables.event
+        query = sa.select(t.c.hash).where(t.c.session_id == session_id).order_by(t.c.number)
+        with reading(self.engine) as connection:
+            return list(connection.scalars(query))
 
     # --- writing
 

@@ -32,7 +32,8 @@ PAGE = 100
 EARLIER = 200
 MOST_EARLIER = 2_000
 """where a link leads to an event of long ago"""
-EXPORTED_AT_ONCE = 100
+EXPORTED_AT_ONCE = 20
+"""one may have some MB"""
 
 
 class View:
@@ -164,7 +165,7 @@ def whole(service: SessionService, session_id: str, user: Any) -> View:
     service.get(session_id, user)
     desk = service.desk
     stored = desk.open(session_id, user, edit=False)
-    newest = desk.store.newest_events(session_id, limit=PAGE)
+    newest = desk.store.newest_events(session_id, limit=PAGE, before=stored.session.last_event + 1)
     return View(service, stored, user, _seen(desk, stored.session), newest, frozenset(parts.KINDS))
 
 
@@ -175,7 +176,8 @@ def since(service: SessionService, session_id: str, user: Any, *, after: int, kn
     seen = _seen(desk, stored.session)
     if known == seen.tag:
         return None
-    new = desk.store.events(session_id, after=after, limit=PAGE)
+    # What was written since the session was read is left to the next poll: its parts show the session as it is then.
+    new = [one for one in desk.store.events(session_id, after=after, limit=PAGE) if one.number <= stored.session.last_event]
     sent = parts.changed(new) | (frozenset({"rerun"}) if seen.tasks else frozenset())
     return View(service, stored, user, seen, new, sent)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import tracemalloc
+from collections.abc import Callable
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,10 @@ from typing import Any
 import pytest
 import requests
 
-from airflow_agentfix.core.session import EventKind
+from airflow_agentfix.core.session import EventKind, Outcome
 from airflow_agentfix.settings import Settings
+from airflow_agentfix.store.record import Stored
+from airflow_agentfix.store.sql import SqlStore
 from airflow_agentfix.views import session as views
 from tests.fakes.api_server import ApiServer
 from tests.fakes.databases import new_database
@@ -296,3 +300,62 @@ def test_the_kinds_that_only_the_timeline_shows_are_all_others():
     from airflow_agentfix.views.session_parts import BULKY, FACTS
 
     assert set(EventKind) == FACTS | BULKY
+
+
+class Meanwhile(SqlStore):
+    """A store in which `then` is written right after the next session was read."""
+
+    then: Callable[[], None] | None = None
+
+    def get(self, session_id: str) -> Stored | None:
+        found, then, self.then = super().get(session_id), self.then, None
+        if then:
+            then()
+        return found
+
+
+def test_what_is_written_while_a_poll_is_answered_comes_whole_with_the_next_one(server: Server):
+    store = Meanwhile(server.store.engine, key=b"key of the tests")
+    server.store = store
+    server.service = server.with_ids(server.new_id)
+    claim = world.at_work(server)
+    session_id = claim.session.id
+    before = views.whole(server.service, session_id, ANNA)
+    server.append(claim, world.turn(world.says("I read on.")))
+    store.then = lambda: world.finish(server, claim, Outcome.GAVE_UP)
+    view = views.since(server.service, session_id, ANNA, after=before.last, known=before.tag)
+    assert view
+    assert view.session.outcome is None
+    assert not view.has_ended
+    view = views.since(server.service, session_id, ANNA, after=view.last, known=view.tag)
+    assert view
+    assert view.session.outcome is Outcome.GAVE_UP
+    assert view.has_ended
+    assert not view.actions.stop
+    assert "actions" in view.sent
+
+
+def test_an_event_number_of_any_size_is_refused_and_asks_no_database(api: ApiServer, server: Server):
+    session_id = world.at_work(server).session.id
+    told = Browser(api, session_id).get("/live", after="9" * 25, status=422)
+    assert "less than or equal to" in told
+    answer = requests.get(
+        f"{api.url}/agentfix/api/v1/sessions/{session_id}/events?after={'9' * 25}",
+        headers={"Authorization": "Bearer anna"},
+        timeout=20,
+    )
+    assert answer.status_code == 422
+
+
+def test_the_check_of_a_record_holds_a_few_of_its_events_at_a_time(server: Server):
+    claim = world.at_work(server)
+    text = "a long line of a log\n" * 20_000
+    for _ in range(40):
+        server.append(claim, world.result("read_log", text))
+    tracemalloc.start()
+    try:
+        assert server.service.audit(claim.session.id, ANNA).ok
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 30 * len(text)  # all of them would be 40, and as much again as JSON
