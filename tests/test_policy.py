@@ -68,7 +68,7 @@ def test_a_session_whose_policy_another_version_wrote_down_goes_on(make: Any) ->
     claim = server.with_fix()
     policy = {name: value for name, value in claim.policy.items() if name != "checks"} | {"max_reruns": 1}
     stored = server.store.get(claim.session.id)
-    server.service._desk.save(stored, Draft(EventKind.POLICY, SERVER, {"policy": policy, "sources": {}, "problems": []}))
+    server.service.desk.save(stored, Draft(EventKind.POLICY, SERVER, {"policy": policy, "sources": {}, "problems": []}))
     assert isinstance(server.approval(claim), WaitRun)
     again = server.claimed(claim.session.id, try_number=2)
     assert again.policy == claim.policy

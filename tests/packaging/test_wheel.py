@@ -78,8 +78,11 @@ def test_the_wheel_has_every_file_of_the_package_and_nothing_else(wheel: Path):
         files = (path for path in (CHECKOUT / folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts)
         return {f"{inside}/{path.relative_to(CHECKOUT / folder).as_posix()}" for path in files if wanted(path)}
 
+    served = {CHECKOUT / "airflow_agentfix/web" / folder for folder in ("static", "templates")}
     expected = shipped(
-        "airflow_agentfix", "airflow_agentfix", lambda path: path.suffix in (".py", ".json") or path.name == "py.typed"
+        "airflow_agentfix",
+        "airflow_agentfix",
+        lambda path: path.suffix in (".py", ".json") or path.name == "py.typed" or not served.isdisjoint(path.parents),
     )
     expected |= shipped("dags", "airflow_agentfix/_dags", lambda _: True)
     expected |= shipped("skills", "airflow_agentfix/_skills", lambda _: True)
