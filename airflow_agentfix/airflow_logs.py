@@ -121,6 +121,9 @@ class LogEnds:
         last: deque[str] = deque()
         held = dropped = 0
         for line in lines:
+            if self.left <= 0:
+                self.look.out_of_time = True
+                return
             line = line[: self.end_bytes]
             if first + len(line) <= self.end_bytes:
                 first += len(line) + 1
@@ -132,9 +135,6 @@ class LogEnds:
             while held > self.end_bytes and len(last) > 1:
                 held -= len(last.popleft()) + 1
                 dropped += 1
-            if self.left <= 0:
-                self.look.out_of_time = True
-                return
         if dropped:
             yield self._gap()
         yield from last

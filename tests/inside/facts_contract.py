@@ -390,3 +390,16 @@ def test_whole_texts_as_older_providers_give_them_are_cut_to_their_ends() -> Non
     lines = list(stream)
     assert (lines[0], lines[-1]) == ("line 0", "line 999")
     assert len(lines) < 40
+
+
+def test_a_stream_that_goes_on_and_on_is_left_when_time_is_up_wherever_it_is() -> None:
+    def trickle() -> Iterator[str]:
+        for number in range(200):
+            time.sleep(0.02)
+            yield f"line {number}"
+
+    ends = LogEnds()
+    ends._until = time.monotonic() + 0.2
+    _, (stream,) = ends._ends_of_all(([], [trickle()]))
+    assert 1 <= len(list(stream)) < 20
+    assert ends.look.out_of_time
