@@ -14,8 +14,8 @@ from airflow_agentfix import review
 from airflow_agentfix.core import questions, recovery, transcript, verification
 from airflow_agentfix.core.incident import Verdict
 from airflow_agentfix.core.pins import pinned
-from airflow_agentfix.core.policy import Effective
-from airflow_agentfix.core.session import Event, EventKind, Session, State, WaitFor
+from airflow_agentfix.core.policy import Autonomy, Effective
+from airflow_agentfix.core.session import Event, EventKind, Outcome, Session, State, WaitFor
 from airflow_agentfix.core.stages import Stage, StageState, not_run
 from airflow_agentfix.core.urls import web_address
 from airflow_agentfix.ports import TaskStates
@@ -103,7 +103,7 @@ _WAITING = {
 
 def _now(session: Session, events: Events) -> str:
     if session.outcome is not None:
-        return session.summary or "The session has ended."
+        return f"{_without_a_fix(session)}{session.summary or 'The session has ended.'}"
     if is_answered(session, events):
         return "It was answered, and goes on as soon as a worker takes it."
     if session.waiting_for is not None:
@@ -113,6 +113,13 @@ def _now(session: Session, events: Events) -> str:
     if session.state is State.OPEN:
         return "It is queued: a worker takes it as soon as Airflow has a slot."
     return "The agent is at work." if session.fingerprint else "The agent collects the evidence."
+
+
+def _without_a_fix(session: Session) -> str:
+    """Said to whoever asked for more than a report."""
+    if session.outcome is not Outcome.REPORTED or session.autonomy == Autonomy.REPORT:
+        return ""
+    return "No fix was made; no model was asked. " if session.model in (None, "rules") else "No fix was made. "
 
 
 # --- what was found and done -----------------------------------------------------------------------------------------

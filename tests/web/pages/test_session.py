@@ -6,6 +6,7 @@ import json
 import re
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 import requests
 
+from airflow_agentfix.core.policy import Autonomy
 from airflow_agentfix.core.session import EventKind, Outcome
 from airflow_agentfix.settings import Settings
 from airflow_agentfix.store.record import Stored
@@ -294,6 +296,16 @@ def test_every_state_has_its_page_without_anything_inline(api: ApiServer, server
     ids = re.findall(r'\bid="([^"]+)"', html)
     assert len(ids) == len(set(ids))
     assert html.count("<h1") == 1
+
+
+def test_whoever_wanted_a_fix_and_got_a_report_is_told_that_none_was_made(api: ApiServer, server: Server):
+    assert "No fix was made." in Browser(api, world.reported(server).session.id).get()
+
+
+def test_whoever_asked_for_a_report_alone_is_told_nothing_of_fixes(api: ApiServer, server: Server):
+    server.settings = replace(server.settings, autonomy=Autonomy.REPORT)
+    server.service = server.with_ids(server.new_id)
+    assert "No fix was made." not in Browser(api, world.reported(server).session.id).get()
 
 
 def test_the_kinds_that_only_the_timeline_shows_are_all_others():
