@@ -17,6 +17,7 @@ document.addEventListener('securitypolicyviolation', (event) =>
   __violated(`${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber} ${event.sample}`));
 """
 THEME = "if (location.protocol !== 'about:') localStorage.getItem('theme') ?? localStorage.setItem('theme', '%s')"
+HAS_SETTLED = "() => document.readyState === 'complete' && !document.querySelector('[aria-busy=true], .htmx-request')"
 SANDBOX = "An iframe which has both allow-scripts and allow-same-origin"
 """what Chromium says of the frame that Airflow puts every plugin's page into"""
 SERIOUS = ("serious", "critical")
@@ -64,8 +65,10 @@ class Visitor:
         return self.page.frame_locator("iframe[src*='agentfix/']")
 
     def settles(self) -> None:
-        """Wait until what the page asked for is there; polls begin later than half a second of quiet."""
-        self.page.wait_for_load_state("networkidle")
+        """Wait until what our pages asked for is there. When the network is idle is up to Airflow's own page, which polls."""
+        for frame in self.page.frames:
+            if "/agentfix/" in frame.url:
+                frame.wait_for_function(HAS_SETTLED)
 
     def takes_refusal(self, status: int) -> None:
         """That the browser told of one answer with this status was meant."""
