@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from tests.fakes.deployment import Deployment
+from tests.once import airflow_database
 
 
 def test_the_connection_is_found_in_airflows_own_database(tmp_path: Path) -> None:
@@ -18,7 +19,7 @@ def test_the_connection_is_found_in_airflows_own_database(tmp_path: Path) -> Non
         return subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
 
     with Deployment() as airflow:
-        assert run("airflow", "db", "migrate").returncode == 0
+        airflow_database(tmp_path)
         login = ("--conn-type", "agentfix_airflow", "--conn-host", airflow.url, "--conn-login", "me", "--conn-password", "mine")
         assert run("airflow", "connections", "add", "agentfix_airflow", *login).returncode == 0
         done = run("airflow_agentfix", "sessions")

@@ -20,6 +20,7 @@ from airflow_agentfix.demo.deployment import Deployment
 from airflow_agentfix.demo.shop import BASE_BRANCH, DAG_ID, Origin
 from airflow_agentfix.errors import AirflowNotFound
 from airflow_agentfix.store.client import SessionsApi
+from tests.once import airflow_database
 
 PATIENCE = 180.0
 FUTURE = "from __future__ import annotations\n"
@@ -187,5 +188,6 @@ def production(
     if deployment.standalone.users:
         login = {"conn_type": "agentfix_airflow", "host": deployment.standalone.url, "login": worker, "password": worker}
         deployment.standalone.env["AIRFLOW_CONN_AGENTFIX_AIRFLOW"] = json.dumps(login)
+    airflow_database(deployment.standalone.home)
     with deployment.running(lambda _: None):
         yield here

@@ -15,6 +15,7 @@ from airflow_agentfix.core.previews import commit_tag
 from airflow_agentfix.demo.standalone import Standalone
 from airflow_agentfix.errors import AirflowNotFound, AirflowUnreachable
 from airflow_agentfix.settings import Settings
+from tests.once import airflow_database
 from tests.previews.world import SECRET, World
 
 pytestmark = pytest.mark.e2e
@@ -77,6 +78,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Here]:
         },
         {"name": "previews", "classpath": "airflow_agentfix.bundles.AgentFixPreviews", "kwargs": place},
     ]
+    airflow_database(folder / "airflow")
     with Standalone(folder / "airflow", bundles=bundles, config={"AGENTFIX__SIGNING_KEY": SECRET}) as standalone:
         http = connect(Settings(), environ={"AGENTFIX_AIRFLOW_URL": standalone.url})
         yield Here(world, RestAirflowApi(http), http, standalone)

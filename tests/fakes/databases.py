@@ -13,17 +13,63 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from airflow_agentfix.store.engine import open_engine
+from airflow_agentfix.store.migrate import migrate
+
 
 def new_database(kind: str, folder: Path) -> str:
-    """The URL of an empty database."""
-    if kind == "sqlite":
-        return f"sqlite:///{folder / 'agentfix.db'}"
+    """The URL of a database of one's own with our tables, empty. They are made once and copied."""
+    if kind != "sqlite":
+        return _created(template=_postgres_with_tables())
+    file = folder / "agentfix.db"
+    if not file.exists():
+        file.write_bytes(_sqlite_with_tables())
+    return f"sqlite:///{file}"
+
+
+def bare_database(kind: str, folder: Path) -> str:
+    """The URL of a database without tables."""
+    return f"sqlite:///{folder / 'agentfix.db'}" if kind == "sqlite" else _created()
+
+
+def without_syncing(engine: sa.Engine) -> sa.Engine:
+    """The same; its SQLite leaves it to the system when a commit reaches the disk: no test's machine loses power."""
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
+    return engine
+
+
+def _with_tables(url: str) -> str:
+    engine = open_engine(url)
+    migrate(engine)
+    engine.dispose()
+    return url
+
+
+@cache
+def _sqlite_with_tables() -> bytes:
+    with tempfile.TemporaryDirectory(prefix="agentfix-db-") as folder:
+        _with_tables(bare_database("sqlite", Path(folder)))
+        return Path(folder, "agentfix.db").read_bytes()
+
+
+@cache
+def _postgres_with_tables() -> str:
+    return str(sa.make_url(_with_tables(_created())).database)
+
+
+def _created(template: str = "template1") -> str:
     server, name = _postgres(), f"t{uuid.uuid4().hex}"
-    admin = sa.create_engine(server, isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
-    admin.dispose()
+    _run_alone(server, f"CREATE DATABASE {name} TEMPLATE {template}")
     return sa.make_url(server).set(database=name).render_as_string(hide_password=False)
+
+
+def _run_alone(url: str, statement: str) -> None:
+    """Outside a transaction."""
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text(statement))
+    engine.dispose()
 
 
 @cache
@@ -35,5 +81,7 @@ def _postgres() -> str:
     server = pgserver.get_server(folder)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     atexit.register(server.cleanup)
-    url = sa.make_url(server.get_uri())
-    return url.set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)
+    url = sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)
+    for statement in ("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"):  # as without_syncing
+        _run_alone(url, statement)
+    return url

@@ -19,6 +19,7 @@ from airflow_agentfix.settings import Settings
 from airflow_agentfix.store.engine import open_engine
 from airflow_agentfix.store.migrate import migrate
 from airflow_agentfix.store.sql import SqlStore
+from tests.fakes.databases import without_syncing
 from tests.fakes.server_airflow import FakeServerAirflow, Person
 
 ANNA = Person("anna")
@@ -83,7 +84,7 @@ class Server:
     """`inspections.Inspections`, where failures are looked at without a session"""
 
     def __post_init__(self) -> None:
-        self.store = SqlStore(open_engine(self.url), key=b"key of the tests")
+        self.store = SqlStore(without_syncing(open_engine(self.url)), key=b"key of the tests")
         migrate(self.store.engine)
         ids = count(1)
         self.new_id: Callable[[], str] = lambda: f"id{next(ids)}"

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from airflow_agentfix.reviews import NO_RIGHT
-from airflow_agentfix.store.engine import open_engine
-from airflow_agentfix.store.migrate import migrate
 from tests.fakes.airflow_rest import FakeAirflow
+from tests.fakes.databases import new_database
 from tests.injection.attempt import Attempt, Carrier
 from tests.injection.carriers import WAYS
 from tests.injection.catalogue import ATTEMPTS
@@ -27,25 +25,14 @@ def first_repositories(tmp_path_factory: pytest.TempPathFactory) -> Repositories
     return make_repositories(tmp_path_factory.mktemp("first"))
 
 
-@pytest.fixture(scope="module")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Made once: migrations take longer than most attempts."""
-    file = tmp_path_factory.mktemp("store") / "agentfix.db"
-    engine = open_engine(f"sqlite:///{file}")
-    migrate(engine)
-    engine.dispose()
-    return file
-
-
 @pytest.fixture
-def deploy(tmp_path: Path, first_repositories: Repositories, empty_database: Path) -> Iterator[Callable[[Attempt], Deployment]]:
+def deploy(tmp_path: Path, first_repositories: Repositories) -> Iterator[Callable[[Attempt], Deployment]]:
     made: list[Deployment] = []
     with FakeAirflow() as rest:
 
         def deploy(attempt: Attempt) -> Deployment:
-            database = shutil.copy(empty_database, tmp_path / "agentfix.db")
             repositories = first_repositories.copied(tmp_path / "repositories")
-            made.append(Deployment(attempt, repositories=repositories, rest=rest, url=f"sqlite:///{database}"))
+            made.append(Deployment(attempt, repositories=repositories, rest=rest, url=new_database("sqlite", tmp_path)))
             return made[-1]
 
         yield deploy

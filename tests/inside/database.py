@@ -1,4 +1,4 @@
-"""A real metadata database (SQLite, migrated once per run) and DAGs in it as the DAG processor writes them."""
+"""A real metadata database (SQLite) and DAGs in it as the DAG processor writes them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import atexit
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.once import airflow_database
 
 _HOME = Path(tempfile.mkdtemp(prefix="agentfix-airflow-"))
 atexit.register(shutil.rmtree, _HOME, ignore_errors=True)  # first in, last out: Airflow writes until it ends
@@ -164,7 +164,7 @@ def _label(instance: Any) -> str:
 @pytest.fixture(scope="session")
 def database() -> Path:
     """The migrated database, with its bundles known."""
-    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True, timeout=180)
+    airflow_database(_HOME)
     from airflow.dag_processing.bundles.manager import DagBundlesManager
 
     DagBundlesManager().sync_bundles_to_db()

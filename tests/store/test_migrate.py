@@ -18,7 +18,7 @@ from airflow_agentfix.store.engine import open_engine
 from airflow_agentfix.store.listing import Filter, Listing
 from airflow_agentfix.store.migrate import check, migrate
 from airflow_agentfix.store.sql import SqlStore
-from tests.fakes.databases import new_database
+from tests.fakes.databases import bare_database
 
 MIGRATIONS = Path(migrations.__file__).parent
 MIGRATE = "import sys; from airflow_agentfix.store import engine, migrate; migrate.migrate(engine.open_engine(sys.argv[1]))"
@@ -26,7 +26,7 @@ MIGRATE = "import sys; from airflow_agentfix.store import engine, migrate; migra
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return new_database(request.param, tmp_path)
+    return bare_database(request.param, tmp_path)
 
 
 def test_migrating_from_nothing_makes_the_tables_the_code_uses(url: str) -> None:
