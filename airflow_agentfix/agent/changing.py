@@ -91,7 +91,13 @@ def open_fix(use: Use) -> Done:
     fix = _fix(use, code, findings)
     opened = _open(use, code, fix, stages)
     recording.superseded(use, opened)
-    made = {**fix, "branch": opened.branch, "commit": opened.commit, "pull_request": opened.pull_request}
+    made = {
+        **fix,
+        "branch": opened.branch,
+        "commit": opened.commit,
+        "pull_request": opened.pull_request,
+        "made_by": opened.made_by,
+    }
     return Done(
         _opened_text(opened, code, findings), events=((EventKind.FIX, made), recording.opened(use, opened.commit, stages))
     )
@@ -173,6 +179,8 @@ def _opened_text(opened: OpenedFix, code: Code, findings: Sequence[Finding]) -> 
     where = f"{opened.branch} at {opened.commit}"
     request = f", draft pull request {opened.pull_request}" if opened.pull_request else ""
     lines = [f"Fix opened: {where}{request}. {code.repository.base_branch} is untouched."]
+    if opened.made_by:
+        lines.append(f"It is the very commit that session {opened.made_by} made for the same cause; nothing was pushed.")
     if findings:
         lines.append("A person must approve it, whatever is waived, because of:")
     return "\n".join([*lines, *map(_gate_line, findings)])

@@ -2,7 +2,8 @@
 
 Invariants: a stage is on record before what comes after it begins. The pull request's text is made anew from the events each
 time, so doing it twice changes nothing; one that cannot be brought up to date fails no session, is on record as such, and is
-tried again with the next stages and at the end.
+tried again with the next stages and at the end. The text is the word of the session that made the commit: one that took the same
+commit for its own run says what came of it there in a comment, and never unsays what another one saw.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from airflow_agentfix.core.incident import TaskFacts, TaskRef
 from airflow_agentfix.core.inert import inert
 from airflow_agentfix.core.links import Links, links_of
 from airflow_agentfix.core.session import Event, EventKind
-from airflow_agentfix.core.stages import PULL_REQUEST, Stage, StageState
+from airflow_agentfix.core.stages import PULL_REQUEST, RERUN, Stage, StageState
 from airflow_agentfix.core.transcript import RERUN_GREEN
 from airflow_agentfix.errors import AgentFixError, AirflowError
 from airflow_agentfix.ports import Answer, Json, OpenedFix, Rerun
@@ -43,7 +44,8 @@ def verified(
     clean = [_redacted(use.case, stage) for stage in found]
     fix = transcript.newest_fix(use.events)
     assert fix is not None, "nothing is verified before there is a fix"
-    remark = _update(use, fix, verification.record(use.events, now=clean, because=because), ready=ready)
+    ends = ready or because is not None or any(stage.name == RERUN for stage in clean)
+    remark = _update(use, fix, verification.record(use.events, now=clean, because=because), ready=ready, ends=ends)
     kind, data = _event(use, fix.data["commit"], [*clean, *remark])
     return kind, {**data, "shape_changes": list(shape_changes)} if shape_changes else data
 
@@ -190,18 +192,21 @@ def _rerun_was_refused(events: Sequence[Event], fix: Event) -> bool:
     return bool(given) and transcript.rerun_result(events) is None
 
 
-def _update(use: Use, fix: Event, record: Sequence[Stage], *, ready: bool = False) -> list[Stage]:
-    """Bring the pull request up to date, and say in a stage whether that went well; nothing where there is none."""
+def _update(use: Use, fix: Event, record: Sequence[Stage], *, ready: bool = False, ends: bool = True) -> list[Stage]:
+    """Bring the pull request up to date, and say in a stage whether that went well; nothing where there is none. `ends`: there
+    is a result to tell."""
     code, data = use.case.tree(), fix.data
-    if not data.get("pull_request"):
+    if not data.get("pull_request") or (data.get("made_by") and not ends):
         return []
     known = [stage for stage in record if stage.name != PULL_REQUEST]
+    opened = OpenedFix(data["branch"], data["commit"], data["pull_request"])
     try:
-        code.host.update_request(
-            OpenedFix(data["branch"], data["commit"], data["pull_request"]),
-            body=body(use, data, known, green=ready),
-            ready=ready,
-        )
+        if data.get("made_by"):
+            code.host.comment(opened, _remark(use, known))
+            if ready:
+                code.host.update_request(opened, ready=True)
+        else:
+            code.host.update_request(opened, body=body(use, data, known, green=ready), ready=ready)
     except AgentFixError as error:
         why = use.case.redact(str(error))
         log.warning("Session %s: %s is not up to date: %s", use.case.session_id, data["pull_request"], why)
@@ -212,13 +217,24 @@ def _update(use: Use, fix: Event, record: Sequence[Stage], *, ready: bool = Fals
 _SAYS = "it says what is on record"
 
 
+def _remark(use: Use, record: Sequence[Stage]) -> str:
+    """What came of an earlier session's commit in this session's run."""
+    why = next((stage.detail for stage in record if stage.name == RERUN and stage.state is StageState.NOT_RUN), "")
+    said = f"{verification.told(record)}{f' No rerun: {why}.' if why else ''}"
+    where = f"session `{use.case.session_id}` took this fix for {use.case.incident.ref}"
+    return inert(use.case.redact(f"AgentFix {where}, which failed of the same cause. {said}"))
+
+
 def superseded(use: Use, by: OpenedFix) -> None:
     """Say on the earlier fix's pull request that it is not the one to merge: its rerun or its checks failed."""
     earlier = transcript.newest_fix(use.events)
     if earlier is None or earlier.data.get("pull_request") in (None, by.pull_request):
         return
     fix = OpenedFix(earlier.data["branch"], earlier.data["commit"], earlier.data["pull_request"])
-    words = f"Not the one to merge: its rerun or its checks failed. {by.pull_request or by.branch} is the amended fix."
+    amended = f"{by.pull_request or by.branch} is the amended fix."
+    words = f"Not the one to merge: its rerun or its checks failed. {amended}"
+    if earlier.data.get("made_by"):  # it may have held elsewhere
+        words = f"AgentFix session `{use.case.session_id}` goes on without this fix: its rerun or its checks failed. {amended}"
     try:
         use.case.tree().host.comment(fix, words)
     except AgentFixError as error:  # the amended fix is there, and its session goes on

@@ -236,8 +236,8 @@ class GitHost:
         self._ensure(commit)
         content = self._git.text("show", "--no-patch", "--format=%T %P", commit).split()
         same = content == [new_tree, request.base_commit]
-        tree.check_ours(request, commit, self._message(commit), new_tree=new_tree, same_content=same)
-        return OpenedFix(request.branch, commit, None, reused=True)
+        maker = tree.maker_of(request, commit, self._message(commit), new_tree=new_tree, same_content=same)
+        return OpenedFix(request.branch, commit, None, reused=True, made_by=maker)
 
     def _refuse_moved_base(self, request: FixRequest) -> None:
         now = self.head(request.base_branch)

@@ -11,7 +11,7 @@ import logging
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -151,9 +151,9 @@ class GitHubHost:
             existing = self._existing(request, new_tree.sha) if refusal else None
             if refusal and existing is None:
                 raise refusal
-            commit, reused = (existing, True) if existing else self._make_branch(request, new_tree)
-            address = self._pulls.open(request, branch_was_there=reused)
-            return OpenedFix(request.branch, commit, address, reused=reused)
+            fix = existing or self._make_branch(request, new_tree)
+            address = self._pulls.open(request, branch_was_there=fix.reused, made_by=fix.made_by)
+            return replace(fix, pull_request=address)
 
     @patient
     def fate(self, fix: OpenedFix) -> Fate:
@@ -315,17 +315,17 @@ class GitHubHost:
     def _as_tree(self, sha: str) -> GitTree:
         return GitTree(self._repo.requester, {}, {"sha": sha}, completed=True)
 
-    def _existing(self, request: FixRequest, new_tree: str) -> str | None:
-        """The branch's commit if it holds this very fix, None if there is none; BranchExists for others."""
+    def _existing(self, request: FixRequest, new_tree: str) -> OpenedFix | None:
+        """The branch if it holds this very fix, None if there is none; BranchExists for others."""
         tip = self._tip(request.branch)
         if tip is None:
             return None
         same = (tip.tree, tip.parents) == (new_tree, (request.base_commit,))
-        tree.check_ours(request, tip.sha, tip.message, new_tree=new_tree, same_content=same)
-        return tip.sha
+        maker = tree.maker_of(request, tip.sha, tip.message, new_tree=new_tree, same_content=same)
+        return OpenedFix(request.branch, tip.sha, None, reused=True, made_by=maker)
 
-    def _make_branch(self, request: FixRequest, new_tree: GitTree) -> tuple[str, bool]:
-        """Its commit, and whether it was there."""
+    def _make_branch(self, request: FixRequest, new_tree: GitTree) -> OpenedFix:
+        """The branch, or the one that was there."""
         parent = GitCommit(self._repo.requester, {}, {"sha": request.base_commit}, completed=True)
         # no author: GitHub names the login, and signs for a GitHub App
         commit = self._repo.create_git_commit(tree.signed_message(request, new_tree.sha), new_tree, [parent])
@@ -334,9 +334,9 @@ class GitHubHost:
         except GithubException as error:
             # an earlier call of ours whose answer was lost, an earlier session for the same cause, or someone who was quicker
             if "already exists" in said(error) and (existing := self._existing(request, new_tree.sha)):
-                return existing, True
+                return existing
             raise
-        return commit.sha, False
+        return OpenedFix(request.branch, commit.sha, None)
 
     def _base_refusal(self, request: FixRequest) -> CodeError | None:
         """Why no new branch may be made off the base commit."""

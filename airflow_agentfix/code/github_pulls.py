@@ -21,7 +21,7 @@ from github.Repository import Repository  # noqa: TID253 - an adapter; only wiri
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from airflow_agentfix.code.github_errors import mapped_errors, said
-from airflow_agentfix.errors import CodeError, CodeHostRefused, RepositoryMoved, RepositoryUnreachable
+from airflow_agentfix.errors import BranchExists, CodeError, CodeHostRefused, RepositoryMoved, RepositoryUnreachable
 from airflow_agentfix.ports import Comment, FixRequest, OpenedFix
 
 MOST_REVIEWERS = 15
@@ -57,9 +57,15 @@ class PullRequests:
 
     # --- opening ---
 
-    def open(self, request: FixRequest, *, branch_was_there: bool) -> str:
-        """The address of the branch's pull request; one is made unless a branch that was there has it."""
+    def open(self, request: FixRequest, *, branch_was_there: bool, made_by: str | None) -> str:
+        """The address of the branch's pull request; one is made unless a branch that was there has it. BranchExists where it is
+        the closed one of an earlier session, `made_by`: who closed it spoke about that one's fix."""
         pull = self._known(request) if branch_was_there else None
+        if pull is not None and made_by and pull.state != "open":
+            raise BranchExists(
+                f"Branch {request.branch!r} of session {made_by!r} has a pull request that is closed, {pull.html_url}; it is "
+                "left alone. Use another branch name."
+            )
         if pull is None:
             pull = self._create(request)
         if pull.state == "open":

@@ -93,9 +93,11 @@ def check_places(request: FixRequest, entries: Mapping[str, Entry]) -> None:
                 raise EditRefused(f"{change.path!r} cannot be written: {place!r} is a {what} in the repository.")
 
 
-def check_ours(request: FixRequest, commit: str, message: str, *, new_tree: str, same_content: bool) -> None:
-    """BranchExists unless the commit at the branch's end is this very fix: same tree on the same base, made by this session or
-    by an earlier one for the same cause. One from before there was a signing key is none: no preview would ever show it."""
+def maker_of(request: FixRequest, commit: str, message: str, *, new_tree: str, same_content: bool) -> str | None:
+    """The earlier session that made the commit at the branch's end, None where it is this session's own.
+
+    BranchExists unless it is this very fix: same tree on the same base, made by this session or by an earlier one for the same
+    cause. One from before there was a signing key is none: no preview would ever show it."""
     maker = session_of(message)
     if maker == request.session_id and not same_content:
         raise BranchExists(f"Branch {request.branch!r} exists at {commit} with another fix of this session; it is never moved.")
@@ -111,6 +113,7 @@ def check_ours(request: FixRequest, commit: str, message: str, *, new_tree: str,
             f"Branch {request.branch!r} exists at {commit}, made by session {maker!r} without the deployment's signature, which "
             "previews need; it is left alone. Use another branch name."
         )
+    return maker if maker != request.session_id else None
 
 
 def session_of(message: str) -> str | None:

@@ -120,6 +120,7 @@ def approval_body(
         "Fix": _inline(str(fix.get("title", ""))),
         "Branch": _inline(session.fix_branch or ""),
         "Commit": f"`{session.fix_commit}`",
+        **({"Made by": f"session {_inline(str(maker))}, for the same cause"} if (maker := fix.get("made_by")) else {}),
         **({"Pull request": _inline(session.pull_request)} if session.pull_request else {}),
         "Rerun": f"{chosen.way}: {_inline(chosen.reason)}",
         "Cost": budget.told(session.usage),

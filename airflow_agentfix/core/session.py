@@ -129,7 +129,7 @@ class Event:
     - patch: {files: [{path, before, after}]}: whole texts, before null for a new file, after null for a deleted one;
       {findings: [Finding as JSON], call_id}
     - fix: {branch, commit, base_commit, title, summary, diff, paths: of the changed files, pull_request: url or null, findings,
-      call_id}
+      call_id, made_by: the earlier session whose very commit it is, else null}
     - verified: {commit, stages: [core.stages.Stage as JSON {name, state: passed | failed | not_run, detail}], call_id,
       shape_changes: in what the fix's DAG differs from the run's, where it does}: what was looked at of the fix, in the order it
       was done; a later event's stage of a name replaces an earlier one's

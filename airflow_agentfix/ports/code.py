@@ -44,12 +44,14 @@ class FixRequest:
 
 @dataclass(frozen=True)
 class OpenedFix:
-    """A branch of ours on the code host. `reused`: it was there already with this session's trailer."""
+    """A branch of ours on the code host. `reused`: it was there already, with the very commit that was asked for."""
 
     branch: str
     commit: str
     pull_request: str | None
     reused: bool = False
+    made_by: str | None = None
+    """the earlier session whose commit it is; None where it is this session's own"""
 
 
 @dataclass(frozen=True)
@@ -115,8 +117,8 @@ class CodeHost(Protocol):
 
     def open_fix(self, request: FixRequest) -> OpenedFix:
         """Idempotent: a branch that holds the same content on the same base, made by this session or by an earlier one for the
-        same cause, is returned, not made again. BranchExists for a foreign one, NothingToCommit for no change. Never forces,
-        never touches the base branch."""
+        same cause, is returned, not made again; an earlier one's only while its pull request is open. BranchExists for a foreign
+        one, NothingToCommit for no change. Never forces, never touches the base branch."""
 
     def fate(self, fix: OpenedFix) -> Fate:
         """What became of a fix that was opened. A host without pull requests sees a squash as a branch that is open or gone."""

@@ -138,8 +138,9 @@ def _patch(event: Event) -> Told:
 
 def _fix(event: Event) -> Told:
     data = event.data
+    did = f"Took over the fix of session {data['made_by']}" if data.get("made_by") else "Opened a fix"
     return {
-        "says": f"Opened a fix on {data.get('branch')} at {str(data.get('commit'))[:12]}: {data.get('title')}",
+        "says": f"{did} on {data.get('branch')} at {str(data.get('commit'))[:12]}: {data.get('title')}",
         "tone": "good",
         "words": str(data.get("summary") or ""),
         "items": tuple(map(objection, data.get("findings") or ())),

@@ -171,6 +171,8 @@ class Fix:
     findings: tuple[str, ...]
     earlier: int
     number: int
+    made_by: str | None
+    """the earlier session whose commit it is"""
 
 
 def fix(events: Events) -> Fix | None:
@@ -191,6 +193,7 @@ def fix(events: Events) -> Fix | None:
         findings=tuple(map(objection, data.get("findings") or ())),
         earlier=len(found) - 1,
         number=found[-1].number,
+        made_by=str(data["made_by"]) if data.get("made_by") else None,
     )
 
 

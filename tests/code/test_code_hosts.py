@@ -154,7 +154,9 @@ def test_the_same_fix_of_an_earlier_session_for_the_same_cause_is_used_again(pla
     cause = "\nAgentfix-Fingerprint: fp1:00ff"
     first = place.host().open_fix(with_trailer(fix(place), cause))
     later = place.host().open_fix(with_trailer(fix(place, session="s2"), cause))
-    assert (later.branch, later.commit, later.reused) == (first.branch, first.commit, True)
+    assert later == replace(first, reused=True, made_by="s1")
+    assert place.host().open_fix(with_trailer(fix(place, session="s2"), cause)) == later
+    assert place.host().open_fix(with_trailer(fix(place), cause)).made_by is None
 
 
 def test_a_fix_without_the_signature_that_previews_need_is_not_used_again_by_a_session_that_signs(place: Place) -> None:

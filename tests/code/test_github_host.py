@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,19 @@ def test_a_pull_request_that_a_person_closed_is_not_opened_anew(github: FakeGitH
     first = github_host(github).open_fix(fix(github))
     github.pulls[0]["state"] = "closed"
     assert github_host(github).open_fix(fix(github)).pull_request == first.pull_request
+    assert len(github.pulls) == 1
+
+
+def test_a_branch_whose_pull_request_was_closed_is_not_taken_over_by_another_session(github: FakeGitHub) -> None:
+    cause = "\nAgentfix-Fingerprint: fp1:00ff"
+    mine = fix(github)
+    mine = replace(mine, message=mine.message.rstrip("\n") + cause)
+    later = replace(mine, session_id="s2", message=mine.message.replace("Session: s1", "Session: s2"))
+    first = github_host(github).open_fix(mine)
+    assert github_host(github).open_fix(later) == replace(first, reused=True, made_by="s1")
+    github.pulls[0]["state"] = "closed"
+    with pytest.raises(BranchExists, match=r"has a pull request that is closed, http.*Use another branch name"):
+        github_host(github).open_fix(later)
     assert len(github.pulls) == 1
 
 
