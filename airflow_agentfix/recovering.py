@@ -1,8 +1,10 @@
 """After the merge: the failed runs of a session's cause go on with the merged code, in the API server.
 
-Who may: a person who may edit the DAG's runs, always. AgentFix by itself (the triage DAG, or the login that worked on the
-session) only with autonomy `recover`, where policy does not want a person before it, and where the bundle version that is served
-says that the fix is in it. Invariant: what was done to a run is written down before the next one is touched.
+Who may: a person who may edit the DAG's runs, unless the repository says that the fix is not merged or not served; where it
+cannot tell, that is the person's word. AgentFix by itself (the triage DAG, or the login that worked on the session) only with
+autonomy `recover`, where policy does not want a person before it, and where the bundle version that is served says that the fix
+is in it. Invariants: what is refused leaves no trace in the session; what was done to a run is written down before the next one
+is touched.
 """
 
 from __future__ import annotations
@@ -12,14 +14,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from airflow_agentfix import review
 from airflow_agentfix.core import recovery
+from airflow_agentfix.core.findings import Finding, Severity
 from airflow_agentfix.core.policy import Autonomy
 from airflow_agentfix.core.recovery import OVER, Case, RunState, Scene, Step
 from airflow_agentfix.core.session import SERVER, Event, EventKind, Session, State
 from airflow_agentfix.desk import Desk
 from airflow_agentfix.duplicates import failures_of_cause
 from airflow_agentfix.errors import AirflowConflict, AirflowNotFound, InvalidRequest, InvalidTransition, RerunImpossible
-from airflow_agentfix.ports import RecoverRequest
+from airflow_agentfix.ports import OpenedFix, RecoverRequest
 from airflow_agentfix.redaction import told
 from airflow_agentfix.store.record import Draft, Stored
 from airflow_agentfix.store.wire import RecoveredRun, Recovery
@@ -87,17 +91,26 @@ class _Call:
         events = self.desk.store.events(self.session.id)
         failures = failures_of_cause(self.desk, self.session, events)
         scene = self.desk.airflow.scene(self.session.dag_id, failures, session_id=self.session.id)
+        doubt = None if by_itself else self._doubt(events, scene)
+        if doubt and doubt.severity is Severity.REFUSE and not self.asked.dry_run:
+            raise InvalidTransition(f"Nothing was recovered. {doubt.reason}")
         case = Case(failures, scene, recovery.past_of(events), _reran(events), again=self.asked.again)
         steps = recovery.plan(case, at_most=self._at_most)
         is_due = any(step.state is RunState.DUE for step in steps)
         needs_person = self._needs_person(scene) if by_itself and is_due else None
         if needs_person:
             steps = recovery.plan(replace(case, hold=needs_person), at_most=0)
-        if self.asked.dry_run:
-            return self._told(steps, scene, needs_person)
-        done = [self._done(step, scene) for step in steps]
-        self._end(done, events, needs_person)
-        return self._told(done, scene, needs_person)
+        if not self.asked.dry_run:
+            steps = tuple(self._done(step, scene) for step in steps)
+            self._end(steps, events, needs_person)
+        return replace(self._told(steps, scene, needs_person), warning=doubt.reason if doubt else None)
+
+    def _doubt(self, events: Sequence[Event], scene: Scene) -> Finding | None:
+        """What stands against that the runs would go on with the fix."""
+        session, patches = self.session, review.recorded_patches(events)
+        fix = OpenedFix(str(session.fix_branch), str(session.fix_commit), session.pull_request)
+        dag = self.desk.airflow.dag(session.dag_id)
+        return self.desk.commits.unmerged(dag, fix, patches, served=scene.dag.version)
 
     @property
     def _at_most(self) -> int:

@@ -268,6 +268,7 @@ RECOVERED = {
     ],
     "over": False,
     "needs_person": None,
+    "warning": None,
 }
 
 
@@ -285,12 +286,18 @@ def test_recover_tells_what_became_of_each_run(agentfix: Shell):
 
 
 def test_recover_can_only_look_and_can_be_told_to_try_again(agentfix: Shell):
-    agentfix.airflow.recovered["s1"] = {**RECOVERED, "version": None, "needs_person": "somebody has to"}
+    agentfix.airflow.recovered["s1"] = {
+        **RECOVERED,
+        "version": None,
+        "needs_person": "somebody has to",
+        "warning": "The fix is not merged.",
+    }
     assert agentfix("recover", "s1", "--dry-run", "--again", "--json").json == agentfix.airflow.recovered["s1"]
     (asked,) = agentfix.airflow.sent("POST", f"{API}/sessions/s1/recover")
     assert (asked["dry_run"], asked["again"]) == (True, True)
     told = agentfix("recover", "s1").out.splitlines()
-    assert told[:2] == ["s1  on the latest code: its bundle has no versions", "Nothing is started: somebody has to"]
+    assert told[0] == "s1  on the latest code: its bundle has no versions"
+    assert told[1:3] == ["Warning: The fix is not merged.", "Nothing is started: somebody has to"]
 
 
 def test_the_story_tells_the_newest_word_on_each_recovered_run(agentfix: Shell):

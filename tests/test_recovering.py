@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from airflow_agentfix.core.findings import Finding, Severity
 from airflow_agentfix.core.policy import Autonomy, Layer
 from airflow_agentfix.core.recovery import RunState
 from airflow_agentfix.core.session import EventKind, Outcome, Session
@@ -300,6 +301,50 @@ def test_another_version_than_triage_looked_at_starts_nothing(server: Server) ->
     with pytest.raises(InvalidTransition, match=SERVED):
         server.service.recover(session_id, WORKER, replace(TRIAGE, version="6" * 40))
     assert (cleared(server), [one.id for one in unsettled(server)]) == ([], [session_id])
+
+
+NOT_MERGED = Finding("not-merged", Severity.REFUSE, "", "The fix is not merged yet: …/pull/7 is open. Merge it.")
+
+
+def test_before_the_merge_a_person_recovers_nothing_and_is_told_what_to_do(server: Server) -> None:
+    session_id = fixed(server)
+    server.commits.merge = NOT_MERGED
+    before = server.store.get(session_id)
+    for asked in (PERSON, Asked(again=True)):
+        with pytest.raises(InvalidTransition, match=r"^Nothing was recovered\. The fix is not merged yet: .* Merge it\.$"):
+            server.service.recover(session_id, ANNA, asked)
+    assert (server.store.get(session_id), cleared(server)) == (before, [])
+    assert [one.id for one in unsettled(server)] == [session_id]  # triage still looks for the merge
+
+
+def test_where_no_other_run_waits_a_recovery_before_the_merge_ends_no_looking(server: Server) -> None:
+    session_id = fixed(server, others=())
+    server.commits.merge = NOT_MERGED
+    with pytest.raises(InvalidTransition):
+        server.service.recover(session_id, ANNA, PERSON)
+    assert (written(server, session_id), [one.id for one in unsettled(server)]) == ([], [session_id])
+
+
+def test_a_dry_run_before_the_merge_tells_what_would_be_and_that_it_may_not_be(server: Server) -> None:
+    session_id = fixed(server)
+    server.commits.merge = NOT_MERGED
+    found = server.service.recover(session_id, ANNA, Asked(dry_run=True))
+    assert (states(found)["tuesday"], found.warning) == ("due", NOT_MERGED.reason)
+    assert (cleared(server), written(server, session_id)) == ([], [])
+
+
+def test_where_the_repository_cannot_tell_a_persons_word_counts_and_says_so(server: Server) -> None:
+    session_id = fixed(server)
+    server.commits.merge = Finding("merge-not-known", Severity.PERSON, "", "That counts as your word.")
+    found = server.service.recover(session_id, ANNA, PERSON)
+    assert (states(found)["tuesday"], found.warning) == ("started", "That counts as your word.")
+
+
+def test_the_triage_says_itself_what_became_of_the_fix(server: Server) -> None:
+    session_id = fixed(server)
+    server.commits.merge = NOT_MERGED
+    found = server.service.recover(session_id, WORKER, TRIAGE)
+    assert (states(found)["tuesday"], found.warning) == ("started", None)
 
 
 def test_a_dry_run_tells_and_does_nothing(server: Server) -> None:

@@ -135,6 +135,8 @@ def _next(story: dict[str, Any], question: dict[str, Any]) -> str:
 def recovery_lines(found: Recovery) -> Iterator[str]:
     """What the runs go on with, and a line for each run."""
     yield f"{found.session_id}  on {found.version[:12] if found.version else 'the latest code: its bundle has no versions'}"
+    if found.warning:
+        yield f"Warning: {found.warning}"
     if found.needs_person:
         yield f"Nothing is started: {found.needs_person}"
     for run in found.runs:

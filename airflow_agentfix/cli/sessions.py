@@ -152,7 +152,7 @@ def recover(
     again: Annotated[bool, typer.Option("--again", help="Also runs that failed again or were left alone.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Once the fix is merged: let the failed runs of its cause go on with it. That Airflow serves it already is your word."""
+    """Once the fix is merged: let the failed runs of its cause go on with it. Where nobody can look, that is your word."""
     found = here.sessions_api().recover(session, dry_run=dry_run, again=again)
     if as_json:
         print_json(found.to_json())

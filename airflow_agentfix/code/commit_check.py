@@ -1,20 +1,21 @@
-"""Does a fix's commit hold what was recorded of it? Asked by the API server itself: a person approves a commit by its recorded
-changes, and whoever has a worker's login could record other ones than they pushed.
+"""Does a fix's commit hold what was recorded of it, and is it merged? Asked by the API server itself: a person approves a commit
+by its recorded changes, and whoever has a worker's login could record other ones than they pushed.
 
-Invariant: what could not be compared is said to a person, and is never waived; what differs is refused.
+Invariant: what could not be compared is said to a person, and is never waived; what differs, or is not merged, is refused.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
 from airflow_agentfix.code.working_copy import Patch
+from airflow_agentfix.core import recovery
 from airflow_agentfix.core.findings import Finding, Severity
 from airflow_agentfix.core.incident import DagFacts, Repository
 from airflow_agentfix.errors import AgentFixError, CommitNotFound
-from airflow_agentfix.ports import CodeHost
+from airflow_agentfix.ports import CodeHost, OpenedFix
 from airflow_agentfix.redaction import told
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,16 @@ class RepositoryCommits:
             return f"where branch {branch!r} ends could not be looked up: {told(error)}"
         return None if head == commit else f"branch {branch!r} ends at {head or 'nothing: it is gone'}, not at commit {commit}."
 
+    def unmerged(self, dag: DagFacts, fix: OpenedFix, patches: Sequence[Patch], *, served: str | None) -> Finding | None:
+        """What keeps runs that go on with what Airflow serves from having the fix."""
+        try:
+            repository = self._repository_of(dag)
+            return _unmerged(self._open_host(repository), repository.base_branch, fix, patches, served)
+        except AgentFixError as error:
+            reason = f"Whether the fix is merged could not be looked up, so that it is counts as your word: {told(error)}"
+            log.warning("%s", reason)
+            return Finding("merge-not-looked-up", Severity.PERSON, "", reason)
+
     def _compare(self, repository: Repository, commit: str, texts: _Texts, failed_on: str | None) -> Finding | None:
         host = self._open_host(repository)
         if reason := _differs(host, repository.base_branch, commit, texts):
@@ -79,6 +90,48 @@ def _differs(host: CodeHost, base_branch: str, commit: str, texts: _Texts) -> st
     return f"Commit {commit} holds other text than the recorded changes in {', '.join(other[:5])}." if other else None
 
 
+def _unmerged(host: CodeHost, base: str, fix: OpenedFix, patches: Sequence[Patch], served: str | None) -> Finding | None:
+    fate, then = host.fate(fix), "recover once Airflow serves the DAG with it."
+    if fate.state == "merged":
+        return _not_served(host, str(fate.commit), served)
+    has = recovery.content_on(_contents(host, base, patches))
+    if has == "fix":
+        return None
+    if fate.state == "open" and fix.pull_request:
+        return _refused(f"The fix is not merged yet: {fix.pull_request} is open. Merge it, and {then}")
+    if has == "before":
+        where = f"branch {fix.branch!r} is still to be merged" if fate.state == "open" else "it was closed, or its branch is gone"
+        return _refused(f"The fix is not merged: {base!r} has the changed files as they were, and {where}. Merge it, and {then}")
+    reason = f"{base!r} has not the very commit, as after a squash or a rebase, so that the fix is merged counts as your word."
+    return Finding("merge-not-known", Severity.PERSON, "", reason)
+
+
+def _not_served(host: CodeHost, commit: str, served: str | None) -> Finding | None:
+    """A bundle's version is a commit of its repository; without versions nobody but a person knows what is served."""
+    if served is None:
+        return None
+    try:
+        lacks = host.compare(served, commit).commits
+    except CommitNotFound:
+        reason = f"The repository has not {served[:12]}, which Airflow serves, so that this has the fix counts as your word."
+        return Finding("merge-not-known", Severity.PERSON, "", reason)
+    reason = f"The fix is merged, and Airflow serves the DAG on {served[:12]}, without it yet. Recover once it has."
+    return _refused(reason) if lacks else None
+
+
+def _contents(host: CodeHost, branch: str, patches: Sequence[Patch]) -> Iterator[tuple[bytes | None, bytes | None, bytes | None]]:
+    head = host.head(branch)
+    if head is None:
+        raise CommitNotFound(f"The repository has no branch {branch!r}.")
+    for patch in patches:
+        before, after = (None if text is None else text.encode() for text in (patch["before"], patch["after"]))
+        yield before, after, host.read(head, patch["path"])
+
+
+def _refused(reason: str) -> Finding:
+    return Finding("not-merged", Severity.REFUSE, "", reason)
+
+
 class NoCommitCheck:
     """`ports.CommitCheck` where [agentfix] repository_policy is False: that the commit holds the changes is the worker's word."""
 
@@ -86,4 +139,7 @@ class NoCommitCheck:
         return None
 
     def moved(self, dag: DagFacts, branch: str, commit: str) -> str | None:  # noqa: ARG002 - the port's
+        return None
+
+    def unmerged(self, dag: DagFacts, fix: OpenedFix, patches: Sequence[Patch], *, served: str | None) -> Finding | None:  # noqa: ARG002 - the port's
         return None

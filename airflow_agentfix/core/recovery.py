@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from airflow_agentfix.core.incident import TaskRef
 from airflow_agentfix.core.session import Event, EventKind
@@ -116,6 +116,17 @@ class Case:
     """a person wants runs tried once more that failed again or were left alone"""
     hold: str = ""
     """why none may be started now"""
+
+
+def content_on(files: Iterable[tuple[bytes | None, bytes | None, bytes | None]]) -> Literal["fix", "before", "other"]:
+    """Whether a branch has a fix that none of its commits is known to be: a squash or a cherry-pick leaves the content alone.
+
+    :param files: of each changed file what the fix began with, what it made of that, and what the branch has.
+    """
+    found = list(files)
+    if found and all(now == after for _, after, now in found):
+        return "fix"
+    return "before" if found and all(now == before for before, _, now in found) else "other"
 
 
 def past_of(events: Iterable[Event]) -> dict[str, Past]:

@@ -167,3 +167,7 @@ class CommitCheck(Protocol):
     def moved(self, dag: DagFacts, branch: str, commit: str) -> str | None:
         """Why a run that is told the branch would not run the commit; None where the branch ends in it. Never raises: what could
         not be looked at is a reason."""
+
+    def unmerged(self, dag: DagFacts, fix: OpenedFix, patches: Sequence[Any], *, served: str | None) -> Finding | None:
+        """What keeps runs that go on with what Airflow serves (`served`: its bundle version) from having the fix. REFUSE: they
+        would not have it; PERSON: the repository cannot tell, so it is a person's word. None: they have it. Never raises."""

@@ -63,6 +63,8 @@ class Recovery:
     """nothing is left to do or to wait for"""
     needs_person: str | None = None
     """why AgentFix starts none by itself, and what a person does"""
+    warning: str | None = None
+    """why the runs may not have the fix, or, of a dry run, would not: to a person"""
 
     def to_json(self) -> Json:
         return {**vars(self), "runs": [vars(run) for run in self.runs]}

@@ -338,13 +338,15 @@ def end_pin(user: GetUserDep, session_id: SessionId, body: EndPinBody, service: 
         "Recover the runs of a merged fix",
         Right.EDIT,
         answers=schemas.RecoveryAnswer,
-        reads="the runs of its cause, the version Airflow serves the DAG on; for triage the policy too",
+        reads="the runs of its cause, the version Airflow serves the DAG on, whether the fix is merged; for triage the policy",
         changes="failed tasks of these runs go on with the newest version of the DAG; an event for each run",
         refuses=(404, 409, 413),
     ),
 )
 async def recover(request: Request, user: GetUserDep, session_id: SessionId, body: RecoverBody, service: Service) -> Json:
-    """A person's word suffices; `found` is the triage DAG's, which needs the autonomy `recover`. No run is started twice."""
+    """409, and nothing done, where the fix is not merged or not served yet; `dry_run` says that as `warning`. Where the
+    repository cannot tell, a person's word suffices; `found` is the triage DAG's, which needs the autonomy `recover`. No run is
+    started twice."""
     asked = Asked(**body.model_dump())
     return await outward(request, lambda: {"recovery": service.recover(session_id, user, asked).to_json()})
 

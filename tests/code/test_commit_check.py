@@ -11,8 +11,11 @@ from airflow_agentfix.code.git_host import GitHost
 from airflow_agentfix.code.working_copy import Patch
 from airflow_agentfix.core.findings import Finding, Severity
 from airflow_agentfix.core.incident import DagFacts, Repository
-from airflow_agentfix.ports import CodeHost
+from airflow_agentfix.ports import CodeHost, OpenedFix
+from tests.code.conftest import github_host
 from tests.code.repos import git, make_origin, merge, push
+from tests.code.test_github_host import fix
+from tests.fakes.github import FakeGitHub
 
 DAG = DagFacts("orders", "dags/shop.py")
 BEFORE, AFTER = "x = 1\r\ny = 2\r\n", "x = 1\r\ny = 3\r\n"
@@ -122,3 +125,76 @@ def test_a_branch_stands_for_the_commit_at_its_end_alone(origin: Path, tmp_path:
     assert commits(origin).moved(DAG, BRANCH, commit) == f"branch {BRANCH!r} ends at {newer}, not at commit {commit}."
     assert "it is gone" in str(commits(origin).moved(DAG, "fix/other", commit))
     assert "could not be looked up" in str(commits(tmp_path / "nowhere").moved(DAG, BRANCH, commit))
+
+
+# --- is it merged
+
+
+def unmerged(
+    url: Path | str, done: OpenedFix, *, served: str | None = None, patches: list[Patch] = FIX
+) -> tuple[str, str] | None:
+    found = commits(url).unmerged(DAG, done, patches, served=served)
+    return (found.rule, found.reason) if found else None
+
+
+def pushed(folder: Path, *, pull_request: str | None = None) -> OpenedFix:
+    return OpenedFix(BRANCH, push(folder, "dags/shop.py", AFTER, branch=BRANCH), pull_request)
+
+
+def test_a_fix_that_nobody_merged_is_not_merged_whether_or_not_its_branch_is_there(origin: Path, tmp_path: Path) -> None:
+    done = pushed(tmp_path)
+    push(tmp_path, "dags/other.py", "other = 1\n")
+    rule, reason = unmerged(origin, done) or ("", "")
+    assert rule == "not-merged"
+    assert reason.startswith(
+        "The fix is not merged: 'main' has the changed files as they were, and branch 'fix/shop' is still to"
+    )
+    git("update-ref", "-d", f"refs/heads/{BRANCH}", cwd=origin)
+    assert "it was closed, or its branch is gone. Merge it" in (unmerged(origin, done) or ("", ""))[1]
+
+
+def test_a_merged_fix_counts_once_airflow_serves_a_version_with_it(origin: Path, tmp_path: Path) -> None:
+    before = git("rev-parse", "main", cwd=origin)
+    done = pushed(tmp_path)
+    merged = merge(tmp_path, BRANCH)
+    assert unmerged(origin, done, served=merged) is None
+    assert unmerged(origin, done, served=None) is None  # the bundle has no versions
+    assert unmerged(origin, done, served=before) == (
+        "not-merged",
+        f"The fix is merged, and Airflow serves the DAG on {before[:12]}, without it yet. Recover once it has.",
+    )
+    assert (unmerged(origin, done, served="e" * 40) or ("", ""))[0] == "merge-not-known"
+
+
+def test_a_squash_is_known_by_its_content_and_where_more_was_changed_a_person_has_to_say(origin: Path, tmp_path: Path) -> None:
+    done = pushed(tmp_path)
+    merge(tmp_path, BRANCH, how="--squash")
+    assert unmerged(origin, done) is None
+    push(tmp_path, "dags/shop.py", AFTER + "z = 4\r\n")
+    assert (unmerged(origin, done) or ("", ""))[0] == "merge-not-known"
+    request = OpenedFix(done.branch, done.commit, "https://git.example/acme/dags/pull/7")
+    assert (unmerged(origin, request) or ("", ""))[1].startswith(
+        "The fix is not merged yet: https://git.example/acme/dags/pull/7 is"
+    )
+
+
+def test_what_is_not_on_record_or_cannot_be_looked_up_is_a_persons_word(origin: Path, tmp_path: Path) -> None:
+    done = pushed(tmp_path)
+    assert (unmerged(origin, done, patches=[]) or ("", ""))[0] == "merge-not-known"
+    rule, reason = unmerged(tmp_path / "nowhere", done) or ("", "")
+    assert (rule, "so that it is counts as your word" in reason) == ("merge-not-looked-up", True)
+
+
+def test_on_github_the_pull_request_tells_a_squash_from_one_that_is_open(github: FakeGitHub, folder: Path) -> None:
+    host = github_host(github)
+    check = RepositoryCommits(repository_of=lambda _: Repository(github.repo_url, "main"), open_host=lambda _: host)
+    before = host.read(host.head("main") or "", "dags/shop.py") or b""
+    patches = [Patch(path="dags/shop.py", before=before.decode(), after="x = 2\n")]
+    opened = host.open_fix(fix(github))
+    found = check.unmerged(DAG, opened, patches, served=None)
+    assert found
+    assert (found.severity, str(opened.pull_request) in found.reason) == (Severity.REFUSE, True)
+    squashed = merge(folder, opened.branch, how="--squash")
+    github.pulls[0].update(state="closed", merged=True, merge_commit_sha=squashed)
+    push(folder, "dags/shop.py", "x = 3\n")  # others went on from it since
+    assert check.unmerged(DAG, opened, patches, served=squashed) is None

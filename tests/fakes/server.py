@@ -60,6 +60,11 @@ class FakeCommitCheck:
     says: Finding | None = None
     tips: dict[str, str] = field(default_factory=dict)
     """branches that do not end in the fix, and where they end"""
+    merge: Finding | None = None
+    """what stands against that the fix is merged and served"""
+
+    def unmerged(self, dag: DagFacts, fix: Any, patches: Sequence[Any], *, served: str | None) -> Finding | None:
+        return self.merge
 
     def moved(self, dag: DagFacts, branch: str, commit: str) -> str | None:
         return f"branch {branch!r} ends at {self.tips[branch]}" if branch in self.tips else None

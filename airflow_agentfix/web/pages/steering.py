@@ -74,7 +74,10 @@ def end_pin(request: Request, user: GetUserDep, session_id: SessionId, service: 
     return _told(request, "The run is off the fix commit.")
 
 
-@router.post("/recover", **page(Right.EDIT, reads="the runs of its cause", changes="failed tasks of these runs go on"))
+@router.post(
+    "/recover",
+    **page(Right.EDIT, reads="the runs of its cause, and whether the fix is merged", changes="failed tasks of these runs go on"),
+)
 async def recover(request: Request, user: GetUserDep, session_id: SessionId, service: Service) -> Response:
     return await outward(request, lambda: _told(request, recovered(service.recover(session_id, user, Asked()))))
 
@@ -82,7 +85,8 @@ async def recover(request: Request, user: GetUserDep, session_id: SessionId, ser
 def recovered(found: Recovery) -> str:
     """What became of each run, in a sentence."""
     runs = "; ".join(f"{run.run_id}: {run.state}{f' ({run.reason})' if run.reason else ''}" for run in found.runs)
-    return f"{found.needs_person or ''} {runs or 'No run is left to recover'}.".strip()
+    told = [found.warning, found.needs_person, f"{runs or 'No run is left to recover'}."]
+    return " ".join(one for one in told if one)
 
 
 def _told(request: Request, text: str, *, is_told: bool = False) -> Response:
