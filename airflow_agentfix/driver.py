@@ -24,7 +24,9 @@ from airflow_agentfix.agent.loop import Work
 from airflow_agentfix.core import transcript
 from airflow_agentfix.core.incident import DagFacts, Incident, Repository, TaskFacts, TaskRef
 from airflow_agentfix.core.policy import Policy
+from airflow_agentfix.core.prose import prose, whole
 from airflow_agentfix.core.session import EventKind, Outcome, Session, State, WaitFor
+from airflow_agentfix.core.triage import in_words
 from airflow_agentfix.errors import (
     AgentFixError,
     AirflowNotFound,
@@ -195,9 +197,9 @@ class Driver:
             "root_cause": incident.cause.line,
             "owner_action": judgement.owner_action,
             "outcome": str(Outcome.REPORTED),
-            "causal_chain": [{"claim": judgement.reason, "cites": list(judgement.evidence)}],
+            "causal_chain": [{"claim": whole(in_words(judgement.reason)), "cites": list(judgement.evidence)}],
         }
-        summary = " ".join(part for part in (incident.cause.line, judgement.owner_action) if part)
+        summary = prose(incident.cause.line, judgement.owner_action)
         return self._finish(journal, Outcome.REPORTED, summary, verdict=str(judgement.verdict), report=report)
 
     def _failed(self, journal: Journal, error: Exception) -> Session:

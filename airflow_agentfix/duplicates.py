@@ -92,10 +92,16 @@ def _attach(desk: Desk, duplicate: Stored, *, to: Stored) -> None:
     session, other = duplicate.session, to.session
     failures = [ref for ref in desk.store.failures(session.id) if was_looked_at(desk, session, ref)]
     summary = (
-        f"Same cause as session {other.id}, which works on {other.dag_id} / {other.run_id} / {other.task_id}: "
-        "this failure is attached to it."
+        f"Same cause as session {other.id} on {other.dag_id} / {other.run_id} / {other.task_id}: this failure is attached to it."
     )
-    end = {"outcome": Outcome.DUPLICATE.value, "verdict": None, "summary": summary, "error": None, "report": None}
+    end = {
+        "outcome": Outcome.DUPLICATE.value,
+        "verdict": None,
+        "summary": summary,
+        "error": None,
+        "report": None,
+        "duplicate_of": other.id,
+    }
     desk.store.write(
         desk.change(to, *(occurrence(ref, session_id=session.id) for ref in failures), failures=failures),
         desk.change(duplicate, Draft(EventKind.FINISHED, SERVER, end), lease_until=None),

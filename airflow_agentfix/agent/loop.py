@@ -23,6 +23,7 @@ from airflow_agentfix.agent.tools import TOOLS
 from airflow_agentfix.core import transcript
 from airflow_agentfix.core.basis import Basis, basis_of
 from airflow_agentfix.core.budget import exceeded, minutes_at_work, usage_of
+from airflow_agentfix.core.prose import prose
 from airflow_agentfix.core.session import EventKind, Outcome, Session, State
 from airflow_agentfix.core.summary import so_far, summary
 from airflow_agentfix.core.transcript import Call
@@ -181,7 +182,6 @@ def _ending(work: Work, outcome: Outcome, reason: str, *, error: str | None = No
     """An end without a report: the reason, what was done, what the model found so far."""
     events = work.journal.events
     said = transcript.said(events)
-    parts = [reason, done_so_far(events), f"Findings so far: {said}" if said else ""]
     redact = work.case.redact
-    summary = redact(" ".join(part for part in parts if part))
+    summary = redact(prose(reason, done_so_far(events), f"Findings so far: {said}" if said else None))
     return Ending(outcome, summary, work.case.incident.judgement.verdict, error=redact(error) if error else None)

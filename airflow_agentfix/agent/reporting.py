@@ -5,6 +5,7 @@ from __future__ import annotations
 from airflow_agentfix.agent import recording
 from airflow_agentfix.agent.case import Ending, Given, Use
 from airflow_agentfix.core import citations, transcript, verification
+from airflow_agentfix.core.prose import prose
 from airflow_agentfix.core.session import EventKind, Outcome
 from airflow_agentfix.errors import ToolRefused
 from airflow_agentfix.ports import Json
@@ -57,8 +58,7 @@ def _report(use: Use) -> Json:
 
 def _summary(use: Use, report: Json) -> str:
     """Root cause, what was done, and what its owner should do."""
-    parts = [report["root_cause"].rstrip(), done_so_far(use.events), report["owner_action"] or ""]
-    return " ".join(part for part in parts if part)
+    return prose(report["root_cause"], done_so_far(use.events), report["owner_action"])
 
 
 def done_so_far(events: transcript.Events) -> str:

@@ -149,7 +149,8 @@ class Event:
       merged; {run_id: null, state: over, …}: nothing is left to recover, or nothing without a person
     - occurrence: {ref, run_id, map_index, session_id: the session that ended as a duplicate of this one, or null}
     - stop: {reason}
-    - finished: {outcome, verdict, summary, error or null, report or null}
+    - finished: {outcome, verdict, summary, error or null, report or null, duplicate_of: id of the session that has its cause,
+      where it ended as a duplicate}
     """
 
     number: int

@@ -46,6 +46,8 @@ _SERVICE = re.compile(
     r"|(?:API|service|server|endpoint) (?:returned|answered|responded|is down|failed))\b",
     re.IGNORECASE,
 )
+_RULE = re.compile(rf"^(?:{'|'.join(re.escape(rule.name) for rule in RULES)}): ")
+_OPERATOR = re.compile(r" \(\w+\)$")
 _LOCAL = re.compile(r"localhost|127\.0\.0\.1|\[::1\]")
 
 
@@ -65,9 +67,15 @@ def judge(
         confidence = min(confidence, NOT_SURE)
     decided = rule.verdict is Verdict.INFRA and confidence >= DECIDED_FROM
     tried = f" after {try_number} tries" if rule.verdict is Verdict.INFRA and try_number and max_tries and try_number > 1 else ""
-    action = f"{rule.action} Seen: {cause.line[:200]}" if rule.action else None
     where = f" ({operator})" if operator else ""
-    return Judgement(rule.verdict, confidence, f"{rule.name}: {rule.reason}{tried}{where}", _evidence(cause), decided, action)
+    reason = f"{rule.name}: {rule.reason}{tried}{where}"
+    return Judgement(rule.verdict, confidence, reason, _evidence(cause), decided, rule.action)
+
+
+def in_words(reason: str) -> str:
+    """A verdict's reason without the rule's name and the operator's class, which are for those who keep the rules."""
+    text = _OPERATOR.sub("", _RULE.sub("", reason))
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def _is_own_raise(cause: RootCause) -> bool:

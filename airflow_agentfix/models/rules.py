@@ -13,8 +13,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from airflow_agentfix.core.incident import Incident
+from airflow_agentfix.core.prose import whole
 from airflow_agentfix.core.summary import SoFar
 from airflow_agentfix.core.transcript import ENDED, RERUN_GREEN
+from airflow_agentfix.core.triage import in_words
 from airflow_agentfix.models.recipes import RECIPES
 from airflow_agentfix.models.recipes.base import Call, Claim, Edit, Fix, NoFix, Repo, Result, Steps, Unreadable
 from airflow_agentfix.models.recipes.spot import log_cites
@@ -161,7 +163,7 @@ def _nothing_found(incident: Incident, reasons: list[str]) -> Json:
     report = {
         "verdict": str(judged.verdict),
         "confidence": judged.confidence,
-        "root_cause": f"{incident.cause.line}\n\n{judged.reason}\n\nExamined and ruled out:\n\n{ruled_out}\n\n{_RULED_OUT}",
+        "root_cause": f"{incident.cause.line}\n\n{whole(in_words(judged.reason))}\n\nExamined and ruled out:\n\n{ruled_out}\n\n{_RULED_OUT}",
         "outcome": "reported",
         "causal_chain": _chain((_failed_with(incident),)),
     }
