@@ -52,6 +52,7 @@ def _report(use: Use) -> Json:
         "outcome": use.input["outcome"],
         "causal_chain": chain,
         "ungrounded": ungrounded,
+        "shown_in": citations.shown_by_tools(chain, use.events),
         "verification": [stage.to_json() for stage in verification.record(use.events)],
     }
 

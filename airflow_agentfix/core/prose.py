@@ -8,7 +8,7 @@ _CLOSED = "\"'`)*_]"
 
 
 def whole(text: str) -> str:
-    """The text with the full stop it lacks. What ends in a list, a table or a code block stays: a full stop would be its last item's."""
+    """The text with the full stop it lacks. What ends in a list, a table or a code block stays as it is."""
     text = text.strip()
     last = text.rpartition("\n")[2]
     is_prose = bool(text) and not last.startswith((" ", "\t", "- ", "* ", "> ", "|", "+", "```"))

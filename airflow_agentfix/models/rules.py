@@ -160,10 +160,11 @@ def _owner_action(fix: Fix, obstacle: str, with_diff: bool) -> str:
 def _nothing_found(incident: Incident, reasons: list[str]) -> Json:
     judged = incident.judgement
     ruled_out = "\n".join(f"- {reason}" for reason in reasons) or "- no recipe knows this kind of failure"
+    reason = whole(in_words(judged.reason))
     report = {
         "verdict": str(judged.verdict),
         "confidence": judged.confidence,
-        "root_cause": f"{incident.cause.line}\n\n{whole(in_words(judged.reason))}\n\nExamined and ruled out:\n\n{ruled_out}\n\n{_RULED_OUT}",
+        "root_cause": f"{incident.cause.line}\n\n{reason}\n\nExamined and ruled out:\n\n{ruled_out}\n\n{_RULED_OUT}",
         "outcome": "reported",
         "causal_chain": _chain((_failed_with(incident),)),
     }

@@ -26,7 +26,8 @@ class Line:
 
 @dataclass(frozen=True)
 class Cite:
-    """What a claim cites; `href` leads to the line in the page, None where the page has no such line."""
+    """What a claim cites; `href` leads to the line in the page, else to the event that showed it, None where the page has
+    neither."""
 
     text: str
     href: str | None
@@ -59,24 +60,28 @@ def lines(text: str, *, rests_on: Collection[str] = ()) -> tuple[Line, ...]:
     return tuple(found)
 
 
-def cites(named: Iterable[object], shown: Iterable[Line]) -> tuple[Cite, ...]:
-    """Each with where it leads."""
+def cites(named: Iterable[object], shown: Iterable[Line], events: Mapping[str, Any] | None = None) -> tuple[Cite, ...]:
+    """Each with where it leads. `events`: the numbers of those that showed what the evidence has not."""
     anchors = {line.anchor for line in shown}
-    return tuple(_cite(str(one), anchors) for one in named)
+    return tuple(_cite(str(one), anchors, (events or {}).get(str(one))) for one in named)
 
 
-def _cite(text: str, anchors: Collection[str]) -> Cite:
+def _cite(text: str, anchors: Collection[str], event: object) -> Cite:
     found = _CITE.fullmatch(text.replace("\N{EN DASH}", "-").strip("` []()"))
     anchor = (found["id"] or f"{found['path'].removeprefix('./')}:{found['line']}") if found else ""
-    return Cite(text, f"#{quote(anchor, safe='')}" if anchor in anchors else None)
+    if anchor in anchors:
+        return Cite(text, f"#{quote(anchor, safe='')}")
+    return Cite(text, f"#event-{event}" if isinstance(event, int) and event > 0 else None)
 
 
 def chain(report: Mapping[str, Any], shown: Iterable[Line]) -> tuple[Claim, ...]:
     """The report's causal chain."""
     ungrounded, shown = set(map(str, listed(report.get("ungrounded")))), tuple(shown)
+    told = report.get("shown_in")
+    events = told if isinstance(told, Mapping) else {}
     links = [link for link in listed(report.get("causal_chain")) if isinstance(link, Mapping)]
     return tuple(
-        Claim(text := str(link.get("claim") or ""), cites(listed(link.get("cites")), shown), text not in ungrounded)
+        Claim(text := str(link.get("claim") or ""), cites(listed(link.get("cites")), shown, events), text not in ungrounded)
         for link in links
     )
 

@@ -13,7 +13,9 @@ def test_parts_without_a_full_stop_do_not_run_together() -> None:
     )
 
 
-@pytest.mark.parametrize("text", ["Done.", "Why?", "It says `x = 1.`", "(As it was.)", "", "Changed:\n- a\n- b", "```\nx = 1\n```"])
+@pytest.mark.parametrize(
+    "text", ["Done.", "Why?", "It says `x = 1.`", "(As it was.)", "", "Changed:\n- a\n- b", "```\nx = 1\n```"]
+)
 def test_what_ends_already_or_is_no_sentence_gets_no_full_stop(text: str) -> None:
     assert whole(text) == text
 

@@ -44,3 +44,11 @@ def test_a_claim_that_no_shown_line_supports_is_told_apart():
 def test_a_report_in_odd_shapes_has_no_chain():
     for odd in (None, 7, "text", [None, 3], {"a": 1}, [{"claim": None, "cites": 4}]):
         assert all(claim.cites == () for claim in chain({"causal_chain": odd, "ungrounded": odd}, ()))
+
+
+def test_a_cite_of_what_a_tool_has_shown_leads_to_that_tools_event():
+    told = {"causal_chain": [{"claim": "c", "cites": ["L12", "x.py:1", "y.py:1", "z.py:1"]}]}
+    told["shown_in"] = {"L12": 7, "x.py:1": 8, "y.py:1": "javascript:1"}
+    (claim,) = chain(told, lines(world.TEXT))
+    assert [one.href for one in claim.cites] == ["#L12", "#event-8", None, None]
+    assert chain({**told, "shown_in": [3]}, ())[0].cites[1].href is None
