@@ -96,8 +96,10 @@ class SessionService:
         clock: Callable[[], datetime],
         new_id: Callable[[], str],
         inspections: Inspections | None = None,
+        has_model: Callable[[], bool] = lambda: True,
     ) -> None:
-        self._inspections = inspections
+        """`has_model`: whether a model that is paid for is configured, as far as this server can tell: workers decide."""
+        self._inspections, self.has_model = inspections, has_model
         self.desk = Desk(store, airflow, settings, policies=policies, commits=commits, keys=keys, clock=clock, new_id=new_id)
         self._store, self._airflow, self.settings = store, airflow, settings
         self.worker = WorkerService(self.desk, on_done=self._go_on)

@@ -42,7 +42,22 @@ def build_server_service(settings: Settings) -> SessionService:
         clock=lambda: datetime.now(UTC),
         new_id=lambda: uuid.uuid4().hex,
         inspections=_inspections(settings),
+        has_model=partial(_has_model, settings),
     )
+
+
+def _has_model(settings: Settings) -> bool:
+    """By connection, or by this process's environment, which workers most often share. Yes where nobody can say."""
+    from airflow_agentfix.airflow_login import airflow_connection
+    from airflow_agentfix.errors import ConfigurationError
+
+    if os.environ.get("ANTHROPIC_API_KEY"):
+        return True
+    try:
+        return airflow_connection(settings.anthropic_conn_id) is not None
+    except ConfigurationError as error:
+        log.info("Whether a model is configured is not known: %s", error)
+        return True
 
 
 def _inspections(settings: Settings) -> Inspections:

@@ -13,7 +13,9 @@ from typing import Any
 from airflow_agentfix.core.budget import tokens, usage_of
 from airflow_agentfix.core.session import SERVER, Event, EventKind
 from airflow_agentfix.core.stages import StageState
+from airflow_agentfix.core.triage import in_words
 from airflow_agentfix.core.urls import web_address
+from airflow_agentfix.views.certainty import certainty
 
 Told = Mapping[str, Any]
 """fields of an `Entry`"""
@@ -57,19 +59,14 @@ def _policy(event: Event) -> Told:
 
 def _incident(event: Event) -> Told:
     judgement = event.data["judgement"]
-    sure = percent(judgement.get("confidence"))
+    sure = certainty(judgement.get("confidence")) or "not known how sure"
     return {
         "says": "The evidence was collected.",
         "items": (
             f"Cause: {event.data['cause']['line'] or 'the log states none'}",
-            f"Verdict by rules: {judgement['verdict']}, {sure} sure: {judgement.get('reason')}",
+            f"Verdict by rules: {judgement['verdict']}, {sure}: {in_words(str(judgement.get('reason') or ''))}",
         ),
     }
-
-
-def percent(share: object) -> str:
-    """Of a number from 0 to 1; a worker writes what it likes."""
-    return f"{share:.0%}" if isinstance(share, (int, float)) and 0 <= share <= 1 else "not"
 
 
 def _new_transcript(event: Event) -> Told:

@@ -20,7 +20,7 @@ from airflow_agentfix.errors import InvalidRequest
 from airflow_agentfix.ports import TaskStates
 from airflow_agentfix.service import SessionService
 from airflow_agentfix.store.record import Stored
-from airflow_agentfix.views import asking, timeline
+from airflow_agentfix.views import asking, session_head, timeline
 from airflow_agentfix.views import session_parts as parts
 from airflow_agentfix.views.asking import Asker
 from airflow_agentfix.views.evidence import Line
@@ -80,8 +80,8 @@ class View:
         return Asker(self._user.get_name(), who, airflow.may(self._user, self.session.dag_id, edit=True), is_worker)
 
     @cached_property
-    def head(self) -> parts.Head:
-        return parts.head(self.session, self._events)
+    def head(self) -> session_head.Head:
+        return session_head.head(self.session, self._events)
 
     @cached_property
     def asks(self) -> tuple[asking.Ask, ...]:
@@ -97,7 +97,7 @@ class View:
 
     @property
     def is_answered(self) -> bool:
-        return parts.is_answered(self.session, self._events)
+        return session_head.is_answered(self.session, self._events)
 
     @property
     def closed(self) -> str | None:

@@ -11,19 +11,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_agentfix import review
-from airflow_agentfix.core import questions, recovery, transcript, verification
-from airflow_agentfix.core.incident import Verdict
+from airflow_agentfix.core import recovery, transcript, verification
 from airflow_agentfix.core.pins import pinned
-from airflow_agentfix.core.policy import Autonomy, Effective
-from airflow_agentfix.core.session import Event, EventKind, Outcome, Session, State, WaitFor
+from airflow_agentfix.core.policy import Effective
+from airflow_agentfix.core.prose import whole
+from airflow_agentfix.core.session import Event, EventKind, Session, State
 from airflow_agentfix.core.stages import Stage, StageState, not_run
+from airflow_agentfix.core.triage import in_words
 from airflow_agentfix.core.urls import web_address
 from airflow_agentfix.ports import TaskStates
 from airflow_agentfix.views import evidence
 from airflow_agentfix.views.asking import Asker
 from airflow_agentfix.views.evidence import Cite, Claim, Line, listed
-from airflow_agentfix.views.sentences import PIN_ENDS, objection, percent
-from airflow_agentfix.views.verdict import TITLES, WHOSE, plainly
+from airflow_agentfix.views.sentences import PIN_ENDS, objection
+from airflow_agentfix.views.session_head import data_of, end_of, newest_report
 
 Events = Sequence[Event]
 K = EventKind
@@ -54,74 +55,6 @@ def changed(events: Events) -> frozenset[str]:
     return frozenset(name for name, of in KINDS.items() if of & kinds)
 
 
-# --- what it is, and whose -------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Head:
-    """`now`: what the session does or has found, in a sentence; `action`: what the owner has to do, where code is not the
-    answer."""
-
-    now: str
-    title: str = ""
-    whose: str = ""
-    sure: str = ""
-    action: str = ""
-    also: tuple[str, ...] = ()
-    victims: tuple[str, ...] = ()
-
-
-def head(session: Session, events: Events) -> Head:
-    incident, report = _data(events, K.INCIDENT), _report(events)
-    judgement = incident.get("judgement") or {}
-    by_model = report.get("confidence") if report else judgement.get("confidence")
-    sure = percent(by_model)
-    verdict = Verdict(session.verdict) if session.verdict in list(Verdict) else None
-    return Head(
-        now=_now(session, events),
-        title=TITLES[verdict] if verdict else "",
-        whose=WHOSE[verdict] if verdict else "",
-        sure="" if sure == "not" else f"{sure} sure",
-        action=str(report.get("owner_action") or judgement.get("owner_action") or ""),
-        also=tuple(str(event.data.get("ref") or "(erased)") for event in events if event.kind is K.OCCURRENCE),
-        victims=tuple(map(str, listed(incident.get("victims")))),
-    )
-
-
-def is_answered(session: Session, events: Events) -> bool:
-    """Whether it waits for nobody any more, only for a worker."""
-    return session.waiting_for is WaitFor.PERSON and not questions.waiting(events)
-
-
-_WAITING = {
-    WaitFor.TASK: "It waits until the failed run has ended. Only then can the fix run in it.",
-    WaitFor.PERSON: "It goes on when a person has answered.",
-    WaitFor.RERUN: "The DAG runs on the fix. The session goes on when that run has ended.",
-    WaitFor.PREVIEW: "It waits until Airflow has parsed the fix's preview DAG.",
-}
-
-
-def _now(session: Session, events: Events) -> str:
-    if session.outcome is not None:
-        return f"{_without_a_fix(session)}{session.summary or 'The session has ended.'}"
-    if is_answered(session, events):
-        return "It was answered, and goes on as soon as a worker takes it."
-    if session.waiting_for is not None:
-        return _WAITING[session.waiting_for]
-    if session.summary:
-        return session.summary
-    if session.state is State.OPEN:
-        return "It is queued: a worker takes it as soon as Airflow has a slot."
-    return "The agent is at work." if session.fingerprint else "The agent collects the evidence."
-
-
-def _without_a_fix(session: Session) -> str:
-    """Said to whoever asked for more than a report."""
-    if session.outcome is not Outcome.REPORTED or session.autonomy == Autonomy.REPORT:
-        return ""
-    return "No fix was made; no model was asked. " if session.model in (None, "rules") else "No fix was made. "
-
-
 # --- what was found and done -----------------------------------------------------------------------------------------
 
 
@@ -138,20 +71,31 @@ class Report:
 
 
 def report(events: Events, shown: Sequence[Line]) -> Report:
-    told, judgement = _report(events), _data(events, K.INCIDENT).get("judgement") or {}
-    end = _end(events)
+    told, incident, end = newest_report(events), data_of(events, K.INCIDENT), end_of(events)
+    judgement, cause = incident.get("judgement") or {}, str((incident.get("cause") or {}).get("line") or "")
     return Report(
-        text=str(told.get("root_cause") or ""),
+        text=_beyond(cause, str(told.get("root_cause") or "")),
         chain=evidence.chain(told, shown),
         rests_on=evidence.cites(listed(judgement.get("evidence")), shown),
-        rule=plainly(str(judgement.get("reason") or "")),
-        error=str(end.get("error") or ""),
+        rule=whole(in_words(str(judgement.get("reason") or ""))),
+        error=_beyond_summary(str(end.get("error") or ""), str(end.get("summary") or "")),
     )
+
+
+def _beyond(cause: str, text: str) -> str:
+    """What it says besides the cause, which heads the page."""
+    rest = text.removeprefix(cause) if cause else text
+    return rest.lstrip(" .\n") if rest[:1] in ("", ".", "\n") else text
+
+
+def _beyond_summary(error: str, summary: str) -> str:
+    """An error of ours is told where the summary, which heads the page, does not say the same without its type."""
+    return "" if (error.partition(": ")[2] or error) in summary else error
 
 
 def lines(events: Events) -> tuple[Line, ...]:
     """The evidence's text."""
-    incident = _data(events, K.INCIDENT)
+    incident = data_of(events, K.INCIDENT)
     judgement = incident.get("judgement") or {}
     return evidence.lines(str(incident.get("text") or ""), rests_on=set(map(str, listed(judgement.get("evidence")))))
 
@@ -200,7 +144,7 @@ def fix(events: Events) -> Fix | None:
 def diff_of(events: Events) -> str:
     """The newest fix as the server's own record of changes has it: what the gates judged is what a person is shown."""
     whole = [event for event in events if event.data]  # an erased patch holds nothing
-    told = _data(events, K.FIX).get("diff")
+    told = data_of(events, K.FIX).get("diff")
     return review.recorded_diff(whole) or str(told or "")
 
 
@@ -326,24 +270,3 @@ def _said(value: Any) -> str:
     if isinstance(value, Mapping):
         return " ".join(map(_said, (value.get("name"), *listed(value.get("run")))))
     return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-# --- inside ----------------------------------------------------------------------------------------------------------
-
-
-def _data(events: Events, kind: EventKind) -> Mapping[str, Any]:
-    found = transcript.last(events, kind)
-    return found.data if found else {}
-
-
-def _end(events: Events) -> Mapping[str, Any]:
-    """How it ended, unless it went on since."""
-    now = questions.current(events)
-    went_on = any(event.kind in (K.CLAIMED, K.QUESTION) for event in now)
-    return {} if went_on else _data(events, K.FINISHED)
-
-
-def _report(events: Events) -> Mapping[str, Any]:
-    """The newest report there is: a follow-up begins from it."""
-    told = [event.data.get("report") for event in events if event.kind is K.FINISHED]
-    return next((one for one in reversed(told) if isinstance(one, Mapping)), {})

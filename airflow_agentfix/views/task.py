@@ -5,6 +5,7 @@ Invariant: who may not read the DAG learns nothing, not even whether the task is
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +17,7 @@ from airflow_agentfix.core.incident import TaskFacts, TaskRef
 from airflow_agentfix.core.policy import is_own
 from airflow_agentfix.core.previews import is_preview
 from airflow_agentfix.core.session import Outcome, Session, State
-from airflow_agentfix.errors import AirflowNotFound, CodeError, ConfigurationError
+from airflow_agentfix.errors import AgentFixError, AirflowNotFound, CodeError, ConfigurationError
 from airflow_agentfix.evidence.precedent import precedents
 from airflow_agentfix.inspections import Inspection
 from airflow_agentfix.redaction import told
@@ -26,6 +27,7 @@ from airflow_agentfix.views import durations, lineage, offers, verdict
 if TYPE_CHECKING:
     from airflow_agentfix.service import SessionService
 
+log = logging.getLogger(__name__)
 SESSIONS = 20
 """of a task instance, as many as are named"""
 PRECEDENTS = 50
@@ -164,14 +166,24 @@ def timed(service: SessionService, user: Any, key: TaskKey) -> durations.Plot:
 
 
 def offered(service: SessionService, user: Any, key: TaskKey) -> offers.Offered:
-    """What may be started on it, by this person. Asks the code host for policy."""
+    """What may be started on it, by this person, what fits first. Asks the code host for policy."""
     desk = service.desk
     _require_read(service, user, key)
     may_edit = desk.airflow.may(user, key.dag_id, edit=True)
     if not may_edit:
         return offers.nothing_for_readers(key.dag_id)
     effective = desk.policy_for(key.dag_id)
-    return offers.offered(effective, purse=offers.purse(desk, key.dag_id, effective.policy), user_id=str(user.get_id()))
+    purse = offers.purse(desk, key.dag_id, effective.policy, has_model=service.has_model())
+    return offers.offered(effective, purse=purse, user_id=str(user.get_id()), fit=_fit(service, user, key))
+
+
+def _fit(service: SessionService, user: Any, key: TaskKey) -> offers.Fit:
+    """By the look that tells what happened; where there is none to be had, that part of the page says why."""
+    try:
+        return offers.fit(_inspected(service, user, key).incident)
+    except AgentFixError as error:
+        log.info("What fits %s is not known: %s", key, told(error))
+        return offers.fit(None)
 
 
 # --- which task, which try, which session ------------------------------------------------------------------------------

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from airflow_agentfix.core.circumstances import Precedent
 from airflow_agentfix.core.incident import Frame, Incident, Verdict
 from airflow_agentfix.core.log_look import LogLook
-from airflow_agentfix.core.triage_rules import RULES
+from airflow_agentfix.core.prose import whole
+from airflow_agentfix.core.triage import in_words
 from airflow_agentfix.inspections import Inspection
 from airflow_agentfix.redaction import redact
+from airflow_agentfix.views.certainty import Certainty, certainty
 
 FRAMES = 6
 """the innermost ones"""
 BEFORE = 3
 """lines of the log that are shown before the first that counts"""
-_RULE = re.compile(rf"^(?:{'|'.join(re.escape(rule.name) for rule in RULES)}): ")
-_OPERATOR = re.compile(r" \(\w+\)$")
 _VERSION = re.compile(r"^/.*/bundles/[^/]+/versions/[^/]+/")
 """where a worker has the version of a bundle that ran"""
 
@@ -45,14 +45,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Told:
-    """`sure`: confidence in words; `blame`: tasks that failed before this one."""
+    """`blame`: tasks that failed before this one."""
 
     cause: str
     title: str
-    sure: str
+    sure: Certainty | None
     why: str
     whose: str
-    action: str | None
+    action: str
     places: tuple[Place, ...]
     more_places: int
     lines: tuple[Line, ...]
@@ -64,12 +64,12 @@ class Told:
 
 
 TITLES = {
-    Verdict.CODE: "A fault in the code",
-    Verdict.DATA: "The data is not what the code expects",
-    Verdict.CONFIG: "A setting is missing or wrong",
-    Verdict.DEPENDENCY: "A package is missing or does not fit",
-    Verdict.INFRA: "Something outside the code is not there",
-    Verdict.UNKNOWN: "The rules do not know this failure",
+    Verdict.CODE: "Code: there is a fault in it",
+    Verdict.DATA: "Data: it is not what the code expects",
+    Verdict.CONFIG: "Configuration: a setting is missing or wrong",
+    Verdict.DEPENDENCY: "Dependency: a package is missing or does not fit",
+    Verdict.INFRA: "Infrastructure: something outside the code is not there",
+    Verdict.UNKNOWN: "Unknown: nothing says what kind of failure this is",
 }
 WHOSE = {
     Verdict.CODE: "The DAG's authors",
@@ -79,7 +79,15 @@ WHOSE = {
     Verdict.INFRA: "The platform team, or whoever runs the service the task needs",
     Verdict.UNKNOWN: "The DAG's authors first",
 }
-_SURE = ((0.9, "almost certain"), (0.75, "likely"), (0.5, "perhaps"), (0.0, "a guess"))
+TO_DO: Mapping[Verdict, str] = {
+    Verdict.CODE: "Correct the code, or let Agent Fix write the fix.",
+    Verdict.DATA: "Look at what the task was given, with whoever delivers it. Clear the failed task once it is right.",
+    Verdict.CONFIG: "Set what is missing or wrong. Clear the failed task then; the code needs no change.",
+    Verdict.DEPENDENCY: "Bring the package into the image or environment. Clear the failed task then.",
+    Verdict.INFRA: "Bring back what is missing. Clear the failed task then; the code needs no change.",
+    Verdict.UNKNOWN: "Read the log around the failure; a report looks closer.",
+}
+"""where the rule that matched has nothing more exact to say"""
 
 
 def told(found: Inspection, before: Sequence[Precedent]) -> Told:
@@ -88,10 +96,10 @@ def told(found: Inspection, before: Sequence[Precedent]) -> Told:
     return Told(
         cause=incident.cause.line or "The log names no cause.",
         title=TITLES[judgement.verdict],
-        sure=next(word for least, word in _SURE if judgement.confidence >= least),
-        why=plainly(judgement.reason),
-        whose=_whose(incident),
-        action=judgement.owner_action,
+        sure=certainty(judgement.confidence),
+        why=whole(in_words(judgement.reason)),
+        whose=whose(judgement.verdict, incident.dag.owners),
+        action=judgement.owner_action or TO_DO[judgement.verdict],
         places=tuple(_place(frame, incident) for frame in reversed(frames[-FRAMES:])),
         more_places=max(0, len(frames) - FRAMES),
         lines=_lines(incident, found.log),
@@ -102,16 +110,13 @@ def told(found: Inspection, before: Sequence[Precedent]) -> Told:
     )
 
 
-def plainly(reason: str) -> str:
-    """A verdict's reason without the rule's name and the operator's class, which are for those who keep the rules."""
-    text = _OPERATOR.sub("", _RULE.sub("", reason))
-    return f"{text[:1].upper()}{text[1:]}"
-
-
-def _whose(incident: Incident) -> str:
+def whose(verdict: Verdict, owners: Sequence[str]) -> str:
     """With the owners that the DAG names; `airflow` is what it is called where nobody was named."""
-    owners = ", ".join(redact(owner) for owner in incident.dag.owners if owner != "airflow")
-    return WHOSE[incident.judgement.verdict] + (f" (the DAG's owner: {owners})" if owners else "")
+    named = ", ".join(redact(owner) for owner in owners if owner != "airflow")
+    if not named:
+        return WHOSE[verdict]
+    is_theirs = verdict in (Verdict.CODE, Verdict.DATA, Verdict.UNKNOWN)
+    return WHOSE[verdict] + (f" (the DAG's owner: {named})" if is_theirs else f". The DAG's owner, who waits for it: {named}")
 
 
 def _place(frame: Frame, incident: Incident) -> Place:

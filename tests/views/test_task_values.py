@@ -12,6 +12,7 @@ from airflow_agentfix.core.log_look import LogLook
 from airflow_agentfix.core.policy import Autonomy, Layer, combine
 from airflow_agentfix.inspections import Inspection
 from airflow_agentfix.views import durations, lineage, offers, verdict
+from airflow_agentfix.views.certainty import certainty
 from airflow_agentfix.views.offers import Purse
 from tests.fakes.incidents import REF, an_incident
 
@@ -34,7 +35,13 @@ def test_every_verdict_has_a_title_and_says_whose_it_is(kind: Verdict) -> None:
 
 @pytest.mark.parametrize(("confidence", "word"), [(1.0, "almost certain"), (0.8, "likely"), (0.5, "perhaps"), (0.2, "a guess")])
 def test_confidence_is_told_in_words(confidence: float, word: str) -> None:
-    assert told(an_incident(judgement=Judgement(Verdict.CODE, confidence, "r"))).sure == word
+    sure = told(an_incident(judgement=Judgement(Verdict.CODE, confidence, "r"))).sure
+    assert (sure.word, sure.figure) == (word, f"{confidence:.0%}".replace("%", " %")) if sure else False
+
+
+@pytest.mark.parametrize("odd", [None, "0.9", -0.1, 1.1, float("nan"), {}])
+def test_what_is_no_confidence_is_told_in_no_words(odd: object) -> None:
+    assert certainty(odd) is None
 
 
 def test_a_file_is_called_as_in_the_bundle_whichever_version_ran() -> None:
@@ -85,6 +92,8 @@ def test_who_failed_before_it_is_named() -> None:
 def test_the_owner_that_the_dag_names_is_named_and_the_default_is_none() -> None:
     dag = an_incident().dag
     assert told(an_incident(dag=replace(dag, owners=("ann", "ben")))).whose.endswith("(the DAG's owner: ann, ben)")
+    infra = an_incident(dag=replace(dag, owners=("ann",)), judgement=Judgement(Verdict.INFRA, 0.9, "r"))
+    assert told(infra).whose.endswith(". The DAG's owner, who waits for it: ann"), "who is asked to act is somebody else"
     assert "airflow" not in told(an_incident(dag=replace(dag, owners=("airflow",)))).whose
 
 
@@ -150,7 +159,8 @@ def test_runs_without_a_duration_are_drawn_all_the_same(history: durations.Histo
 
 
 def offered(*layers: Layer, user_id: str = "anna", purse: Purse | None = None) -> offers.Offered:
-    return offers.offered(combine(layers), purse=purse or Purse(5.0, 50.0), user_id=user_id)
+    fit = offers.Fit(Autonomy.RERUN)
+    return offers.offered(combine(layers), purse=purse or Purse(5.0, 50.0), user_id=user_id, fit=fit)
 
 
 @pytest.mark.parametrize(("autonomy", "number"), list(zip(Autonomy, (1, 2, 3, 3), strict=True)))
@@ -163,10 +173,31 @@ def test_only_what_policy_allows_is_offered(autonomy: Autonomy, number: int) -> 
 @pytest.mark.parametrize(
     "layer", [Layer("x", allow_unreviewed_reruns=True), Layer("x", approve_before=())], ids=["waived", "not named"]
 )
-def test_code_that_nobody_reviews_is_what_the_last_button_says_yes_to(layer: Layer) -> None:
-    last = offered(layer).possible[-1]
-    assert last.unreviewed
-    assert "nobody has reviewed runs in this run, with its production connections" in (last.approves or "")
+def test_code_that_nobody_reviews_is_what_the_button_that_reruns_says_yes_to(layer: Layer) -> None:
+    (rerun,) = (offer for offer in offered(layer).possible if offer.autonomy == "rerun")
+    assert rerun.unreviewed
+    assert "nobody has reviewed runs in this run, with its production connections" in (rerun.approves or "")
+
+
+@pytest.mark.parametrize(
+    ("kind", "allowed", "first"),
+    [
+        (Verdict.CODE, Autonomy.RECOVER, "rerun"),
+        (Verdict.CODE, Autonomy.PROPOSE, "propose"),
+        (Verdict.CODE, Autonomy.REPORT, "report"),
+        (Verdict.DEPENDENCY, Autonomy.RERUN, "propose"),
+        (Verdict.DATA, Autonomy.RERUN, "report"),
+        (Verdict.CONFIG, Autonomy.RERUN, "report"),
+        (Verdict.INFRA, Autonomy.RERUN, "report"),
+        (Verdict.UNKNOWN, Autonomy.RERUN, "report"),
+    ],
+)
+def test_what_fits_the_verdict_and_policy_allows_comes_first(kind: Verdict, allowed: Autonomy, first: str) -> None:
+    fit = offers.fit(an_incident(judgement=Judgement(kind, 0.8, "data test failed: a data test failed (X)")))
+    found = offers.offered(combine([Layer("x", autonomy=allowed)]), purse=Purse(5.0, 50.0), user_id="anna", fit=fit)
+    assert found.offers[0].autonomy == first
+    assert found.offers[0].why_not is None
+    assert bool(fit.advice) is (kind is not Verdict.CODE)
 
 
 @pytest.mark.parametrize(

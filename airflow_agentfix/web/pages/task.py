@@ -16,6 +16,7 @@ from fastapi.responses import Response  # noqa: TID253 - as above
 from airflow_agentfix.errors import AgentFixError
 from airflow_agentfix.redaction import told
 from airflow_agentfix.service import Failure
+from airflow_agentfix.views import offers
 from airflow_agentfix.views import task as views
 from airflow_agentfix.views.task import TaskKey
 from airflow_agentfix.web.bodies import MOST_INDEX
@@ -35,7 +36,7 @@ PARTS = {
     "lineage": ("Data in and out", "Looking at assets and at what waits for them …", 4),
     "durations": ("How long it takes", "Reading earlier runs …", 3),
     "changes": ("What changed", "Asking the repository …", 3),
-    "actions": ("What you can do", "Asking what is allowed …", 6),
+    "actions": ("What you can do", "Asking what fits and what is allowed …", 6),
 }
 """of the page: heading, what it does while it loads, lines that it leaves free for that"""
 
@@ -92,9 +93,16 @@ async def changes(request: Request, user: GetUserDep, service: Service, key: Ask
     return await outward(request, lambda: _part(request, "changes", key, looked))
 
 
-@router.get("/actions", **page(Right.READ, reads="configuration, `.agentfix.yaml` on the base branch, the day's dollars"))
+@router.get(
+    "/actions",
+    **page(Right.READ, reads="configuration, `.agentfix.yaml` on the base branch, the day's dollars, the ends of the task's log"),
+)
 async def actions(request: Request, user: GetUserDep, service: Service, key: Asked) -> Response:
-    return await outward(request, lambda: _part(request, "actions", key, lambda: {"offered": views.offered(service, user, key)}))
+    def looked() -> dict[str, Any]:
+        offered = views.offered(service, user, key)
+        return {"offered": offered, "costs": offers.costs(offered)}
+
+    return await outward(request, lambda: _part(request, "actions", key, looked))
 
 
 @router.post(

@@ -1,14 +1,23 @@
-// A link to an event of long ago: what stands between it and the first one shown is fetched, then jumped to.
+// A link to an event: what is folded in it is opened. One of long ago: what stands between it and the first one shown is fetched
+// before, then jumped to.
 (function () {
   "use strict";
   function find() {
     const number = /^#event-(\d+)$/.exec(window.location.hash)?.[1];
     const earlier = document.getElementById("earlier");
-    if (!number || !earlier?.dataset.url || document.getElementById(`event-${number}`)) return;
+    if (!number || unfold(number) || !earlier?.dataset.url) return;
     window.htmx
       .ajax("GET", `${earlier.dataset.url}&since=${number}`, { target: "#earlier", swap: "outerHTML" })
-      .then(() => window.location.replace(`#event-${number}`));
+      .then(() => unfold(number) && window.location.replace(`#event-${number}`));
+  }
+  function unfold(number) {
+    const event = document.getElementById(`event-${number}`);
+    for (const details of event?.querySelectorAll("details") ?? []) details.open = true;
+    return Boolean(event);
   }
   document.addEventListener("DOMContentLoaded", find);
   window.addEventListener("hashchange", find);
+  document.addEventListener("click", (event) => {
+    if (event.target.closest?.("a[href]")?.getAttribute("href") === window.location.hash) find(); // no change of hash tells of it
+  });
 })();

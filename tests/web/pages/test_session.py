@@ -46,7 +46,7 @@ def parts_of(html: str) -> set[str]:
 def test_the_page_says_what_happened_whose_it_is_and_what_is_asked(api: ApiServer, server: Server):
     html = Browser(api, world.waiting_for_approval(server).session.id).get()
     assert world.LINE.replace("'", "&#39;") in html
-    assert "Whose it is:</span> The DAG&#39;s authors." in html
+    assert "<dt>Whose it is</dt><dd>The DAG&#39;s authors</dd>" in html
     assert "Approving runs unmerged code with production connections" in html
     assert re.search(r"By pin:\s+\S", html)
     assert "amount" in html
@@ -296,6 +296,83 @@ def test_every_state_has_its_page_without_anything_inline(api: ApiServer, server
     ids = re.findall(r'\bid="([^"]+)"', html)
     assert len(ids) == len(set(ids))
     assert html.count("<h1") == 1
+
+
+def head_of(html: str) -> str:
+    """What a person reads in the page's head."""
+    head = html[html.index('<header id="head"') : html.index("</header>", html.index('<header id="head"'))]
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", head)).split())
+
+
+def test_the_head_says_what_kind_how_sure_whose_what_to_do_and_how_it_ended(api: ApiServer, server: Server):
+    head = head_of(Browser(api, world.reported(server).session.id).get())
+    assert "Verdict Data: it is not what the code expects likely 85 % Whose it is" in head
+    assert "To do Ask the shop team to send total again. Outcome No fix was made." in head
+
+
+def test_a_fixed_session_says_each_thing_once_and_leads_to_its_pull_request(api: ApiServer, server: Server):
+    html = Browser(api, world.fixed(server).session.id).get()
+    head, shown = head_of(html), html[: html.index('id="evidence"')]
+    assert (
+        "To do Review the fix, and merge it. Open the pull request Outcome Fixed: what had failed ran green on the fix." in head
+    )
+    assert "The column was renamed. The rerun is green." not in shown, "the summary is for where the page is not"
+    assert shown.count("is called <code>amount</code> since Monday") == 2, "the report, and the fix in its own words"
+
+
+def infrastructure(server: Server) -> str:
+    """Reported by rules alone: what the worker of such a session writes."""
+    claim, line = server.claimed(), "ConnectionRefusedError: [Errno 111] Connection refused"
+    action = "Clear the failed task once the service answers; the code needs no change."
+    incident = world.incident()
+    incident["cause"]["line"] = line
+    incident["dag"]["owners"] = ["analytics"]
+    incident["judgement"] |= {"verdict": "infra", "confidence": 0.92, "reason": "not reached: a service could not be reached (X)"}
+    server.append(claim, (K.INCIDENT, incident))
+    chain = [{"claim": "A service could not be reached.", "cites": ["L12"]}]
+    report = world.report(
+        verdict="infra", confidence=0.92, root_cause=line, owner_action=action, causal_chain=chain, outcome="reported"
+    )
+    world.finish(server, claim, Outcome.REPORTED, verdict="infra", summary=f"{line}. {action}", report=report)
+    return claim.session.id
+
+
+def test_a_report_of_an_outage_says_cause_and_action_once_and_who_is_asked(api: ApiServer, server: Server):
+    html = Browser(api, infrastructure(server)).get()
+    shown = html[: html.index('id="evidence"')]
+    assert shown.count("Connection refused") == 1
+    assert shown.count("once the service answers") == 1
+    assert "almost certain 92 % Whose it is The platform team, or whoever runs the service the task needs." in head_of(html)
+    assert "The DAG's owner, who waits for it: analytics" in head_of(html)
+
+
+def test_a_duplicate_leads_to_the_session_that_has_its_cause_and_that_one_back(api: ApiServer, server: Server):
+    first = world.at_work(server)
+    server.airflow.fail(DAG, RUN, "second")
+    second = server.claimed(server.taken(task_id="second"))
+    server.append(second, (K.INCIDENT, world.incident()))
+    own, other = (Browser(api, one.session.id).get() for one in (second, first))
+    assert f'<a href="/agentfix/sessions/{first.session.id}">Go to that session</a>' in own
+    assert f'<a href="/agentfix/sessions/{second.session.id}">first looked at here</a>' in other
+
+
+def test_an_error_of_ours_is_told_once(api: ApiServer, server: Server):
+    claim = world.at_work(server)
+    words = "The key was refused (401). Set ANTHROPIC_API_KEY."
+    world.finish(server, claim, Outcome.FAILED, summary=words, error=f"ModelKeyError: {words}")
+    html = Browser(api, claim.session.id).get()
+    assert f"Outcome Agent Fix itself could not go on. {words}" in head_of(html)
+    assert words not in html[html.index('id="report"') : html.index('id="evidence"')]
+
+
+def test_a_cite_of_what_a_tool_has_shown_leads_to_its_event(api: ApiServer, server: Server):
+    claim = world.at_work(server)
+    (event,) = server.append(claim, world.result("read_file", "3\tx = 1", call_id="c8"))
+    chain = [{"claim": "x is 1", "cites": ["dags/other.py:3"]}]
+    told = world.report(causal_chain=chain, ungrounded=[], shown_in={"dags/other.py:3": event.number})
+    world.finish(server, claim, Outcome.GAVE_UP, report=told)
+    html = Browser(api, claim.session.id).get()
+    assert f'<a class="cite" href="#event-{event.number}">dags/other.py:3</a>' in html
 
 
 def test_whoever_wanted_a_fix_and_got_a_report_is_told_that_none_was_made(api: ApiServer, server: Server):

@@ -253,7 +253,8 @@ def test_a_duplicate_leads_to_the_session_that_has_the_cause_while_that_works_on
 def test_what_happened_is_told_with_whose_it_is_and_why(site: Site) -> None:
     told = site.read("/found")
     assert CAUSE in told
-    assert "A fault in the code" in told
+    assert "Code: there is a fault in it perhaps 72 %" in told
+    assert "To do Correct the code, or let Agent Fix write the fix." in told
     assert "The DAG's authors (the DAG's owner: ann)" in told
     assert "dags/shop.py:12 in load" in told
 
@@ -300,7 +301,9 @@ def test_a_part_that_fails_says_so_and_offers_to_try_again_and_the_others_stay(s
     answer = site.get("/found")
     assert "This could not be looked at" in words(answer.text)
     assert 'hx-get="/agentfix/task/found?' in answer.text
-    assert "At most $5.00" in site.read("/actions")
+    told = site.read("/actions")
+    assert "Costs at most $5.00" in told
+    assert "The log could not be judged here. A report reads it whole." in told
     site.airflow.forbidden.clear()
     assert CAUSE in site.read("/found")
 
@@ -335,13 +338,46 @@ def test_a_log_that_was_not_read_whole_is_said_to_be(site: Site) -> None:
 # --- what can be done -------------------------------------------------------------------------------------------------
 
 
-def test_each_button_says_what_it_costs_at_most_and_the_last_what_pressing_it_approves(site: Site) -> None:
+def buttons(html: str) -> list[str]:
+    """What each asks for, in their order, the highlighted one with a star."""
+    found = re.findall(r'<button name="autonomy" value="(\w+)"[^>]*?(class="primary")?>', html)
+    return [f"{autonomy}{'*' if primary else ''}" for autonomy, primary in found]
+
+
+def test_what_it_costs_at_most_is_said_and_what_pressing_the_button_approves(site: Site) -> None:
     answer = site.get("/actions")
-    assert re.findall(r'<button name="autonomy" value="(\w+)"', answer.text) == ["report", "propose", "rerun"]
+    assert buttons(answer.text) == ["rerun*", "report", "propose"]
     told = words(answer.text)
-    assert told.count("At most $5.00.") == 3
+    assert told.count("Costs at most $5.00, whichever you press; $50.00 of today's dollars are left.") == 1
     assert "By pressing you approve nothing yet: you, or anyone else who may edit this DAG's runs, are asked" in told
-    assert "$50.00 of today's dollars are left." in told
+
+
+def test_where_code_is_not_to_blame_the_report_is_first_and_it_is_said_why(site: Site) -> None:
+    site.airflow.set_log(site.rest, [event("reading"), traceback("ConnectionRefusedError", "[Errno 111] db:5432 refused")])
+    answer = site.get("/actions")
+    assert buttons(answer.text) == ["report*", "propose", "rerun"]
+    told = words(answer.text)
+    assert "The rules see no fault in the code: a service could not be reached." in told
+    assert "Costs nothing: the rules are sure, and no model is asked. If you tell it something, at most $5.00." in told
+
+
+def test_where_another_task_failed_first_the_report_is_first(site: Site) -> None:
+    log = [traceback("ValueError", "no rows", ("/opt/airflow/dags/shop.py", 3, "extract"))]
+    site.airflow.add_task_instance(DAG, RUN, "extract", log=log, end_date="2026-11-22T05:00:00Z")
+    answer = site.get("/actions")
+    assert buttons(answer.text)[0] == "report*"
+    assert "Another task of this run failed first. Start there." in words(answer.text)
+
+
+def test_where_no_model_is_configured_it_costs_nothing_and_says_why(site: Site) -> None:
+    site.server.service.has_model = lambda: False
+    told = site.read("/actions")
+    assert "Costs nothing: rules only, no model is configured here. A worker that has a key spends at most $5.00." in told
+
+
+def test_where_the_deployment_asks_no_model_it_costs_nothing(tmp_path: Path) -> None:
+    for site in site_of(tmp_path, Settings(offline=True)):
+        assert "Costs nothing: rules only, no model is asked in this deployment." in site.read("/actions")
 
 
 def test_named_approvers_are_named(site: Site) -> None:
@@ -360,7 +396,7 @@ def test_where_policy_waives_the_approval_pressing_approves_code_that_nobody_rev
 def test_what_policy_does_not_allow_has_no_button_and_its_reason(site: Site) -> None:
     site.server.policies.says = [Layer(".agentfix.yaml at main", autonomy=Autonomy.PROPOSE)]
     answer = site.get("/actions")
-    assert re.findall(r'<button name="autonomy" value="(\w+)"', answer.text) == ["report", "propose"]
+    assert buttons(answer.text) == ["propose*", "report"]
     assert "Fix and rerun: policy allows no more than propose here (.agentfix.yaml at main)." in words(answer.text)
 
 
