@@ -107,7 +107,7 @@ class AirflowInside:
         with create_session(scoped=False) as session:
             model = session.get(DagModel, dag_id)
             if model is None:
-                raise AirflowNotFound(f"No DAG {dag_id!r} in Airflow. See which there are: airflow dags list")
+                raise AirflowNotFound(f"No DAG {dag_id!r} in Airflow.")
             return DagFacts(
                 dag_id=dag_id,
                 file=model.relative_fileloc or model.fileloc or "",
@@ -354,7 +354,7 @@ def _facts(instance: TaskInstance) -> TaskFacts:
 def _what_is_unknown(session: Session, dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
     """Which of DAG, run, task and map index is not there. Names of other DAGs are not for everybody, so none are given."""
     if session.get(DagModel, dag_id) is None:
-        return f"No DAG {dag_id!r} in Airflow. See which there are: airflow dags list"
+        return f"No DAG {dag_id!r} in Airflow."
     runs = session.scalars(select(DagRun.run_id).where(DagRun.dag_id == dag_id).order_by(DagRun.id.desc()).limit(1000)).all()
     if run_id not in runs and session.scalar(select(DagRun.id).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)) is None:
         return f"DAG {dag_id!r} has no run {run_id!r}. {_near(run_id, runs)}"
@@ -382,11 +382,11 @@ def _require_runnable(dag_id: str) -> None:
         raise ConfigurationError(
             f"Airflow has no DAG {dag_id!r}. Add AgentFix's DAGs to [dag_processor] dag_bundle_config_list: "
             '{"name": "agentfix", "classpath": "airflow_agentfix.bundles.AgentFixDags", "kwargs": {}} '
-            "and see that the DAG processor runs (airflow dags list-import-errors)."
+            "and see that the DAG processor runs and finds no import error in it."
         )
     if paused:
         raise ConfigurationError(
-            f"DAG {dag_id!r} is paused, so its run would not start. Unpause it: airflow dags unpause {dag_id}"
+            f"DAG {dag_id!r} is paused, so its run would not start. Unpause it, in Airflow or with: airflow dags unpause {dag_id}"
         )
 
 

@@ -18,6 +18,7 @@ from airflow_agentfix.core.findings import Finding, Severity
 from airflow_agentfix.core.policy import Autonomy
 from airflow_agentfix.core.session import SERVER, WORKER, Event, EventKind, Session, WaitFor
 from airflow_agentfix.core.signature import sign_approval
+from airflow_agentfix.core.urls import session_url, web_address
 from airflow_agentfix.core.ways import Chosen, Way
 from airflow_agentfix.desk import ENDED, again
 from airflow_agentfix.errors import InvalidRequest, NotAllowed
@@ -152,12 +153,14 @@ class Approving:
         commit = str(session.fix_commit)
         events = self._store.events(session.id)
         fix = next(event.data for event in reversed(events) if event.kind is EventKind.FIX)
+        settings = self._desk.settings
+        page = session_url(settings.base_url, session.id) if settings.ui and web_address(settings.base_url) else None
         shown = {**fix, "diff": review.recorded_diff(events) or fix.get("diff")}
         return _Asking(
             call_id=call_id,
             about="approval",
             subject=questions.approval_subject(session, commit),
-            body=questions.approval_body(session, shown, objections=objections, approvers=approvers, chosen=chosen),
+            body=questions.approval_body(session, shown, objections=objections, approvers=approvers, chosen=chosen, page=page),
             options=(questions.APPROVE if approvers else questions.APPROVED_ELSEWHERE, questions.REJECT),
             commit=commit,
             approvers=approvers,

@@ -78,7 +78,7 @@ class Desk:
         """The session, for someone who may read it, and act on it where `edit`."""
         stored = self.store.get(session_id) if session_id.isprintable() else None  # Postgres takes no NUL
         if stored is None or not self.airflow.may(user, stored.session.dag_id, edit=False):
-            raise SessionNotFound(f"No session {session_id!r}. See which there are: agentfix sessions")
+            raise SessionNotFound(f"No session {session_id!r}, or it is on a DAG you may not read.")
         if edit:
             self.require_edit(user, stored.session.dag_id)
         return stored

@@ -172,7 +172,7 @@ class Driver:
         except AirflowNotFound as error:
             raise AirflowNotFound(
                 f"The failed task is gone from Airflow: {error}. A session needs its DAG, run and task there; start one on what "
-                "is there with agentfix fix DAG RUN TASK."
+                "is there."
             ) from error
 
     def _look(self, ref: TaskRef) -> Found:

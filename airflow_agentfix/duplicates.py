@@ -111,5 +111,5 @@ def _attach(desk: Desk, duplicate: Stored, *, to: Stored) -> None:
 def _read(desk: Desk, session_id: str) -> Stored:
     stored = desk.store.get(session_id)
     if stored is None:
-        raise SessionNotFound(f"Session {session_id!r} went away while it was read. See which there are: agentfix sessions")
+        raise SessionNotFound(f"Session {session_id!r} went away while it was read.")
     return stored

@@ -120,7 +120,7 @@ class _Call:
     def _needs_person(self, scene: Scene) -> str | None:
         """Why AgentFix may start nothing by itself. InvalidTransition: another version is served than was looked at."""
         policy = self.desk.policy_of(self.session)
-        how = f"a person does it with: agentfix recover {self.session.id}"
+        how = f"a person does it on the session's page, or with: agentfix recover {self.session.id}"
         problems = f" ({'; '.join(policy.problems)})" if policy.problems else ""
         if not policy.policy.autonomy.allows(Autonomy.RECOVER):
             return f"autonomy is {policy.policy.autonomy}{problems}, not recover; {how}"

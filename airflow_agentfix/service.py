@@ -353,7 +353,7 @@ class SessionService:
         if not waiting:
             raise InvalidTransition(
                 f"Session {session.id!r} is {session.state} and asks nothing; {_was_first(events, question_id)}. "
-                f"Tell it something with: agentfix continue {session.id} --message TEXT"
+                "A message tells it something, and needs no question."
             )
         if question_id is None and len(waiting) > 1:
             raise InvalidRequest(f"Several questions wait ({', '.join(ids)}); name one as question_id.")
@@ -376,9 +376,9 @@ class SessionService:
             raise NotAllowed(f"Policy names who decides this (approvers): {', '.join(approvers) or 'nobody'}; you are {who!r}.")
         if decision == "approve" and self.desk.works_on(session.id, who):
             raise NotAllowed(
-                f"{who!r} is the login AgentFix itself works with; what it wrote it cannot approve. Log in as yourself, with "
-                "AGENTFIX_AIRFLOW_URL and AGENTFIX_AIRFLOW_USERNAME and AGENTFIX_AIRFLOW_PASSWORD or AGENTFIX_AIRFLOW_TOKEN, or "
-                "name the people who approve in [agentfix] approvers."
+                f"{who!r} is the login AgentFix itself works with; what it wrote it cannot approve. Log in as yourself (on a "
+                "command line with AGENTFIX_AIRFLOW_URL and AGENTFIX_AIRFLOW_USERNAME and AGENTFIX_AIRFLOW_PASSWORD or "
+                "AGENTFIX_AIRFLOW_TOKEN), or have the people who approve named in [agentfix] approvers."
             )
         question_id, options = question.data["question_id"], question.data["options"]
         answer = {"question_id": question_id, "decision": decision, "message": message, "via": "api"}

@@ -77,6 +77,19 @@ def test_of_an_answer_under_required_actions_and_a_later_one_through_the_api_the
     assert answers(server, claim) == [("ben", "answer")]
 
 
+def test_a_second_answer_is_told_whose_was_first_and_of_no_tool_that_was_not_used(make: Any) -> None:
+    server = make(Settings(answer_hours=0))
+    claim = server.claimed()
+    ask(server, claim)
+    asked = server.store.events(claim.session.id)[-1].data["question_id"]
+    server.service.reply(claim.session.id, ANNA, message="A")
+    for question_id in (None, asked):
+        with pytest.raises(InvalidTransition) as refused:
+            server.service.reply(claim.session.id, ANNA, message="B", question_id=question_id)
+        assert "by 'anna' with 'answer'; that one counts. A message tells it something" in str(refused.value)
+        assert "agentfix " not in str(refused.value)
+
+
 def test_a_rejection_under_required_actions_is_not_overruled_through_the_api(server: Server) -> None:
     claim = server.with_fix()
     wait = server.approval(claim)

@@ -122,7 +122,7 @@ ASKED = [
     (["fix", "agentfix_fix", "r", "drive"], {}, 1, ["'agentfix_fix' is one of AgentFix's own DAGs", "works on others only"]),
     (["show", "nope"], {}, 1, ["No session 'nope'", "agentfix sessions"]),
     (["stop", "id1"], {"user": "reader"}, 1, ["'reader' may not edit runs of DAG 'orders'", "Ask for the right"]),
-    (["continue", "id1", "--approve"], {}, 1, ["is open and asks nothing", "expected a question", "continue id1 --message TEXT"]),
+    (["continue", "id1", "--approve"], {}, 1, ["is open and asks nothing", "expected a question", "A message tells it"]),
     (["sessions"], {"user": "forged"}, 1, ["refused the configured token", "AGENTFIX_AIRFLOW_TOKEN"]),
     (
         ["sessions"], {"AIRFLOW__AGENTFIX__MAX_FILES": "many"}, 1,

@@ -375,7 +375,7 @@ def test_context_of_an_unknown_task_names_what_is_near(agentfix: Shell):
 
 def test_an_error_is_one_line_on_stderr_and_exit_code_1(agentfix: Shell):
     done = agentfix("show", "nope")
-    assert (done.code, done.out, done.err) == (1, "", "Error: No session 'nope'.\n")
+    assert (done.code, done.out, done.err) == (1, "", "Error: No session 'nope'. See which there are: agentfix sessions\n")
 
 
 def test_an_airflow_that_refuses_the_login_says_what_to_do(agentfix: Shell):

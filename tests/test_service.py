@@ -461,6 +461,19 @@ def test_a_question_whose_run_ended_unanswered_does_not_wait_for_ever(server: Se
 # --- approvals -------------------------------------------------------------------------------------------------------
 
 
+def test_a_question_about_a_commit_leads_to_the_sessions_page_where_there_is_one(make: Any) -> None:
+    address = "https://air.example/x"
+    for settings, leads in ((Settings(base_url=address), True), (Settings(base_url=address, ui=False), False)):
+        server = make(settings)
+        claim = server.with_fix()
+        body = server.airflow.questions[server.approval(claim).run_id].body
+        page = f"Approve on [the session's page]({address}/agentfix/sessions/{claim.session.id}), or run"
+        assert (page in body, f"un `agentfix continue {claim.session.id} --approve`: your right on the DAG" in body) == (
+            leads,
+            True,
+        )
+
+
 def test_an_approval_through_the_api_lets_that_commit_run(server: Server) -> None:
     claim = server.with_fix()
     wait = server.approval(claim)

@@ -10,7 +10,7 @@ import typer  # noqa: TID253 - the command line is what typer is for; nothing bu
 from airflow_agentfix import __version__
 from airflow_agentfix.cli import admin, audit, evidence, policy, sessions
 from airflow_agentfix.cli.output import ERROR, INTERRUPTED
-from airflow_agentfix.errors import AgentFixError
+from airflow_agentfix.errors import AgentFixError, SessionNotFound
 
 HELP = """A failed Airflow DAG run becomes a fixed one: on a branch, with evidence.
 
@@ -19,6 +19,8 @@ and its connection agentfix_airflow.
 """
 EXIT_CODES = """Exit codes: 0 done · 1 an error, said on stderr · 2 wrong usage · 3 not green: the session did not end fixed,
 or a check found a problem · 4 the session waits for a person · 130 interrupted"""
+HINT = "See which there are: agentfix sessions"
+"""with what the server says to whoever asks, by whatever way"""
 
 app = typer.Typer(
     name="agentfix", help=HELP, epilog=EXIT_CODES, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
@@ -50,7 +52,8 @@ def run() -> None:
     except AgentFixError as error:
         from airflow_agentfix.redaction import told  # loads the detectors; only who fails pays
 
-        typer.echo(f"Error: {told(error)}", err=True)
+        hint = f" {HINT}" if isinstance(error, SessionNotFound) else ""
+        typer.echo(f"Error: {told(error)}{hint}", err=True)
         sys.exit(ERROR)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)

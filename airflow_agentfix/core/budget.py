@@ -143,8 +143,8 @@ def refused(session: Session, day: Day, own: float, limits: DayLimits) -> str | 
             return (
                 f"The dollars of {whose} for {limits.day} do not suffice: ${spent:.2f} spent and ${max(0.0, reserved - own):.2f} "
                 f"reserved by other sessions, of ${limit:.2f} ({name}); this session may need ${own:.2f}. They are free again at "
-                f"{_next_midnight(limits.day)}, in part earlier, where sessions end below what they reserved. Then start it: "
-                f"agentfix fix DAG RUN TASK, or agentfix continue {session.id} --message TEXT. Or have {name} raised."
+                f"{_next_midnight(limits.day)}, in part earlier, where sessions end below what they reserved. Then start one "
+                f"anew, or have this one go on with a message. Or have {name} raised."
             )
     return None
 

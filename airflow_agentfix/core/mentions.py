@@ -136,10 +136,12 @@ def answer_text(note: Event, ending: str, *, session_id: str, page: str | None, 
     picture, calls nobody and addresses no agent."""
     author = note.actor.partition(" ")[0]
     late = "" if was_read else "\n\nIt ended before it came to your comment. Write again if that still holds."
-    session = f"[session `{session_id}`]({page})" if page else f"session `{session_id}`"
+    session = (
+        f"[session `{session_id}`]({page})" if page else f"session `{session_id}`; `agentfix show {session_id}` tells the story"
+    )
     return (
         f"@{author}, on [your comment]({_comment(note)['url']}):\n\n```text\n{ending.replace('```', chr(39) * 3)}\n```{late}\n\n"
-        f"AgentFix, {session}; `agentfix show {session_id}` tells the story."
+        f"AgentFix, {session}."
     )
 
 

@@ -101,17 +101,26 @@ def approval_subject(session: Session, commit: str) -> str:
 
 
 def approval_body(
-    session: Session, fix: Mapping[str, Any], *, objections: Sequence[Finding], approvers: Sequence[str], chosen: Chosen
+    session: Session,
+    fix: Mapping[str, Any],
+    *,
+    objections: Sequence[Finding],
+    approvers: Sequence[str],
+    chosen: Chosen,
+    page: str | None,
 ) -> str:
-    """What a person needs to decide, as Markdown: cause, branch, commit, cost, objections, diff, and how to say yes.
+    """What a person needs to decide, as Markdown: cause, branch, commit, cost, objections, diff, and how to say yes: `page` is
+    the address of the session's own, where it has one that people can open.
 
     Cause, title and diff are others' words: each stays on its line or inside its fence, so that none can pass for ours.
     """
+    elsewhere = f"run `agentfix continue {session.id} --approve`"
+    elsewhere = f"approve on [the session's page]({page}), or {elsewhere}" if page else elsewhere
     if approvers:
-        how = f"Choose **{APPROVE}** here, or run `agentfix continue {session.id} --approve`."
+        how = f"Choose **{APPROVE}** here, or {elsewhere}."
     else:
         how = (
-            f"Run `agentfix continue {session.id} --approve` (your right on the DAG is checked there). "
+            f"{elsewhere[0].upper()}{elsewhere[1:]}: your right on the DAG is checked there. "
             f"**{APPROVED_ELSEWHERE}** here counts only after that."
         )
     facts = {

@@ -58,7 +58,8 @@ def start_like(wanted: RunLike) -> tuple[str, ...]:
 def _require_unpaused(session: Session, dag_id: str) -> None:
     if session.scalar(select(DagModel.is_paused).where(DagModel.dag_id == dag_id)):
         raise RerunImpossible(
-            f"DAG {dag_id!r} is paused, so its run would not start. A person has to unpause it: airflow dags unpause {dag_id}"
+            f"DAG {dag_id!r} is paused, so its run would not start. A person has to unpause it, in Airflow or "
+            f"with: airflow dags unpause {dag_id}"
         )
 
 

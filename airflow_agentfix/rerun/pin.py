@@ -108,7 +108,8 @@ def _require_versioned_bundle(dag_id: str) -> None:
         raise AirflowNotFound(f"No DAG {dag_id!r} in Airflow.")
     if paused:
         raise RerunImpossible(
-            f"DAG {dag_id!r} is paused, so no task of it would run. A person has to unpause it: airflow dags unpause {dag_id}"
+            f"DAG {dag_id!r} is paused, so no task of it would run. A person has to unpause it, in Airflow or "
+            f"with: airflow dags unpause {dag_id}"
         )
     try:
         bundle = DagBundlesManager().get_bundle(name)  # type: ignore[no-untyped-call]  # Airflow's

@@ -124,7 +124,7 @@ def test_a_refusal_says_which_budget_how_it_stands_when_it_is_free_and_what_to_d
     assert "DAG 'orders' for 2026-11-22 do not suffice: $3.25 spent and $4.00 reserved by other sessions, of $10.00" in said
     assert "(daily_dollars); this session may need $5.00" in said
     assert "free again at 2026-11-23T00:00:00+00:00" in said
-    assert "agentfix continue s1 --message TEXT" in said
+    assert "Then start one anew, or have this one go on with a message." in said
 
 
 def test_the_budget_of_the_deployment_is_named_where_it_is_the_one() -> None:

@@ -120,7 +120,7 @@ class FakeServerAirflow:
         if (dag_id, run_id) in self.runs:
             return
         if dag_id in self.paused:
-            raise ConfigurationError(f"DAG {dag_id!r} is paused. Unpause it: airflow dags unpause {dag_id}")
+            raise ConfigurationError(f"DAG {dag_id!r} is paused. Unpause it, in Airflow or with: airflow dags unpause {dag_id}")
         self.runs[dag_id, run_id] = "running"
         self.confs[run_id] = conf
 

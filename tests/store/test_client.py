@@ -119,7 +119,7 @@ def test_the_apis_errors_come_back_as_what_they_are(
         worker.append(taken.id, lease="stolen", after=2, events=[])
     with pytest.raises(InvalidTransition):
         people.reply(taken.id, message="?")
-    with pytest.raises(SessionNotFound, match="agentfix sessions"):
+    with pytest.raises(SessionNotFound, match="No session 'unknown'"):
         people.get("unknown")
     with pytest.raises(NotAllowed):
         SessionsApi(AirflowHttp(url, Token("reader"))).stop(taken.id)

@@ -108,7 +108,7 @@ def test_while_the_run_is_on_a_fix_commit_the_tab_says_so_and_what_ends_it(
     server.airflow.runs[DAG, RUN] = state
     told = plain(tab(anna).text)
     assert f"This run is on fix commit {COMMIT[:12]}" in told
-    assert "agentfix unpin s1" in told
+    assert "To have that at once, take it off on the session's page." in told
     assert f"rerun on the fix {words}" in told
     done(server, "s1", (EventKind.PIN_ENDED, {"run_id": RUN, "version": "0" * 40, "reason": "merged"}))
     assert "is on fix commit" not in plain(tab(anna).text)
