@@ -37,7 +37,7 @@ from airflow_agentfix.web.declared import Right, declared
 from airflow_agentfix.web.document import Documented
 from airflow_agentfix.web.given import MOST_EVENTS, DagId, Known, Service, SessionId, WithinRate
 from airflow_agentfix.web.headers import Headers
-from airflow_agentfix.web.outward import outward
+from airflow_agentfix.web.outward import Lane, outward
 from airflow_agentfix.web.pages import router as pages
 from airflow_agentfix.web.pages.forgery import protected
 from airflow_agentfix.web.rate import IntakeRate
@@ -297,7 +297,9 @@ def message(user: GetUserDep, session_id: SessionId, body: MessageBody, service:
 )
 async def reply(request: Request, user: GetUserDep, session_id: SessionId, body: ReplyBody, service: Service) -> Json:
     """An approval that waits needs `decision` approve or reject, else 422 `DecisionRequired`."""
-    return await outward(request, lambda: {"session": service.reply(session_id, user, **body.model_dump()).to_json()})
+    return await outward(
+        request, lambda: {"session": service.reply(session_id, user, **body.model_dump()).to_json()}, lane=Lane.DECISIONS
+    )
 
 
 @_people.post(
@@ -348,7 +350,7 @@ async def recover(request: Request, user: GetUserDep, session_id: SessionId, bod
     repository cannot tell, a person's word suffices; `found` is the triage DAG's, which needs the autonomy `recover`. No run is
     started twice."""
     asked = Asked(**body.model_dump())
-    return await outward(request, lambda: {"recovery": service.recover(session_id, user, asked).to_json()})
+    return await outward(request, lambda: {"recovery": service.recover(session_id, user, asked).to_json()}, lane=Lane.DECISIONS)
 
 
 def _unless_known(tag: str, known: str | None, response: Response, answer: Callable[[], Json]) -> Any:

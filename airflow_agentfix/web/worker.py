@@ -13,7 +13,7 @@ from airflow_agentfix.web import examples, schemas
 from airflow_agentfix.web.bodies import AppendBody, ApprovalBody, AskBody, ClaimBody, FinishBody, ParkBody, RerunBody
 from airflow_agentfix.web.declared import Right, declared
 from airflow_agentfix.web.given import Service, SessionId
-from airflow_agentfix.web.outward import outward
+from airflow_agentfix.web.outward import Lane, outward
 
 router = APIRouter(prefix="/sessions/{session_id}", tags=["worker"])
 
@@ -34,7 +34,9 @@ COMMIT_ID = r"^([0-9a-f]{40}|[0-9a-f]{64})$"
 )
 async def claim(request: Request, user: GetUserDep, session_id: SessionId, body: ClaimBody, service: Service) -> Json:
     """409 while another worker holds it and is alive."""
-    return await outward(request, lambda: claim_to_json(service.worker.claim(session_id, user, worker=body.worker)))
+    return await outward(
+        request, lambda: claim_to_json(service.worker.claim(session_id, user, worker=body.worker)), lane=Lane.WORK
+    )
 
 
 @router.post(
@@ -85,7 +87,9 @@ def ask(user: GetUserDep, session_id: SessionId, body: AskBody, service: Service
 )
 async def approval(request: Request, user: GetUserDep, session_id: SessionId, body: ApprovalBody, service: Service) -> Json:
     """By a person's word on this very commit, or because policy waives it."""
-    return await outward(request, lambda: result_to_json(service.worker.approval(session_id, user, **body.model_dump())))
+    return await outward(
+        request, lambda: result_to_json(service.worker.approval(session_id, user, **body.model_dump())), lane=Lane.WORK
+    )
 
 
 @router.get(
@@ -145,7 +149,9 @@ def shape(
 )
 async def rerun(request: Request, user: GetUserDep, session_id: SessionId, body: RerunBody, service: Service) -> Json:
     """What is rerun is the server's own record, never the caller's word. 403 without the approval; 422 where it cannot be."""
-    return await outward(request, lambda: result_to_json(service.worker.rerun(session_id, user, **body.model_dump())))
+    return await outward(
+        request, lambda: result_to_json(service.worker.rerun(session_id, user, **body.model_dump())), lane=Lane.WORK
+    )
 
 
 @router.post(

@@ -81,11 +81,11 @@ def test_workers_that_wait_for_a_code_host_leave_the_api_servers_threads_to_othe
         shown = [
             everybody.submit(requests.get, f"{url}/dags/{DAG}/policy", headers=as_worker, timeout=60) for _ in range(ALL_THREADS)
         ]
-        while host.waiting < AT_ONCE:
+        while host.waiting < 2 * AT_ONCE:
             pass
         try:
             assert call(api, "GET", f"/sessions/{session_id}").status_code == 200  # it has ten seconds
-            assert host.waiting == AT_ONCE
+            assert host.waiting == 2 * AT_ONCE  # workers and looks, each their own
         finally:
             host.answers.set()
         assert {one.result().status_code for one in (*claims, *shown)} == {200}
@@ -123,4 +123,34 @@ def test_people_whose_answer_waits_for_its_question_leave_those_threads_to_other
             assert airflow.waiting == AT_ONCE
         finally:
             airflow.is_shown.set()
+    server.close()
+
+
+def test_an_answer_does_not_wait_for_looks_and_workers_that_hang(tmp_path: Path, host: Hanging) -> None:
+    server = Server(new_database("sqlite", tmp_path), policies=host)
+    host.answers.set()
+    session_id = world.waiting_for_answer(server).session.id
+    question_id = str(server.store.events(session_id, kinds=(EventKind.QUESTION,))[-1].data["question_id"])
+    host.answers.clear()
+    host.waiting = 0
+    body, as_worker = {"worker": worker_of(session_id, 2)}, {"Authorization": "Bearer agentfix-worker"}
+    as_anna = {"Authorization": "Bearer anna", "HX-Request": "true"}
+    with ApiServer(server.service) as api, ThreadPoolExecutor(2 * ALL_THREADS) as everybody:
+        url = f"{api.url}{API}"
+        asked = [
+            everybody.submit(requests.request, method, f"{url}{path}", json=body, headers=as_worker, timeout=60)
+            for method, path in (("GET", f"/dags/{DAG}/policy"), ("POST", f"/sessions/{session_id}/claim"))
+            for _ in range(ALL_THREADS)
+        ]
+        while host.waiting < 2 * AT_ONCE:
+            pass
+        try:
+            form = {"question_id": question_id, "message": "Gross"}
+            page = f"{api.url}/agentfix/sessions/{session_id}"
+            assert requests.post(f"{page}/reply", data=form, headers=as_anna, timeout=10).status_code == 200
+            assert host.waiting == 2 * AT_ONCE
+        finally:
+            host.answers.set()
+        for one in asked:
+            one.result()
     server.close()

@@ -18,7 +18,7 @@ from airflow_agentfix.store.wire import Recovery
 from airflow_agentfix.views import session as views
 from airflow_agentfix.web.declared import Right, page
 from airflow_agentfix.web.given import Service, SessionId
-from airflow_agentfix.web.outward import outward
+from airflow_agentfix.web.outward import Lane, outward
 from airflow_agentfix.web.pages import shell
 
 router = APIRouter(prefix="/sessions/{session_id}")
@@ -50,7 +50,7 @@ async def reply(
         service.reply(session_id, user, decision=decision, message=words, question_id=question_id)
         return shell.fragment(request, "session_answered.html.j2", view=views.whole(service, session_id, user))
 
-    return await outward(request, replied)
+    return await outward(request, replied, lane=Lane.DECISIONS)
 
 
 @router.post("/message", **page(Right.EDIT, reads="the session", changes="a note in it; a done one starts a new run"))
@@ -79,7 +79,9 @@ def end_pin(request: Request, user: GetUserDep, session_id: SessionId, service: 
     **page(Right.EDIT, reads="the runs of its cause, and whether the fix is merged", changes="failed tasks of these runs go on"),
 )
 async def recover(request: Request, user: GetUserDep, session_id: SessionId, service: Service) -> Response:
-    return await outward(request, lambda: _told(request, recovered(service.recover(session_id, user, Asked()))))
+    return await outward(
+        request, lambda: _told(request, recovered(service.recover(session_id, user, Asked()))), lane=Lane.DECISIONS
+    )
 
 
 def recovered(found: Recovery) -> str:
