@@ -24,7 +24,7 @@ from airflow_agentfix.views import asking, session_head, timeline
 from airflow_agentfix.views import session_parts as parts
 from airflow_agentfix.views.asking import Asker
 from airflow_agentfix.views.evidence import Line
-from airflow_agentfix.views.sentences import Fold
+from airflow_agentfix.views.sentences import AUTONOMIES, Fold
 from airflow_agentfix.views.timeline import Entry
 
 PAGE = 100
@@ -94,6 +94,11 @@ class View:
     @property
     def answered(self) -> asking.Answered | None:
         return asking.answered(self.session, self._events)
+
+    @property
+    def reach(self) -> str:
+        """How far it may go."""
+        return AUTONOMIES.get(self.session.autonomy, self.session.autonomy)
 
     @property
     def is_answered(self) -> bool:

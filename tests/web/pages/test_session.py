@@ -48,7 +48,7 @@ def test_the_page_says_what_happened_whose_it_is_and_what_is_asked(api: ApiServe
     assert world.LINE.replace("'", "&#39;") in html
     assert "<dt>Whose it is</dt><dd>The DAG&#39;s authors</dd>" in html
     assert "Approving runs unmerged code with production connections" in html
-    assert re.search(r"By pin:\s+\S", html)
+    assert "The failed run can go on itself, on the fix commit (pin)." in html
     assert "amount" in html
     assert "what the worker says it did" not in html, "the diff is the server's own record"
     assert html.index('id="asks"') < html.index('id="report"') < html.index('id="timeline"')
