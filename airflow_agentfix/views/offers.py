@@ -76,10 +76,13 @@ _DOES = {
         "Report",
         "Reads the whole log, the code and what changed; says what is wrong and whose it is. Changes no code.",
     ),
-    Autonomy.PROPOSE: ("Propose a fix", "Also writes the smallest fix on a branch, as a draft pull request. Runs none of it."),
+    Autonomy.PROPOSE: (
+        "Propose a fix",
+        "Finds the cause, writes the smallest fix on a branch, as a draft pull request. Runs none of it.",
+    ),
     Autonomy.RERUN: (
         "Fix and rerun",
-        "Also writes the smallest fix as a draft pull request, reruns on it what failed, and watches.",
+        "Finds the cause, writes the smallest fix as a draft pull request, reruns on it what failed, and watches.",
     ),
 }
 

@@ -32,7 +32,8 @@ class Failed:
 
 @dataclass(frozen=True)
 class Head:
-    """`now`: what the session does, or how it ended; `action`: what a person is to do. Both are Markdown."""
+    """`now`: what the session does, or how it ended; `action`: what a person is to do. Both are Markdown. `sure`: of the verdict,
+    where no green rerun has shown it."""
 
     now: str
     title: str = ""
@@ -57,7 +58,7 @@ def head(session: Session, events: Events) -> Head:
         now=_now(session, events),
         title=TITLES[verdict] if verdict else "",
         whose=whose(verdict, owners) if verdict else "",
-        sure=certainty((report or judgement).get("confidence")),
+        sure=None if session.outcome is Outcome.FIXED else certainty((report or judgement).get("confidence")),
         action=_action(session, verdict, report, judgement) if incident or session.outcome is None else "",
         pull_request=web_address(session.pull_request) if is_to_merge and incident else None,
         same_as=str(end_of(events).get("duplicate_of") or "") or None,

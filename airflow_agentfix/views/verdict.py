@@ -21,6 +21,9 @@ BEFORE = 3
 """lines of the log that are shown before the first that counts"""
 _VERSION = re.compile(r"^/.*/bundles/[^/]+/versions/[^/]+/")
 """where a worker has the version of a bundle that ran"""
+_VERSION_IN_TEXT = re.compile(r"/[^\s\"']*/bundles/[^/\s\"']+/versions/[^/\s\"']+/")
+_FOLDED = "::endgroup::"
+"""ends what Airflow's own page of a log folds away: how the task was started"""
 
 
 @dataclass(frozen=True)
@@ -127,11 +130,16 @@ def _place(frame: Frame, incident: Incident) -> Place:
 
 
 def _lines(incident: Incident, look: LogLook) -> tuple[Line, ...]:
-    """From a few before the first that the verdict rests on; without such a line, all that were kept."""
+    """From a few before the first that the verdict rests on; without such a line, all that were kept. Files are called as in the
+    bundle."""
     rests = set(incident.judgement.evidence)
-    lines = [Line(str(look.place(number)), text, f"L{number}" in rests) for number, text in incident.cause.context]
+    lines = [
+        Line(str(look.place(number)), _VERSION_IN_TEXT.sub("", text), f"L{number}" in rests)
+        for number, text in incident.cause.context
+    ]
     first = next((place for place, line in enumerate(lines) if line.rests), 0)
-    return tuple(lines[max(0, first - BEFORE) :])
+    folded = (place + 1 for place, line in enumerate(lines[:first]) if line.text.strip() == _FOLDED)
+    return tuple(lines[max(0, first - BEFORE, *folded) :])
 
 
 def _unread(look: LogLook) -> str | None:

@@ -70,6 +70,14 @@ def test_the_log_starts_a_few_lines_before_the_first_that_counts() -> None:
     ]  # fmt: skip
 
 
+def test_what_airflow_folds_away_and_where_a_worker_keeps_a_bundle_is_left_out_of_the_log() -> None:
+    file = 'File "/opt/airflow/bundles/shop/versions/40cd1e12/dags/shop.py", line 3'
+    context = ((7, "Filling up the DagBag"), (8, "::endgroup::"), (9, "2 rows"), (10, file), (10, "KeyError: 1"))
+    cause = RootCause("KeyError: 1", "", context=context)
+    found = told(an_incident(cause=cause, judgement=Judgement(Verdict.CODE, 0.6, "r", ("L10",))))
+    assert [line.text for line in found.lines] == ["2 rows", 'File "dags/shop.py", line 3', "KeyError: 1"]
+
+
 def test_lines_behind_what_was_not_read_are_counted_from_the_end() -> None:
     look = LogLook(size=5_000_000_000, before_gap=100, lines=300)
     cause = RootCause("E", "", context=((99, "a"), (300, "b"), (299, "c")))

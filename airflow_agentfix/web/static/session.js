@@ -12,6 +12,7 @@
   }
   function unfold(number) {
     const event = document.getElementById(`event-${number}`);
+    if (event) window.htmx.process(event); // just put in, or the page just begun: else nobody hears that it opens
     for (const details of event?.querySelectorAll("details") ?? []) details.open = true;
     return Boolean(event);
   }
