@@ -72,7 +72,8 @@ def index(
     if not shell.is_fragment(request):
         return shell.page(request, "inbox.html.j2", **values)
     told = shell.fragment(request, "inbox_live.html.j2", **values)
-    if known is None:  # a person changed what is shown; a poll changes no address
+    is_news = not request.headers.get("HX-Current-URL", "").endswith(values["here"])
+    if known is None and is_news:  # a person changed what is shown; a poll changes no address
         told.headers["HX-Push-Url"] = values["here"]
     return told
 

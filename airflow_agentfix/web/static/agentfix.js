@@ -34,11 +34,13 @@
   }
   slowAt = Date.now() + SLOW;
   rest();
-  document.addEventListener("visibilitychange", () => {
-    if (document.hidden || expired) return;
+  function look() {
+    if (document.hidden) return;
     slowAt = 0;
     beat();
-  });
+  }
+  document.addEventListener("visibilitychange", look);
+  window.addEventListener("focus", () => expired && look()); // from a window beside it, where somebody logged in again
 
   // Away: the page stays as it is and says so; it asks less and less often, at most every 30 s, and not all pages at once.
   function away() {
@@ -47,8 +49,9 @@
     rest();
   }
   function back() {
-    if (byId("away").hidden) return;
-    byId("away").hidden = true;
+    if (byId("away").hidden && !expired) return;
+    byId("away").hidden = byId("expired").hidden = true;
+    expired = false;
     pause = POLL;
     slowAt = 0;
     rest();
@@ -65,7 +68,7 @@
   const isPoll = (config) => config.triggeringEvent?.type.startsWith("agentfix:") ?? false;
   const formOf = (elt) => elt.closest("form") ?? elt;
   const buttonsOf = (elt) => (formOf(elt).matches("button") ? [formOf(elt)] : [...formOf(elt).querySelectorAll("button")]);
-  const sent = new Map(); // form -> its buttons that were disabled, and which of them had the focus
+  const sent = new Map(); // form -> its buttons that were disabled, and where the focus was
   const unloaded = new Set(); // parts that were to come with the page and did not
   const ended = new WeakSet(); // what is asked no more: it is gone, or no longer ours to see
 
@@ -85,19 +88,19 @@
     if (!isChange(requestConfig.verb)) return;
     byId("notices").replaceChildren();
     const buttons = buttonsOf(elt).filter((button) => !button.disabled);
-    sent.set(formOf(elt), { buttons, focused: buttons.find((button) => button === document.activeElement) });
+    sent.set(formOf(elt), { buttons, place: placeOf(document.activeElement) });
     for (const button of buttons) button.disabled = true;
   });
 
   function release(form) {
-    const { buttons, focused } = sent.get(form);
+    const { buttons, place } = sent.get(form);
     sent.delete(form);
     for (const button of buttons) button.disabled = false;
-    if (focused?.isConnected && document.activeElement === document.body) focused.focus();
+    goTo(place);
   }
   document.addEventListener("htmx:afterRequest", (event) => {
-    const { elt, requestConfig, xhr } = event.detail;
-    const form = formOf(elt);
+    const { requestConfig, xhr } = event.detail;
+    const form = formOf(requestConfig.elt); // the event's own is another where the answer took the form's place
     const leaves = xhr.getResponseHeader("HX-Redirect") ?? xhr.getResponseHeader("HX-Refresh");
     if (isChange(requestConfig.verb) && sent.has(form) && !leaves) release(form);
     if (isChange(requestConfig.verb)) tell("agentfix:changed"); // done or refused: how it stands now
@@ -140,26 +143,48 @@
     if (xhr.status >= 400 && isPoll(requestConfig)) ended.add(elt);
   });
 
-  // --- what a swap must not take from who is reading: the focus, and what was unfolded ------------------------------
+  // --- what a swap must not take from who is reading: the focus, what was unfolded, and silence ---------------------
+  const FOCUSABLE = "a[href], button, input, select, textarea, summary, [tabindex]";
   let held = null;
   function nameOf(elt) {
     return [elt.tagName, elt.getAttribute("name"), elt.getAttribute("href"), elt.textContent.trim()].join("|");
   }
+  function placeOf(elt) {
+    const around = [];
+    for (let one = elt.parentElement?.closest("[id]"); one; one = one.parentElement?.closest("[id]")) around.push(one.id);
+    return elt === document.body ? null : { elt, name: nameOf(elt), around };
+  }
+  function focus(elt) {
+    if (!elt.matches(FOCUSABLE)) elt.tabIndex = -1;
+    elt.focus({ preventScroll: true });
+  }
+  // To what has the focus's place: itself, the same anew, else what is left of what it was in.
+  function goTo(place) {
+    if (!place || document.activeElement !== document.body) return;
+    const { elt, name, around } = place;
+    if (elt.isConnected && elt.checkVisibility()) focus(elt);
+    if (document.activeElement !== document.body) return;
+    const left = around.map(byId).find((one) => one?.checkVisibility()) ?? byId("main");
+    focus([...left.querySelectorAll(FOCUSABLE)].find((one) => nameOf(one) === name) ?? left);
+  }
   document.addEventListener("htmx:beforeSwap", () => {
-    const focused = document.activeElement;
-    const around = focused === document.body ? null : focused?.parentElement?.closest("[id]");
     const open = [...document.querySelectorAll("details[id][open]")].map((details) => details.id);
-    held = { focused, around: around?.id, name: focused && nameOf(focused), open };
+    held = { place: placeOf(document.activeElement), open };
   });
-  document.addEventListener("htmx:afterSettle", () => {
+  document.addEventListener("htmx:afterSwap", (event) => {
     if (!held) return;
-    const { focused, around, name, open } = held;
+    const { place, open } = held;
     held = null;
     for (const id of open) if (byId(id)?.matches("details")) byId(id).open = true;
-    if (!around || document.activeElement !== document.body) return;
-    if (focused.isConnected) return focused.focus({ preventScroll: true });
-    const found = byId(around)?.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex]") ?? [];
-    [...found].find((elt) => nameOf(elt) === name)?.focus({ preventScroll: true });
+    const goal = byId(event.detail.requestConfig.elt.dataset.focus);
+    if (goal) focus(goal);
+    else goTo(place);
+  });
+  // What says the same as before is not said again.
+  document.addEventListener("htmx:oobBeforeSwap", (event) => {
+    const { target, fragment } = event.detail;
+    const told = target.matches("[role=status]") && target.textContent.trim() === fragment.textContent.trim();
+    if (told) event.detail.shouldSwap = false;
   });
 
   // --- the frame Airflow puts us in may neither leave itself nor open windows; a link of Airflow's own page may ------
@@ -196,10 +221,11 @@
     for (const time of within.querySelectorAll("time[data-ago]")) {
       const seconds = (Date.parse(time.dateTime) - Date.now()) / 1000;
       const [unit, size] = STEPS.find(([, size]) => Math.abs(seconds) >= size) ?? ["second", 1];
-      time.textContent = relative.format(Math.round(seconds / size), unit);
+      const told = relative.format(Math.round(seconds / size), unit);
+      if (time.textContent !== told) time.textContent = told;
     }
   }
   document.addEventListener("DOMContentLoaded", () => ages(document));
-  document.addEventListener("htmx:load", (event) => ages(event.detail.elt.parentNode ?? document));
+  document.addEventListener("htmx:load", (event) => ages(event.detail.elt)); // once for each new element: never all of the page
   setInterval(() => ages(document), 20000);
 })();
