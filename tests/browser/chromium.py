@@ -30,14 +30,15 @@ class NoBrowser(Exception):
 def chromium() -> Iterator[Browser]:
     """A browser without a window. NoBrowser where none is installed."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=_program(playwright), args=list(FLAGS))
+        browser = playwright.chromium.launch(executable_path=program_of(playwright), args=list(FLAGS))
         try:
             yield browser
         finally:
             browser.close()
 
 
-def _program(playwright: Playwright) -> str:
+def program_of(playwright: Playwright) -> str:
+    """The browser's path. NoBrowser where none is installed."""
     found = filter(None, map(shutil.which, PROGRAMS))
     if (own := Path(playwright.chromium.executable_path)).exists():
         return next(found, str(own))

@@ -1,9 +1,9 @@
-"""A page keeps itself up to date, and only while somebody looks."""
+"""A page keeps itself up to date."""
 
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Page, Request
+from playwright.sync_api import Request
 
 from tests.browser.conftest import Visit
 from tests.browser.live import seconds_to_show
@@ -18,32 +18,6 @@ def test_an_event_shows_within_three_seconds(shown: Shop, visit: Visit):
     shown.until_asked(NAME)
     page, session_id = visit("admin").our(shown.page(NAME)), shown.session(NAME).id
     assert max(seconds_to_show(shown.here, page, session_id, f"Note {number}") for number in range(4)) < SECONDS
-
-
-def test_nothing_is_asked_of_airflow_while_nobody_looks(shown: Shop, visit: Visit):
-    asked: list[str] = []
-    page = visit("admin").our(shown.page(NAME))
-    page.on("request", lambda request: asked.append(request.url))
-    looks(page, away=True)
-    page.wait_for_timeout(500)  # what was under way arrives
-    del asked[:]
-    page.wait_for_timeout(5000)
-    assert asked == []
-    with page.expect_request("**/live?*", timeout=1500):
-        looks(page, away=False)
-
-
-def looks(page: Page, *, away: bool) -> None:
-    """A browser without a window shows every page at all times, so the page is told what a window's would be."""
-    state = "hidden" if away else "visible"
-    page.evaluate(
-        """(state) => {
-          Object.defineProperty(document, 'hidden', { configurable: true, get: () => state === 'hidden' });
-          Object.defineProperty(document, 'visibilityState', { configurable: true, get: () => state });
-          document.dispatchEvent(new Event('visibilitychange'));
-        }""",
-        state,
-    )
 
 
 def test_a_poll_that_brings_nothing_new_leaves_the_page_as_it_is(shown: Shop, visit: Visit):
