@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from airflow_agentfix.core import questions
+from airflow_agentfix.core import pins, questions
 from airflow_agentfix.core.pins import pinned
 from airflow_agentfix.core.policy import Autonomy, Effective, Layer, Policy, combine
 from airflow_agentfix.core.session import SERVER, Event, EventKind, PinEnd, Session, State, fix_run_id, fold, run_of
@@ -158,7 +158,8 @@ class Desk:
     def works_on(self, session_id: str, user_id: str) -> bool:
         """Whether the session's workers log in as this user, as any task can: its yes is no person's. Where everybody is the
         same user it cannot be told."""
-        return user_id in questions.workers(self.store.events(session_id)) and not self.airflow.one_user_for_all()
+        claims = self.store.events(session_id, kinds=(EventKind.CLAIMED,))
+        return user_id in questions.workers(claims) and not self.airflow.one_user_for_all()
 
     def decision(self, session: Session, question: Event, human: HumanAnswer) -> str:
         """What an answer under Required Actions says: answer | approve | reject. The yes of a login that worked on the session
@@ -182,7 +183,7 @@ class Desk:
 
     def end_pin(self, stored: Stored) -> Stored:
         """A session ends without its fix: set the run it pinned back. Where Airflow refuses, the pin stays and is logged."""
-        pin = pinned(self.store.events(stored.session.id))
+        pin = pinned(self.store.events(stored.session.id, kinds=pins.KINDS))
         if pin is None:
             return stored
         with _logged(f"Run {pin.data['run_id']} of {stored.session.dag_id} stays pinned to {pin.data['commit']}"):

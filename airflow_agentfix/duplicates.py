@@ -26,7 +26,7 @@ def occurrence(ref: TaskRef, *, session_id: str | None = None) -> Draft:
 
 def was_looked_at(desk: Desk, session: Session, ref: TaskRef) -> bool:
     """Whether the failure is the session's own, or was found to be of its cause: not only put behind it while it worked."""
-    return _is_own(session, ref) or str(ref) in _attached(desk.store.events(session.id))
+    return _is_own(session, ref) or str(ref) in _attached(desk.store.events(session.id, kinds=(EventKind.OCCURRENCE,)))
 
 
 def failures_of_cause(desk: Desk, session: Session, events: Sequence[Event]) -> list[TaskRef]:
@@ -75,7 +75,7 @@ def _takes(desk: Desk, other: Stored, own: Stored) -> bool:
             return False
     if other.session.run_id != own.session.run_id:
         return True
-    return all(event.kind is not EventKind.RERUN for event in desk.store.events(other.session.id))
+    return not desk.store.events(other.session.id, kinds=(EventKind.RERUN,))
 
 
 def _rank(stored: Stored) -> tuple[bool, bool, str, str]:

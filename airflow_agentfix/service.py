@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_agentfix import budgets, recovering
-from airflow_agentfix.core import links, questions, verification
+from airflow_agentfix.core import links, pins, questions, verification
 from airflow_agentfix.core.budget import Budget
 from airflow_agentfix.core.incident import TaskRef
 from airflow_agentfix.core.links import Links
@@ -246,11 +246,15 @@ class SessionService:
         dag_ids = [wanted.dag_id] if wanted.dag_id else self._store.dag_ids()
         readable = [one for one in dag_ids if self._airflow.may(user, one, edit=False)]
         found, total = self._store.sessions(readable, wanted, limit=limit, offset=offset)
-        return Page(tuple(one if one.state is State.DONE else self._noticed(one.id) for one in found), total)
+        return Page(tuple(one if one.state is State.DONE else self._noticed(one.id).session for one in found), total)
 
     def get(self, session_id: str, user: Any) -> Session:
-        session = self.desk.open(session_id, user, edit=False).session
-        return session if session.state is State.DONE else self._noticed(session_id)
+        return self.look(session_id, user).session
+
+    def look(self, session_id: str, user: Any) -> Stored:
+        """The session as it is kept, for who may read it. One that nobody works on any more is ended as failed."""
+        stored = self.desk.open(session_id, user, edit=False)
+        return self._noticed(session_id) if self.desk.is_abandoned(stored) else stored
 
     def budget(self, session_id: str, user: Any) -> Budget:
         """What the session used of what it may: turns, tokens, dollars, minutes; and where its day stands."""
@@ -265,19 +269,19 @@ class SessionService:
         return verification.record(events), links.links_of(ref, events, base_url=self.settings.base_url, page_of=page_of)
 
     @again
-    def _noticed(self, session_id: str) -> Session:
+    def _noticed(self, session_id: str) -> Stored:
         """The session; ended as failed where its run of the fix DAG ended without a word (killed, or a broken installation)."""
         stored = self._store.get(session_id)
         if stored is None:
             raise SessionNotFound(f"Session {session_id!r} went away while it was read.")
         if not self.desk.is_abandoned(stored):
-            return stored.session
-        run_id, events = fix_run_id(session_id, stored.runs), self._store.events(session_id)
+            return stored
+        run_id, events = fix_run_id(session_id, stored.runs), self._store.events(session_id, kinds=questions.KINDS)
         summary = f"Run {run_id!r} of {FIX_DAG} ended before the session did; its log says why. A message starts a new run."
         end = {"outcome": Outcome.FAILED.value, "verdict": None, "summary": summary, "error": summary, "report": None}
         failed = self.desk.save(stored, Draft(EventKind.FINISHED, SERVER, end))
         self.desk.release_askers(failed, events, "Nobody works on the session any more.")
-        return failed.session
+        return failed
 
     def events(self, session_id: str, user: Any, *, after: int) -> Sequence[Event]:
         self.desk.open(session_id, user, edit=False)
@@ -347,7 +351,7 @@ class SessionService:
             )
 
     def _waiting(self, stored: Stored, question_id: str | None) -> Event:
-        session, events = stored.session, self._store.events(stored.session.id)
+        session, events = stored.session, self._store.events(stored.session.id, kinds=questions.KINDS)
         waiting = questions.waiting(events)
         ids = [question.data["question_id"] for question in waiting]
         if not waiting:
@@ -390,7 +394,7 @@ class SessionService:
     def stop(self, session_id: str, user: Any, reason: str = "") -> Session:
         """Stop it. A worker that is on it sees the stop with its next call and ends it; else it is done at once."""
         stored = self.desk.open(session_id, user, edit=True)
-        events, drafts = self._store.events(session_id), [_stop(user, reason)]
+        events, drafts = self._store.events(session_id, kinds=questions.KINDS), [_stop(user, reason)]
         if stored.leased(self.desk.clock()):
             return self.desk.save(stored, *drafts).session
         stopped = self.desk.save(stored, *drafts, _finished_by_stop(user, reason))
@@ -415,7 +419,7 @@ class SessionService:
     def end_pin(self, session_id: str, user: Any, *, version: str | None = None, reason: PinEnd = PinEnd.ASKED) -> Session:
         """Take the run this session pinned off its fix commit: back to its own version, or to `version` once that has the fix."""
         stored = self.desk.open(session_id, user, edit=True)
-        session, pin = stored.session, pinned(self._store.events(session_id))
+        session, pin = stored.session, pinned(self._store.events(session_id, kinds=pins.KINDS))
         if session.state is not State.DONE:
             raise InvalidTransition(f"Session {session_id!r} is {session.state}; a pin ends when it is done. Stop it, or wait.")
         if pin is None:
@@ -441,7 +445,7 @@ class SessionService:
             )
 
     def _require_whole(self, stored: Stored) -> None:
-        if any(event.kind is EventKind.ERASED for event in self._store.events(stored.session.id)):
+        if self._store.events(stored.session.id, kinds=(EventKind.ERASED,)):
             raise InvalidTransition(f"Session {stored.session.id!r} was erased; start a new one.")
 
 

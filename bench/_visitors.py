@@ -15,7 +15,7 @@ from html import unescape
 
 import httpx
 
-BEATS = {"agentfix:poll": 2.0, "agentfix:slow": 15.0}
+BEATS = {"agentfix:poll": 2.0, "agentfix:slow": 15.0, "agentfix:minute": 60.0}
 _TAG = re.compile(r"<[a-z]+ [^>]*hx-trigger=[^>]*agentfix:[^>]*>")
 _ATTRIBUTE = re.compile(r"""([\w-]+)=(?:"([^"]*)"|'([^']*)')""")
 

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 from airflow_agentfix.core.session import Event, EventKind
 
+KINDS = (EventKind.RERUN, EventKind.PIN_ENDED)
+"""The kinds of events that tell of pins."""
+
 
 def pinned(events: Sequence[Event]) -> Event | None:
     """The rerun whose pin is still in force."""

@@ -23,6 +23,10 @@ _RESERVED = ("approve", "reject")
 _MARKUP = re.compile(r"[\[\]<]|^\s*#", re.MULTILINE)
 
 
+KINDS = (EventKind.QUESTION, EventKind.ANSWER, EventKind.FINISHED)
+"""The kinds of events that tell which questions wait."""
+
+
 def current(events: Sequence[Event]) -> Sequence[Event]:
     """The events since the session last ended."""
     ends = [index for index, event in enumerate(events) if event.kind is EventKind.FINISHED]

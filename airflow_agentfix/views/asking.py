@@ -39,7 +39,6 @@ class Ask:
     commit: str = ""
     way: str = ""
     reason: str = ""
-    diff: str = ""
     objections: tuple[str, ...] = ()
     hours: float = 0.0
 
@@ -53,15 +52,13 @@ class Answered:
     at: str
 
 
-def asks(
-    session: Session, events: Events, asker: Asker, approvers: Mapping[str, Collection[str] | None], *, diff: str
-) -> tuple[Ask, ...]:
-    """`approvers` by question: user ids whose word counts, None where nobody is named; `diff`: of the fix, as it is on record."""
+def asks(session: Session, events: Events, asker: Asker, approvers: Mapping[str, Collection[str] | None]) -> tuple[Ask, ...]:
+    """`approvers` by question: user ids whose word counts, None where nobody is named."""
     found = questions.waiting(events) if session.state is not State.DONE else []
-    return tuple(_ask(session, one, asker, approvers.get(one.data["question_id"]), diff) for one in found)
+    return tuple(_ask(session, one, asker, approvers.get(one.data["question_id"])) for one in found)
 
 
-def _ask(session: Session, question: Event, asker: Asker, named: Collection[str] | None, diff: str) -> Ask:
+def _ask(session: Session, question: Event, asker: Asker, named: Collection[str] | None) -> Ask:
     data, is_approval = question.data, question.data["about"] == "approval"
     may, who = _may(session, asker, named, is_approval=is_approval)
     rerun = data.get("rerun") or {}
@@ -77,7 +74,6 @@ def _ask(session: Session, question: Event, asker: Asker, named: Collection[str]
         commit=data.get("commit") or "",
         way=rerun.get("way", ""),
         reason=rerun.get("reason", ""),
-        diff=diff if is_approval else "",
         objections=tuple(map(objection, data.get("objections") or ())),
         hours=data.get("hours") or 0.0,
     )

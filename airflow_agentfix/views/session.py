@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import Any
 
 from airflow_agentfix.core import questions
+from airflow_agentfix.core.audit import canonical
 from airflow_agentfix.core.budget import Budget
 from airflow_agentfix.core.session import Event, EventKind, Session, State, WaitFor
 from airflow_agentfix.core.stages import Stage
@@ -69,9 +70,9 @@ class View:
         store, session = self._desk.store, self.session
         if not session.fix_commit:
             return store.events(session.id, kinds=parts.FACTS)
-        found = store.events(session.id, kinds={*parts.FACTS, EventKind.PATCH})
+        found = store.events(session.id, kinds=parts.FACTS)
         opened = max((event.number for event in found if event.kind is EventKind.FIX), default=0)
-        return sorted([*found, *store.results_of(session.id, "rerun", after=opened)], key=lambda event: event.number)
+        return sorted([*found, *store.results_of(session.id, "rerun", after=opened)], key=_number)
 
     @cached_property
     def _asker(self) -> Asker:
@@ -88,8 +89,7 @@ class View:
         waiting = questions.waiting(self._events) if self.session.state is not State.DONE else []
         of_commits = [one for one in waiting if one.data["about"] == "approval"]
         approvers = {one.data["question_id"]: self._desk.approvers(self.session, one) for one in of_commits}
-        diff = parts.diff_of(self._events) if of_commits else ""
-        return asking.asks(self.session, self._events, self._asker, approvers, diff=diff)
+        return asking.asks(self.session, self._events, self._asker, approvers)
 
     @property
     def answered(self) -> asking.Answered | None:
@@ -119,7 +119,13 @@ class View:
 
     @cached_property
     def fix(self) -> parts.Fix | None:
-        return parts.fix(self._events)
+        return parts.fix(self._events, self.diff)
+
+    @cached_property
+    def diff(self) -> str:
+        """Of the newest fix. Patches hold whole files: they are read where it is shown alone."""
+        patches = self._desk.store.events(self.session.id, kinds=(EventKind.PATCH,)) if self.session.fix_commit else []
+        return parts.diff_of(sorted([*self._events, *patches], key=_number))
 
     @cached_property
     def checks(self) -> tuple[Stage, ...]:
@@ -143,13 +149,25 @@ class View:
         return parts.policy(policy_on_record(self._events))
 
     @cached_property
-    def budget(self) -> Budget:
-        return self._service.worker.budget(self._stored)
+    def spent(self) -> Spent:
+        return Spent(self.session, self._service.worker.budget(self._stored))
 
     @property
     def problems(self) -> tuple[str, ...]:
         found = policy_on_record(self._events)
         return found.problems if found else ()
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a session used of what it may. Changes with time, and with what other sessions of the day spend."""
+
+    session: Session
+    budget: Budget
+
+    @property
+    def tag(self) -> str:
+        return f'"{sha256(canonical(self.budget.to_json()).encode()).hexdigest()[:16]}"'
 
 
 @dataclass(frozen=True)
@@ -167,9 +185,7 @@ class _Seen:
 
 def whole(service: SessionService, session_id: str, user: Any) -> View:
     """The page. A session that nobody works on any more is noticed, and ended as failed."""
-    service.get(session_id, user)
-    desk = service.desk
-    stored = desk.open(session_id, user, edit=False)
+    stored, desk = service.look(session_id, user), service.desk
     newest = desk.store.newest_events(session_id, limit=PAGE, before=stored.session.last_event + 1)
     return View(service, stored, user, _seen(desk, stored.session), newest, frozenset(parts.KINDS))
 
@@ -183,8 +199,12 @@ def since(service: SessionService, session_id: str, user: Any, *, after: int, kn
         return None
     # What was written since the session was read is left to the next poll: its parts show the session as it is then.
     new = [one for one in desk.store.events(session_id, after=after, limit=PAGE) if one.number <= stored.session.last_event]
-    sent = parts.changed(new) | (frozenset({"rerun"}) if seen.tasks else frozenset())
+    sent = parts.changed(stored.session, new) | (frozenset({"rerun"}) if seen.tasks else frozenset())
     return View(service, stored, user, seen, new, sent)
+
+
+def _number(event: Event) -> int:
+    return event.number
 
 
 def _seen(desk: Desk, session: Session) -> _Seen:
@@ -218,10 +238,10 @@ def whole_fold(service: SessionService, session_id: str, user: Any, *, number: i
     return found
 
 
-def budget(service: SessionService, session_id: str, user: Any) -> Budget:
-    """What it used of what it may. A session that nobody works on any more is noticed."""
-    service.get(session_id, user)
-    return service.budget(session_id, user)
+def spent(service: SessionService, session_id: str, user: Any) -> Spent:
+    """A session that nobody works on any more is noticed."""
+    stored = service.look(session_id, user)
+    return Spent(stored.session, service.worker.budget(stored))
 
 
 def export(service: SessionService, session_id: str, user: Any) -> Iterator[Event]:

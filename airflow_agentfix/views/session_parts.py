@@ -15,7 +15,7 @@ from airflow_agentfix.core import recovery, transcript, verification
 from airflow_agentfix.core.pins import pinned
 from airflow_agentfix.core.policy import Effective
 from airflow_agentfix.core.prose import whole
-from airflow_agentfix.core.session import Event, EventKind, Session, State
+from airflow_agentfix.core.session import SERVER, Event, EventKind, Session, State
 from airflow_agentfix.core.stages import Stage, StageState, not_run
 from airflow_agentfix.core.triage import in_words
 from airflow_agentfix.core.urls import web_address
@@ -29,30 +29,38 @@ from airflow_agentfix.views.session_head import data_of, end_of, newest_report
 Events = Sequence[Event]
 K = EventKind
 
-BULKY = frozenset({K.MODEL, K.SPENT, K.INTENT, K.RESULT, K.PATCH, K.NEW_TRANSCRIPT})
+BULKY = frozenset({K.MODEL, K.SPENT, K.INTENT, K.RESULT, K.NOTE, K.PATCH, K.NEW_TRANSCRIPT})
 """what only the timeline shows, and patches the diff"""
 FACTS = frozenset(K) - BULKY
 
 _ENDS = {K.FINISHED, K.ERASED, K.CLAIMED, K.NOTE, K.STOP}
 KINDS: Mapping[str, frozenset[EventKind]] = {
+    "head": frozenset({K.INCIDENT, K.OCCURRENCE, K.QUESTION, K.ANSWER, K.APPROVAL, K.PARKED, *_ENDS}),
     "asks": frozenset({K.QUESTION, K.ANSWER, K.APPROVAL, K.FIX, *_ENDS}),
     "report": frozenset({K.INCIDENT, *_ENDS}),
     "fix": frozenset({K.FIX, K.PATCH, K.QUESTION, K.ANSWER, *_ENDS}),
     "checks": frozenset({*verification.KINDS, *_ENDS}),
     "rerun": frozenset({K.RERUN, K.RESULT, K.PIN_ENDED, K.RECOVERY, K.PARKED, *_ENDS}),
     "evidence": frozenset({K.INCIDENT, K.ERASED, K.FINISHED}),
-    "facts": frozenset({K.INCIDENT, K.FIX, K.OCCURRENCE, K.MODEL, *_ENDS}),
+    "budget": frozenset({K.MODEL, K.SPENT, K.CLAIMED, K.NOTE, K.POLICY, K.PARKED, K.FINISHED}),
     "policy": frozenset({K.POLICY}),
     "actions": frozenset({K.RERUN, K.PIN_ENDED, K.FIX, *_ENDS}),
 }
-"""The parts, each with the kinds of events that change it; of results, those of reruns. What is not here is sent whenever
-anything has changed."""
+"""The parts, each with the kinds of events that change it. What is not here is sent whenever anything has changed."""
 
 
-def changed(events: Events) -> frozenset[str]:
-    """The parts that these new events change."""
-    kinds = {event.kind for event in events if event.kind is not K.RESULT or event.data.get("tool") in (None, "rerun")}
+def changed(session: Session, events: Events) -> frozenset[str]:
+    """The parts that these new events change; `session`: as it is after them."""
+    kinds = {event.kind for event in events if _tells(session, event)}
     return frozenset(name for name, of in KINDS.items() if of & kinds)
+
+
+def _tells(session: Session, event: Event) -> bool:
+    """Whether it changes more than the timeline: of results, those of reruns do; of people's notes, one that brings an
+    ended session back, which is queued then."""
+    if event.kind is K.RESULT:
+        return event.data.get("tool") in (None, "rerun")
+    return event.kind is not K.NOTE or event.actor == SERVER or session.state is State.OPEN
 
 
 # --- what was found and done -----------------------------------------------------------------------------------------
@@ -119,11 +127,12 @@ class Fix:
     """the earlier session whose commit it is"""
 
 
-def fix(events: Events) -> Fix | None:
+def fix(events: Events, diff: str) -> Fix | None:
+    """`diff`: of the newest one."""
     found = [event for event in events if event.kind is K.FIX and event.data.get("commit")]
     if not found:
         return None
-    data, diff = found[-1].data, diff_of(events)
+    data = found[-1].data
     body = [line for line in diff.splitlines() if not line.startswith(("+++", "---"))]
     return Fix(
         title=str(data.get("title") or ""),

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Annotated
 
 from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import APIRouter, Header, Query, Request  # noqa: TID253 - the API server only
 from fastapi.responses import Response  # noqa: TID253 - as above
 
-from airflow_agentfix.core.audit import canonical
-from airflow_agentfix.core.budget import Budget
 from airflow_agentfix.views import session as views
 from airflow_agentfix.web.declared import Right, page
 from airflow_agentfix.web.given import MOST_EVENTS, Service, SessionId
@@ -25,7 +22,7 @@ Known = Annotated[str | None, Header(alias="If-None-Match")]
 @router.get("", **page(Right.READ, reads="the session and its newest events"))
 def session(request: Request, user: GetUserDep, session_id: SessionId, service: Service) -> Response:
     view = views.whole(service, session_id, user)
-    return shell.page(request, "session.html.j2", view=view, badge=_badge(view), etag=_tag_of(view.budget))
+    return shell.page(request, "session.html.j2", view=view, badge=_badge(view))
 
 
 @router.get("/live", **page(Right.READ, reads="the session's version, how its rerun stands, and its newest events"))
@@ -43,16 +40,15 @@ def live(
         return shell.unchanged()
     if view.is_erased:  # what the page holds is gone, all of it
         return Response(status_code=204, headers={"HX-Refresh": "true"})
-    return shell.fragment(request, "session_live.html.j2", view=view, badge=_badge(view))
+    badge = _badge(view) if "head" in view.sent else None
+    return shell.fragment(request, "session_live.html.j2", view=view, badge=badge)
 
 
 @router.get("/budget", **page(Right.READ, reads="what it used of what it may"))
 def budget(request: Request, user: GetUserDep, session_id: SessionId, service: Service, known: Known = None) -> Response:
     """Changes with time, and with what other sessions of the day spend."""
-    found = views.budget(service, session_id, user)
-    if known == (etag := _tag_of(found)):
-        return shell.unchanged()
-    return shell.fragment(request, "session_budget.html.j2", session_id=session_id, budget=found, etag=etag)
+    spent = views.spent(service, session_id, user)
+    return shell.unchanged() if known == spent.tag else shell.fragment(request, "session_budget.html.j2", spent=spent)
 
 
 def _badge(view: views.View) -> Badge:
@@ -61,7 +57,3 @@ def _badge(view: views.View) -> Badge:
         return Badge("answered", "waits")
     is_yours = any(one.may != "nothing" for one in view.asks)
     return Badge("waits for you", "asks") if is_yours else badge_of(view.session)
-
-
-def _tag_of(budget: Budget) -> str:
-    return f'"{hashlib.sha256(canonical(budget.to_json()).encode()).hexdigest()[:16]}"'

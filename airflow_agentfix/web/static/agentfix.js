@@ -4,6 +4,7 @@
   "use strict";
   const POLL = 2000;
   const SLOW = 15000;
+  const MINUTE = 60000;
   const MOST = 30000;
   const byId = (id) => document.getElementById(id);
 
@@ -11,6 +12,7 @@
   let pause = POLL;
   let timer;
   let slowAt = 0;
+  let minuteAt = 0;
   let expired = false;
 
   function tell(name) {
@@ -26,6 +28,10 @@
       slowAt = Date.now() + Math.max(SLOW, pause);
       tell("agentfix:slow");
     }
+    if (Date.now() >= minuteAt && !document.hidden) {
+      minuteAt = Date.now() + MINUTE;
+      tell("agentfix:minute");
+    }
     rest();
   }
   function rest() {
@@ -33,6 +39,7 @@
     if (!expired) timer = setTimeout(beat, pause);
   }
   slowAt = Date.now() + SLOW;
+  minuteAt = Date.now() + MINUTE;
   rest();
   function look() {
     if (document.hidden) return;

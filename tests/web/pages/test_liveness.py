@@ -117,6 +117,16 @@ def test_a_page_polls_every_two_seconds_with_the_tag_of_what_it_shows(show: Call
     expect(shown.page.locator("#away")).to_be_hidden()
 
 
+def test_what_is_asked_for_by_the_minute_waits_while_nobody_looks_and_comes_at_once_then(show: Callable[[str], Shown]) -> None:
+    shown = show(POLLED.replace("agentfix:poll", "agentfix:minute"))
+    assert shown.pass_seconds(122) == [60, 120]
+    hide = "hidden => Object.defineProperty(document, 'hidden', { configurable: true, get: () => hidden })"
+    shown.page.evaluate(hide, True)
+    assert shown.pass_seconds(90) == []
+    shown.page.evaluate(hide, False)
+    assert len(shown.pass_seconds(3)) == 1
+
+
 @pytest.mark.parametrize("answer", [None, {"status": 503}, {"status": 502}, {"status": 429}], ids=str)
 def test_while_airflow_is_away_the_page_says_so_and_asks_less_and_less_often(
     show: Callable[[str], Shown], answer: dict[str, Any] | None

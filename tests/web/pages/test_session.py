@@ -8,6 +8,7 @@ import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from html import unescape
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from airflow_agentfix.settings import Settings
 from airflow_agentfix.store.record import Stored
 from airflow_agentfix.store.sql import SqlStore
 from airflow_agentfix.views import session as views
+from airflow_agentfix.views.session_parts import KINDS
 from tests.fakes.api_server import ApiServer
 from tests.fakes.databases import new_database
 from tests.fakes.server import ANNA, COMMIT, DAG, RUN, WORKER, Server
@@ -37,6 +39,39 @@ def tag_of(html: str) -> str:
 
 def numbers(html: str) -> list[int]:
     return [int(number) for number in re.findall(r'<li id="event-(\d+)"', html)]
+
+
+class Elements(HTMLParser):
+    """The markup inside each part of the page, by its id."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: dict[str, str] = {}
+        self._inside, self._depth = "", 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = dict(attrs).get("id") or ""
+        if not self._inside and named in {"head", "facts", *KINDS}:
+            self._inside, self._depth, self.found[named] = named, 0, ""
+        if self._inside:
+            told = sorted((name, value) for name, value in attrs if name != "hx-swap-oob")
+            self.found[self._inside] += f"<{tag} {told}>"
+            self._depth += tag not in ("input", "br")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._depth -= 1
+        if self._depth <= 0:
+            self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._inside:
+            self.found[self._inside] += " ".join(data.split())
+
+
+def elements(html: str) -> dict[str, str]:
+    parser = Elements()
+    parser.feed(html)
+    return parser.found
 
 
 def parts_of(html: str) -> set[str]:
@@ -63,7 +98,7 @@ def test_a_poll_answers_304_until_something_happens_then_brings_exactly_what_is_
     server.append(claim, world.result("read_file", "12\tx"))
     html = browser.get("/live", after=last, etag=tag_of(page))
     assert numbers(html) == [last + 1]
-    assert parts_of(html) == {"head"}, "what a result does not change is not sent"
+    assert parts_of(html) == {"facts"}, "what a result does not change is not sent"
     browser.get("/live", after=last + 1, etag=tag_of(html), status=304)
 
 
@@ -73,8 +108,8 @@ def test_a_new_fix_brings_the_parts_that_it_changes(api: ApiServer, server: Serv
     page = browser.get()
     server.append(claim, (K.FIX, world.fix()))
     html = browser.get("/live", after=numbers(page)[-1], etag=tag_of(page))
-    assert {"head", "fix", "checks", "asks", "facts"} <= parts_of(html)
-    assert not {"evidence", "policy", "report"} & parts_of(html)
+    assert {"fix", "checks", "asks", "facts"} <= parts_of(html)
+    assert not {"head", "evidence", "policy", "report", "budget"} & parts_of(html)
 
 
 def test_a_poll_that_finds_nothing_new_reads_one_row_and_asks_for_one_right(api: ApiServer, server: Server):
@@ -90,6 +125,59 @@ def test_a_poll_that_finds_nothing_new_reads_one_row_and_asks_for_one_right(api:
     assert len([sql for sql in asked if sql.startswith("SELECT")]) == 1
 
 
+def approved(server: Server, session_id: str) -> None:
+    server.service.reply(session_id, ANNA, decision="approve", message="Looks right.")
+    server.approval(server.claimed(session_id), call_id="c3")
+
+
+def ended(server: Server, session_id: str) -> None:
+    server.airflow.end_run(DAG, RUN, "success")
+    server.append(server.claimed(session_id), world.result("rerun", "rerun green: load", call_id="c4"))
+
+
+LIVES: dict[str, tuple[Callable[[Server], Any], list[Callable[[Server, str], Any]]]] = {
+    "reading": (
+        world.at_work,
+        [
+            lambda server, one: server.append(server.claimed(one), world.result("read_file", "12\tx")),
+            lambda server, one: server.append(server.claimed(one), world.turn(world.says("So *that* is it."))),
+            lambda server, one: server.service.message(one, ANNA, "The column was renamed."),
+            lambda server, one: server.append(server.claimed(one), (K.FIX, world.fix())),
+        ],
+    ),
+    "asking": (
+        world.waiting_for_approval,
+        [lambda server, one: server.service.message(one, ANNA, "Let me look."), approved],
+    ),
+    "rerunning": (world.rerunning, [lambda server, one: server.service.message(one, ANNA, "Take your time."), ended]),
+    "done": (
+        world.fixed,
+        [
+            lambda server, one: server.service.message(one, ANNA, "Do the other column too."),
+            lambda server, one: server.service.message(one, ANNA, "And its test."),
+            lambda server, one: server.claimed(one, number=2),
+            lambda server, one: server.service.stop(one, ANNA, "Enough."),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("life", LIVES)
+def test_what_a_poll_does_not_bring_is_as_a_new_page_shows_it(api: ApiServer, server: Server, life: str):
+    made, steps = LIVES[life]
+    session_id = made(server).session.id
+    browser = Browser(api, session_id)
+    page = browser.get()
+    shown, last, tag = elements(page), numbers(page)[-1], tag_of(page)
+    assert {"head", "facts", *KINDS} <= set(shown)
+    for step in steps:
+        step(server, session_id)
+        html = browser.get("/live", after=last, etag=tag)
+        shown, last, tag = {**shown, **elements(html)}, numbers(html)[-1], tag_of(html)
+        new = elements(browser.get())
+        assert {name: shown[name] for name in new} == new
+
+
 def test_while_the_rerun_goes_a_poll_tells_how_its_tasks_stand(api: ApiServer, server: Server):
     session_id = world.rerunning(server).session.id
     browser = Browser(api, session_id)
@@ -100,7 +188,7 @@ def test_while_the_rerun_goes_a_poll_tells_how_its_tasks_stand(api: ApiServer, s
     for index in range(3):
         server.airflow.fail(DAG, RUN, "load", map_index=index)
     html = browser.get("/live", after=last, etag=tag_of(page))
-    assert parts_of(html) == {"head", "rerun"}
+    assert parts_of(html) == {"facts", "rerun"}
     assert "3 failed" in html
     assert numbers(html) == []
 
