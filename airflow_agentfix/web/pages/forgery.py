@@ -57,6 +57,9 @@ def protected(app: App, *, secret: str, base_url: str) -> App:
         if problem is not None:
             await told_of(request, problem)(scope, receive, send)
             return
+        if request.method in READS and shell.is_fragment(request):  # a poll: nothing to check, and its page has the token
+            await app(scope, receive, send)
+            return
         await checked({**scope, "headers": _plain(request), _AS_SENT: scope["headers"]}, receive, send)
 
     return check

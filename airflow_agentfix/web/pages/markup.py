@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, wraps
 from typing import TYPE_CHECKING, Any
 
 import nh3
@@ -17,12 +17,26 @@ if TYPE_CHECKING:
 
 MOST = 200_000
 """characters that are rendered; of more, the beginning"""
+KEPT_WORDS, KEPT_DIFF = 4_000, 20_000
+"""characters of a text whose HTML is kept for the next who looks at it; what is longer is rendered for each, so that a few MB are
+kept and no more"""
 _INLINE = ("a", "br", "code", "del", "em", "strong")
 _BLOCKS = ("blockquote", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre", "ul")
 _TABLES = ("table", "tbody", "td", "th", "thead", "tr")
 TAGS = {*_INLINE, *_BLOCKS, *_TABLES}
 
 
+def _kept(*, texts: int, chars: int) -> Callable[[Callable[[str], Markup]], Callable[[str], Markup]]:
+    """Many look at the same session: keeps the HTML of the last `texts` that have no more than `chars` characters."""
+
+    def keeping(render: Callable[[str], Markup]) -> Callable[[str], Markup]:
+        kept = lru_cache(maxsize=texts)(render)
+        return wraps(render)(lambda text: kept(text) if len(text) <= chars else render(text))
+
+    return keeping
+
+
+@_kept(texts=256, chars=KEPT_WORDS)
 def markdown(text: str) -> Markup:
     """A model's or a person's Markdown. HTML in it is shown as text, so is an image; links lead to whole http(s) addresses alone,
     out of the frame that we are in, and say nothing of us."""
@@ -39,6 +53,7 @@ def markdown(text: str) -> Markup:
     return Markup(safe)
 
 
+@_kept(texts=32, chars=KEPT_DIFF)
 def diff(text: str) -> Markup:
     """A unified diff, highlighted; styles are classes."""
     from pygments import highlight

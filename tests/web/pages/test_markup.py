@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Callable
 
-from airflow_agentfix.web.pages.markup import markdown
+import pytest
+from markupsafe import Markup
+
+from airflow_agentfix.web.pages.markup import KEPT_DIFF, KEPT_WORDS, diff, markdown
 
 
 def test_a_link_opens_outside_of_the_frame_that_airflow_puts_us_in() -> None:
@@ -28,3 +31,11 @@ def test_an_image_is_not_loaded_and_its_words_stay() -> None:
     told = markdown("![the plot](https://evil.example.com/x.png)")
     assert "<img" not in told
     assert "the plot" in told
+
+
+@pytest.mark.parametrize(("render", "chars"), [(markdown, KEPT_WORDS), (diff, KEPT_DIFF)])
+def test_the_html_of_a_text_is_kept_for_the_next_who_looks_unless_it_is_long(render: Callable[[str], Markup], chars: int) -> None:
+    short, long = "+x\n" * (chars // 3), "+x\n" * chars
+    assert render(short) is render(f"{short} "[:-1]), "another text that reads the same"
+    assert render(long) == render(f"{long} "[:-1])
+    assert render(long) is not render(long)
