@@ -84,25 +84,32 @@ class SqlStore:
             return [stored_of(row).session for row in connection.execute(page).mappings()], total
 
     def events(
-        self, session_id: str, *, after: int = 0, kinds: Iterable[EventKind] = (), limit: int | None = None
+        self,
+        session_id: str,
+        *,
+        after: int = 0,
+        kinds: Iterable[EventKind] = (),
+        limit: int | None = None,
+        most: int | None = None,
     ) -> list[Event]:
-        """Those above `after`; of these kinds alone, where any are named; the first `limit`, where there is one."""
-        t, wanted = tables.event, [kind.value for kind in kinds]
-        query = sa.select(t).where(t.c.session_id == session_id, t.c.number > after).order_by(t.c.number).limit(limit)
-        query = query.where(t.c.kind.in_(wanted)) if wanted else query
-        with reading(self.engine) as connection:
-            return [event_of(row) for row in connection.execute(query).mappings()]
+        """Those above `after`; of these kinds alone, where any are named; the first `limit`, where there is one. `most`: bytes of
+        what they hold together; the first comes whatever its size."""
+        wanted = _wanted(session_id, kinds).where(tables.event.c.number > after).limit(limit)
+        return self._events(wanted, tables.event.c.number, most)
 
     def newest_events(
-        self, session_id: str, *, limit: int, before: int | None = None, kinds: Iterable[EventKind] = ()
+        self,
+        session_id: str,
+        *,
+        limit: int,
+        before: int | None = None,
+        kinds: Iterable[EventKind] = (),
+        most: int | None = None,
     ) -> list[Event]:
-        """The last `limit` events, of those below `before` where that is given, in their order."""
-        t, wanted = tables.event, [kind.value for kind in kinds]
-        query = sa.select(t).where(t.c.session_id == session_id).order_by(t.c.number.desc()).limit(limit)
-        query = query if before is None else query.where(t.c.number < before)
-        query = query.where(t.c.kind.in_(wanted)) if wanted else query
-        with reading(self.engine) as connection:
-            return [event_of(row) for row in connection.execute(query).mappings()][::-1]
+        """The last `limit` events, of those below `before` where that is given, in their order. `most`: bytes of what they hold
+        together; the last comes whatever its size."""
+        wanted, number = _wanted(session_id, kinds).limit(limit), tables.event.c.number
+        return self._events(wanted if before is None else wanted.where(number < before), number.desc(), most)[::-1]
 
     def results_of(self, session_id: str, tool: str, *, after: int) -> list[Event]:
         """The results of one tool's calls, above `after`."""
@@ -191,6 +198,11 @@ class SqlStore:
 
     # --- inside
 
+    def _events(self, wanted: sa.Select[Any], order: sa.ColumnElement[Any], most: int | None) -> list[Event]:
+        query = wanted.order_by(order) if most is None else _within(wanted.order_by(order), order, most)
+        with reading(self.engine) as connection:
+            return [event_of(row) for row in connection.execute(query).mappings()]
+
     def _one(self, condition: sa.ColumnElement[bool]) -> Stored | None:
         with reading(self.engine) as connection:
             row = connection.execute(sa.select(tables.session).where(condition)).mappings().one_or_none()
@@ -221,6 +233,25 @@ class SqlStore:
             connection.execute(sa.insert(t).values(**row))
             if event.kind is EventKind.APPROVAL:
                 connection.execute(sa.insert(tables.approval).values(session_id=session_id, **_approval(event)))
+
+
+def _wanted(session_id: str, kinds: Iterable[EventKind]) -> sa.Select[Any]:
+    t, named = tables.event, [kind.value for kind in kinds]
+    query = sa.select(t).where(t.c.session_id == session_id)
+    return query.where(t.c.kind.in_(named)) if named else query
+
+
+def _within(query: sa.Select[Any], order: sa.ColumnElement[Any], most: int) -> sa.Select[Any]:
+    """Of the rows those, from the first one on, that hold at most so many bytes together. The database alone looks at all of
+    them; `canonical` is ASCII, so that its characters are bytes."""
+    t = tables.event
+    size = sa.func.length(sa.cast(t.c.data, sa.Text)).label("size")
+    sizes = query.with_only_columns(t.c.session_id, t.c.number, size, sa.func.row_number().over(order_by=order).label("place"))
+    one = sizes.subquery()
+    summed = sa.select(one, sa.func.sum(one.c.size).over(order_by=one.c.place).label("so_far")).subquery()
+    fits = sa.or_(summed.c.place == 1, summed.c.so_far <= most)
+    is_it = sa.and_(t.c.session_id == summed.c.session_id, t.c.number == summed.c.number)
+    return sa.select(t).join(summed, is_it).where(fits).order_by(order)
 
 
 def _fits(dag_ids: Iterable[str], wanted: Wanted) -> list[sa.ColumnElement[bool]]:

@@ -30,11 +30,12 @@ from airflow_agentfix.views.timeline import Entry
 
 PAGE = 100
 """events of the timeline in the page, and those that one poll brings at most"""
+PAGE_BYTES = 2_000_000
+"""that the events read for one answer hold together; one may hold more, and is then the only one"""
 EARLIER = 200
 MOST_EARLIER = 2_000
 """where a link leads to an event of long ago"""
 EXPORTED_AT_ONCE = 20
-"""one may have some MB"""
 
 
 class View:
@@ -68,9 +69,10 @@ class View:
     @cached_property
     def _events(self) -> Sequence[Event]:
         store, session = self._desk.store, self.session
+        newest = store.newest_events(session.id, limit=1, kinds=(EventKind.INCIDENT,))  # of several the last one counts
+        found = sorted([*store.events(session.id, kinds=parts.FACTS - {EventKind.INCIDENT}), *newest], key=_number)
         if not session.fix_commit:
-            return store.events(session.id, kinds=parts.FACTS)
-        found = store.events(session.id, kinds=parts.FACTS)
+            return found
         opened = max((event.number for event in found if event.kind is EventKind.FIX), default=0)
         return sorted([*found, *store.results_of(session.id, "rerun", after=opened)], key=_number)
 
@@ -186,7 +188,7 @@ class _Seen:
 def whole(service: SessionService, session_id: str, user: Any) -> View:
     """The page. A session that nobody works on any more is noticed, and ended as failed."""
     stored, desk = service.look(session_id, user), service.desk
-    newest = desk.store.newest_events(session_id, limit=PAGE, before=stored.session.last_event + 1)
+    newest = desk.store.newest_events(session_id, limit=PAGE, before=stored.session.last_event + 1, most=PAGE_BYTES)
     return View(service, stored, user, _seen(desk, stored.session), newest, frozenset(parts.KINDS))
 
 
@@ -198,7 +200,8 @@ def since(service: SessionService, session_id: str, user: Any, *, after: int, kn
     if known == seen.tag:
         return None
     # What was written since the session was read is left to the next poll: its parts show the session as it is then.
-    new = [one for one in desk.store.events(session_id, after=after, limit=PAGE) if one.number <= stored.session.last_event]
+    found = desk.store.events(session_id, after=after, limit=PAGE, most=PAGE_BYTES)
+    new = [one for one in found if one.number <= stored.session.last_event]
     sent = parts.changed(stored.session, new) | (frozenset({"rerun"}) if seen.tasks else frozenset())
     return View(service, stored, user, seen, new, sent)
 
@@ -222,10 +225,11 @@ def _tasks(desk: Desk, session: Session) -> tuple[TaskStates, ...]:
 
 
 def earlier(service: SessionService, session_id: str, user: Any, *, before: int, since: int | None) -> tuple[Entry, ...]:
-    """Events before one that is shown: a page of them, or all from `since` on."""
+    """Events before one that is shown: a page of them, or all from `since` on; fewer where they hold much."""
     service.desk.open(session_id, user, edit=False)
     limit = EARLIER if since is None else min(MOST_EARLIER, max(EARLIER, before - since))
-    return tuple(map(timeline.entry, service.desk.store.newest_events(session_id, limit=limit, before=before)))
+    found = service.desk.store.newest_events(session_id, limit=limit, before=before, most=PAGE_BYTES)
+    return tuple(map(timeline.entry, found))
 
 
 def whole_fold(service: SessionService, session_id: str, user: Any, *, number: int, place: int) -> Fold:
@@ -252,6 +256,6 @@ def export(service: SessionService, session_id: str, user: Any) -> Iterator[Even
 
 def _all_events(desk: Desk, session_id: str) -> Iterator[Event]:
     after = 0
-    while found := desk.store.events(session_id, after=after, limit=EXPORTED_AT_ONCE):
+    while found := desk.store.events(session_id, after=after, limit=EXPORTED_AT_ONCE, most=PAGE_BYTES):
         yield from found
         after = found[-1].number

@@ -17,6 +17,11 @@ PART_CHARS = 600
 """of a folded text in the page; the rest is fetched when it is opened"""
 WORDS_CHARS = 3_000
 """of what somebody said"""
+LINE_CHARS = 1_000
+"""of its sentence, and of each item"""
+ITEMS = FOLDS = 50
+RENDERED_CHARS = 200_000
+"""of Markdown or a diff; what is longer is shown as it was written"""
 
 
 @dataclass(frozen=True)
@@ -42,11 +47,17 @@ class Entry:
 def entry(event: Event) -> Entry:
     """The event with long texts cut."""
     whole = entire(event)
-    words, rest = whole.words, tuple[Fold, ...]()
-    if len(words) > WORDS_CHARS:
-        rest = (Fold("All of it", words, "words"),)
-        words = f"{words[:WORDS_CHARS]}…"
-    return replace(whole, words=words, folds=tuple(map(_cut, (*whole.folds, *rest))))
+    folds, items = _folds(whole), tuple(_short(one, LINE_CHARS) for one in whole.items[:ITEMS])
+    if (left := len(folds) - FOLDS) > 0:
+        items = (*items, f"{left:,} more of its texts are not shown here; the export has them.")
+    return replace(
+        whole,
+        says=_short(whole.says, LINE_CHARS),
+        words=_short(whole.words, WORDS_CHARS),
+        items=items,
+        folds=tuple(map(_cut, folds[:FOLDS])),
+        cost=_short(whole.cost, LINE_CHARS),
+    )
 
 
 def entire(event: Event) -> Entry:
@@ -60,12 +71,27 @@ def entire(event: Event) -> Entry:
 
 def fold(event: Event, place: int) -> Fold | None:
     """One of the event's long texts, whole; counted as `entry` has them."""
-    whole = entire(event)
-    if event.kind is EventKind.PATCH and whole.folds and place == 0:
+    folds = _folds(entire(event))
+    if place >= len(folds):
+        return None
+    found = folds[place]
+    if event.kind is EventKind.PATCH and found.form == "diff":
         diff = "".join(unified_diff(one["path"], one["before"], one["after"]) for one in event.data["files"])
-        return replace(whole.folds[0], text=redact_code(diff), left=0)
-    folds = (*whole.folds, Fold("All of it", whole.words, "words"))
-    return folds[place] if place < len(folds) else None
+        found = replace(found, text=redact_code(diff), left=0)
+    return replace(found, form="text") if len(found.text) > RENDERED_CHARS else found
+
+
+def _folds(whole: Entry) -> tuple[Fold, ...]:
+    """Its long texts, and whole what does not fit where it stands."""
+    lines = (whole.says, *whole.items)
+    is_long = len(whole.items) > ITEMS or any(len(line) > LINE_CHARS for line in lines)
+    told = [Fold("All of it", whole.words, "words")] if len(whole.words) > WORDS_CHARS else []
+    told += [Fold("Its lines in full", "\n".join(lines))] if is_long else []
+    return (*whole.folds, *told)
+
+
+def _short(text: str, chars: int) -> str:
+    return text if len(text) <= chars else f"{text[:chars]}…"
 
 
 def _cut(one: Fold) -> Fold:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from airflow_agentfix.core.budget import minutes_at_work
 from airflow_agentfix.core.incident import TaskRef, Verdict
-from airflow_agentfix.core.session import EventKind, Outcome, Session, State, WaitFor
+from airflow_agentfix.core.session import Event, EventKind, Outcome, Session, State, WaitFor
 from airflow_agentfix.errors import ConfigurationError, StaleWrite, StoreOutdated, StoreUnavailable
 from airflow_agentfix.ports import WaitRun
 from airflow_agentfix.store import tables
@@ -179,6 +179,28 @@ def test_a_database_that_is_away_is_unavailable() -> None:
 def test_another_kind_of_database_is_refused_with_what_to_set() -> None:
     with pytest.raises(ConfigurationError, match="sql_alchemy_conn"):
         open_engine("mysql://root@localhost/airflow")
+
+
+def test_events_are_read_up_to_so_many_bytes_and_one_at_least_whatever_its_size(server: Server) -> None:
+    claim = server.claimed()
+    first = server.store.events(claim.session.id)[-1].number + 1
+    for size in (10, 400, 400, 400, 5_000, 10, "é" * 100):
+        text = size if isinstance(size, str) else "x" * size
+        server.append(claim, (EventKind.RESULT, {"call_id": "c", "tool": "read_log", "text": text}))
+
+    def numbers(events: list[Event]) -> list[int]:
+        return [event.number - first for event in events]
+
+    session_id, store, results = claim.session.id, server.store, (EventKind.RESULT,)
+    assert numbers(store.events(session_id, after=first - 1, most=1_000)) == [0, 1, 2]
+    assert numbers(store.events(session_id, after=first + 2, limit=2, most=1_000)) == [3]
+    assert numbers(store.events(session_id, after=first + 3, most=1_000)) == [4], "too much for any answer, and not left out"
+    assert numbers(store.events(session_id, after=first + 3, most=10_000)) == [4, 5, 6]
+    assert numbers(store.events(session_id, kinds=results, limit=2, most=1_000)) == [0, 1]
+    assert numbers(store.newest_events(session_id, limit=9, most=800)) == [5, 6], "a letter that is not ASCII has six bytes"
+    assert numbers(store.newest_events(session_id, limit=9, most=600)) == [6]
+    assert numbers(store.newest_events(session_id, limit=9, before=first + 5, most=800)) == [4]
+    assert numbers(store.newest_events(session_id, limit=2, before=first + 4, kinds=results, most=9_000)) == [2, 3]
 
 
 def test_the_newest_events_are_told_in_their_order_and_so_are_those_before_them(server: Server) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pygments.formatters import HtmlFormatter
 
 MOST = 200_000
-"""characters that are rendered; of more, the beginning"""
+"""characters that are rendered; of more the beginning, and a word that says so"""
 KEPT_WORDS, KEPT_DIFF = 4_000, 20_000
 """characters of a text whose HTML is kept for the next who looks at it; what is longer is rendered for each, so that a few MB are
 kept and no more"""
@@ -50,7 +50,7 @@ def markdown(text: str) -> Markup:
         url_relative="deny",
         link_rel="noopener noreferrer",
     )
-    return Markup(safe)
+    return Markup(safe) + _left_out(text)
 
 
 @_kept(texts=32, chars=KEPT_DIFF)
@@ -59,7 +59,12 @@ def diff(text: str) -> Markup:
     from pygments import highlight
     from pygments.lexers import DiffLexer
 
-    return Markup(highlight(text[:MOST], DiffLexer(), _formatter()))
+    return Markup(highlight(text[:MOST], DiffLexer(), _formatter())) + _left_out(text)
+
+
+def _left_out(text: str) -> Markup:
+    left = len(text) - MOST
+    return Markup('<p class="notice">{:,} more characters are not shown here.</p>').format(left) if left > 0 else Markup()
 
 
 @lru_cache(maxsize=1)

@@ -6,9 +6,11 @@
     const number = /^#event-(\d+)$/.exec(window.location.hash)?.[1];
     const earlier = document.getElementById("earlier");
     if (!number || unfold(number) || !earlier?.dataset.url) return;
-    window.htmx
-      .ajax("GET", `${earlier.dataset.url}&since=${number}`, { target: "#earlier", swap: "outerHTML" })
-      .then(() => unfold(number) && window.location.replace(`#event-${number}`));
+    const url = earlier.dataset.url;
+    window.htmx.ajax("GET", `${url}&since=${number}`, { target: "#earlier", swap: "outerHTML" }).then(() => {
+      if (unfold(number)) window.location.replace(`#event-${number}`);
+      else if (document.getElementById("earlier")?.dataset.url !== url) find(); // they held much, and came in part
+    });
   }
   function unfold(number) {
     const event = document.getElementById(`event-${number}`);

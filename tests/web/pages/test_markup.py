@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from markupsafe import Markup
 
-from airflow_agentfix.web.pages.markup import KEPT_DIFF, KEPT_WORDS, diff, markdown
+from airflow_agentfix.web.pages.markup import KEPT_DIFF, KEPT_WORDS, MOST, diff, markdown
 
 
 def test_a_link_opens_outside_of_the_frame_that_airflow_puts_us_in() -> None:
@@ -39,3 +39,9 @@ def test_the_html_of_a_text_is_kept_for_the_next_who_looks_unless_it_is_long(ren
     assert render(short) is render(f"{short} "[:-1]), "another text that reads the same"
     assert render(long) == render(f"{long} "[:-1])
     assert render(long) is not render(long)
+
+
+@pytest.mark.parametrize("render", [markdown, diff])
+def test_what_is_too_long_to_be_rendered_says_how_much_is_left_out(render: Callable[[str], Markup]) -> None:
+    assert "1,000 more characters are not shown here." in render("+x\n" * (MOST // 3 + 1) + "x" * (1_000 - 3 + MOST % 3))
+    assert "not shown" not in render("x" * MOST)

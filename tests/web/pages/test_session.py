@@ -524,6 +524,47 @@ def test_an_event_number_of_any_size_is_refused_and_asks_no_database(api: ApiSer
     assert answer.status_code == 422
 
 
+def test_a_page_and_a_poll_read_no_more_than_so_many_bytes_and_the_rest_is_a_click_or_a_beat_away(server: Server, api: ApiServer):
+    claim = world.at_work(server)
+    browser = Browser(api, claim.session.id)
+    page, text = browser.get(), "a long line of a log\n" * 20_000
+    for _ in range(40):
+        server.append(claim, world.result("read_log", text))
+    last, fit = numbers(page)[-1], views.PAGE_BYTES // len(text)
+    everything = [*range(1, last + 41)]
+    tracemalloc.start()
+    try:
+        shown = numbers(browser.get())
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert shown == everything[-fit:]
+    assert peak < 8 * views.PAGE_BYTES  # all of them would be 40 of 420 KB, each twice, and as JSON
+    earlier = numbers(browser.get("/events", before=shown[0], since=1))
+    assert earlier == everything[-2 * fit : -fit]
+    polled, tag = [], tag_of(page)
+    while len(polled) < 40:
+        html = browser.get("/live", after=(polled or [last])[-1], etag=tag)
+        assert len(numbers(html)) <= fit
+        polled, tag = polled + numbers(html), tag_of(html)
+    assert polled == everything[-40:]
+    browser.get("/live", after=polled[-1], etag=tag, status=304)
+
+
+def test_one_event_of_megabytes_is_shown_cut_and_comes_whole_when_it_is_opened(server: Server, api: ApiServer):
+    claim = world.at_work(server)
+    long = "x" * 500_000
+    many = [world.calls("read_log", f"c{n}", grep=long[:10_000]) for n in range(90)]
+    server.append(claim, world.turn(world.says(long), *many), (K.SPENT, {**world.turn()[1], "reason": long}))
+    browser = Browser(api, claim.session.id)
+    html = browser.get()
+    turn, spent = numbers(html)[-2:]
+    assert len(html) < 200_000
+    assert "41 more of its texts are not shown here; the export has them." in html
+    assert "x" * 400_000 in browser.get(f"/events/{spent}/0"), "the line in full"
+    assert browser.get(f"/events/{turn}/90").count("x") >= 500_000, "plain where it is too long to be rendered"
+
+
 def test_the_check_of_a_record_holds_a_few_of_its_events_at_a_time(server: Server):
     claim = world.at_work(server)
     text = "a long line of a log\n" * 20_000
