@@ -26,24 +26,30 @@ def polls_of(html: str) -> dict[str, dict[str, str]]:
     return {tag.get("id", tag["hx-get"]): tag for tag in tags if "hx-get" in tag}
 
 
-async def visit(client: httpx.AsyncClient, path: str, *, late: float, seen: Counter[str]) -> None:
-    """One page: opened, then kept alive, each element at its own beat."""
-    await asyncio.sleep(late)
+async def visit(client: httpx.AsyncClient, path: str, *, phase: float, seen: Counter[str]) -> None:
+    """One page: opened, then kept alive, each element at its own beat. `phase`: from 0 to 1, so that many pages are as those that
+    were opened at any time."""
+    await asyncio.sleep(2 * phase)
     page = await client.get(path)
     seen[f"page {page.status_code}"] += 1
     parts = polls_of(page.text)
-    await asyncio.gather(*(_keep(client, part, parts, seen) for part in list(parts)))
+    await asyncio.gather(*(_keep(client, part, parts, phase, seen) for part in list(parts)))
 
 
-async def _keep(client: httpx.AsyncClient, part: str, parts: dict[str, dict[str, str]], seen: Counter[str]) -> None:
+async def _keep(client: httpx.AsyncClient, part: str, parts: dict[str, dict[str, str]], phase: float, seen: Counter[str]) -> None:
+    await asyncio.sleep(_beat(parts[part]) * phase)
     while part in parts:
         shown = parts[part]
-        await asyncio.sleep(next(seconds for name, seconds in BEATS.items() if name in shown["hx-trigger"]))
         known = {"If-None-Match": shown["data-etag"]} if shown.get("data-etag") else {}
         answer = await client.get(shown["hx-get"], headers={"HX-Request": "true", **known})
         seen[f"poll {answer.status_code}"] += 1
         if answer.status_code == 200:
             parts.update({name: one for name, one in polls_of(answer.text).items() if name in parts})
+        await asyncio.sleep(_beat(parts[part]))
+
+
+def _beat(shown: dict[str, str]) -> float:
+    return next(seconds for name, seconds in BEATS.items() if name in shown["hx-trigger"])
 
 
 async def main(url: str, path: str, token: str, pages: int) -> None:
@@ -52,7 +58,7 @@ async def main(url: str, path: str, token: str, pages: int) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     limits = httpx.Limits(max_connections=pages, max_keepalive_connections=pages)
     async with httpx.AsyncClient(base_url=url, cookies={"_token": token}, timeout=30, limits=limits) as client:
-        visits = [asyncio.create_task(visit(client, path, late=2 * one / pages, seen=seen)) for one in range(pages)]
+        visits = [asyncio.create_task(visit(client, path, phase=one / pages, seen=seen)) for one in range(pages)]
         await stop.wait()
         for one in visits:
             one.cancel()

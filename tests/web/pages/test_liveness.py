@@ -17,7 +17,9 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from tests.fakes.api_server import COOKIE, ApiServer
+from tests.fakes.server import Server
 from tests.web.conftest import server_in
+from tests.web.pages import world
 
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
 HERE = "/agentfix/nowhere?a=1&b=x%20y"
@@ -231,3 +233,18 @@ def test_focus_and_what_was_unfolded_stay_when_a_part_is_replaced(show: Callable
     shown.pass_seconds(3)
     expect(shown.page.get_by_role("link", name="Where 2")).to_be_visible()
     expect(shown.page.get_by_role("link", name="Why")).to_be_focused()
+
+
+def test_a_link_to_an_event_of_long_ago_leads_there_however_much_stands_between(
+    browser: Browser, server: Server, api: ApiServer
+) -> None:
+    """What stands between comes in parts of some MB."""
+    claim = world.at_work(server)
+    for _ in range(14):
+        server.append(claim, world.result("read_log", "a long line of a log\n" * 20_000))
+    context = browser.new_context()
+    context.add_cookies([{"name": COOKIE, "value": "anna", "url": api.url}])
+    page = context.new_page()
+    page.goto(f"{api.url}/agentfix/sessions/{claim.session.id}#event-2")
+    expect(page.locator("#event-2")).to_be_in_viewport()
+    context.close()
