@@ -125,6 +125,25 @@ def test_a_poll_that_finds_nothing_new_reads_one_row_and_asks_for_one_right(api:
     assert len([sql for sql in asked if sql.startswith("SELECT")]) == 1
 
 
+@pytest.mark.parametrize("news", [world.result("read_file", "12\tx"), None], ids=["a result", "a person's note"])
+def test_a_poll_that_brings_what_only_the_timeline_shows_reads_that_and_no_more(api: ApiServer, server: Server, news: Any):
+    import sqlalchemy as sa
+
+    claim = world.at_work(server)
+    browser = Browser(api, claim.session.id)
+    page = browser.get()
+    if news:
+        server.append(claim, news)
+    else:
+        server.service.message(claim.session.id, ANNA, "The column was renamed.")
+    asked: list[str] = []
+    sa.event.listen(server.store.engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+    last = numbers(page)[-1]
+    assert last + 1 in numbers(browser.get("/live", after=last, etag=tag_of(page)))
+    reads = [sql for sql in asked if sql.startswith("SELECT")]
+    assert ["agentfix_event" in sql for sql in reads] == [False, True], "its row, and the new events"
+
+
 def approved(server: Server, session_id: str) -> None:
     server.service.reply(session_id, ANNA, decision="approve", message="Looks right.")
     server.approval(server.claimed(session_id), call_id="c3")
