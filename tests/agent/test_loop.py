@@ -55,7 +55,9 @@ def test_a_failed_run_is_read_fixed_rerun_and_reported(world: World) -> None:
     assert world.results("rerun")[0]["text"].startswith(
         "rerun green: sum_revenue success (try 2) in 1.5 s; publish_report success"
     )
-    assert world.client.of(EventKind.FINISHED)[0].data["report"]["confidence"] == 0.9
+    report = world.client.of(EventKind.FINISHED)[0].data["report"]
+    assert report["confidence"] == 0.9
+    assert set(report["shown_in"].values()) <= {event.number for event in world.client.of(EventKind.RESULT)}
 
 
 def test_each_request_begins_with_the_whole_request_before_it(world: World) -> None:

@@ -371,7 +371,7 @@ def test_a_report_is_redacted(world: World) -> None:
     world.work(ScriptedModel(turn(report(root_cause="login with password=hunter2secret9 failed", owner_action="rotate it"))))
     finished = world.client.of(EventKind.FINISHED)[0].data
     assert "hunter2" not in str(finished)
-    assert finished["summary"].endswith("rotate it")
+    assert finished["summary"].endswith("rotate it.")
 
 
 # --- hostile models, files and logs ----------------------------------------------------------------------------------
