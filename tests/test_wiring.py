@@ -37,3 +37,14 @@ def test_without_any_key_the_chain_is_written_and_said_to_be_weak(
     assert "audit chain" not in caplog.text
     build_store(Settings(sql_alchemy_conn=url))
     assert "audit chain" in caplog.text
+
+
+def test_a_model_is_known_of_by_its_connection_or_by_a_key(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    has_model = build_server_service(Settings(sql_alchemy_conn=url)).has_model
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    assert not has_model()
+    monkeypatch.setenv("AIRFLOW_CONN_ANTHROPIC_DEFAULT", '{"conn_type": "anthropic", "password": "a key of nobody"}')
+    assert has_model()
+    monkeypatch.delenv("AIRFLOW_CONN_ANTHROPIC_DEFAULT")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "a key of nobody")
+    assert has_model()

@@ -12,7 +12,7 @@ from typing import Any
 from airflow_agentfix.core import questions, transcript
 from airflow_agentfix.core.incident import Verdict
 from airflow_agentfix.core.policy import Autonomy
-from airflow_agentfix.core.session import Event, EventKind, Outcome, Session, State, WaitFor
+from airflow_agentfix.core.session import Event, EventKind, Outcome, PinEnd, Session, State, WaitFor
 from airflow_agentfix.core.urls import web_address
 from airflow_agentfix.views.certainty import Certainty, certainty
 from airflow_agentfix.views.evidence import listed
@@ -49,18 +49,19 @@ class Head:
 
 
 def head(session: Session, events: Events) -> Head:
-    incident, report = data_of(events, K.INCIDENT), newest_report(events)
+    incident, report, fate = data_of(events, K.INCIDENT), newest_report(events), _fate(events)
     judgement = incident.get("judgement") or {}
     verdict = Verdict(session.verdict) if session.verdict in list(Verdict) else None
     owners = [str(one) for one in listed((incident.get("dag") or {}).get("owners"))]
-    is_to_merge = session.outcome in (Outcome.FIXED, Outcome.PROPOSED)
+    is_to_merge = session.outcome in _FIXES and not fate and not is_erased(events)
+    is_over = is_erased(events) or fate == PinEnd.MERGED
     return Head(
-        now=_now(session, events),
+        now=f"{_now(session, events)} {_FATES.get(fate, '')}".strip(),
         title=TITLES[verdict] if verdict else "",
         whose=whose(verdict, owners) if verdict else "",
         sure=None if session.outcome is Outcome.FIXED else certainty((report or judgement).get("confidence")),
-        action=_action(session, verdict, report, judgement) if incident or session.outcome is None else "",
-        pull_request=web_address(session.pull_request) if is_to_merge and incident else None,
+        action="" if is_over else _action(session, verdict, report, judgement, is_closed=bool(fate)),
+        pull_request=web_address(session.pull_request) if is_to_merge else None,
         same_as=str(end_of(events).get("duplicate_of") or "") or None,
         also=tuple(map(_failed, transcript.of_kind(events, K.OCCURRENCE))),
         victims=tuple(map(str, listed(incident.get("victims")))),
@@ -71,9 +72,30 @@ def _failed(event: Event) -> Failed:
     return Failed(str(event.data.get("ref") or "(erased)"), event.data.get("session_id"))
 
 
+def is_erased(events: Events) -> bool:
+    return any(event.kind is K.ERASED for event in events)
+
+
 def is_answered(session: Session, events: Events) -> bool:
     """Whether it waits for nobody any more, only for a worker."""
     return session.waiting_for is WaitFor.PERSON and not questions.waiting(events)
+
+
+_FIXES = (Outcome.FIXED, Outcome.PROPOSED)
+_FATES: Mapping[str, str] = {
+    PinEnd.MERGED: "The fix is merged.",
+    PinEnd.CLOSED: "The fix was not taken: its branch is gone, or its pull request was closed without a merge.",
+}
+
+
+def _fate(events: Events) -> str:
+    """What became of the newest fix, as far as it is on record, else empty. Runs are recovered after a merge alone."""
+    fix = transcript.newest_fix(events)
+    since = [event for event in events if fix and event.number > fix.number]
+    if any(event.data.get("run_id") for event in transcript.of_kind(since, K.RECOVERY)):
+        return PinEnd.MERGED
+    reason = str(data_of(since, K.PIN_ENDED).get("reason"))
+    return reason if reason in _FATES else ""
 
 
 # --- how it stands ---------------------------------------------------------------------------------------------------
@@ -114,7 +136,7 @@ def _ended(session: Session, outcome: Outcome, events: Events) -> str:
         return "A report was asked for; no code was changed."
     if outcome is Outcome.REPORTED:
         return f"No fix was made{'; no model was asked' if session.model in (None, 'rules') else ''}."
-    if any(event.kind is K.ERASED for event in events):
+    if is_erased(events):
         return "It has ended, and what it held was erased. Decisions and what was done to runs stay on record."
     if outcome is Outcome.FAILED:
         return f"Agent Fix itself could not go on. {session.summary or ''}"
@@ -135,15 +157,19 @@ _ACTIONS = {
     Outcome.FAILED: "Remove what stopped it; then send it a message, and it goes on where it was.",
 }
 
+_CLOSED = "Correct the code in another way; or tell it why the fix was not taken, and it tries again."
 
-def _action(session: Session, verdict: Verdict | None, report: Mapping[str, Any], judgement: Mapping[str, Any]) -> str:
+
+def _action(
+    session: Session, verdict: Verdict | None, report: Mapping[str, Any], judgement: Mapping[str, Any], *, is_closed: bool
+) -> str:
     """The report's own words where it has some; the rules' where it agrees with them."""
     agrees = verdict is not None and judgement.get("verdict") == verdict
     said = str(report.get("owner_action") or (judgement.get("owner_action") if agrees else None) or "")
     if session.outcome is None:
         return said
-    if session.outcome in (Outcome.FIXED, Outcome.PROPOSED):
-        return str(report.get("owner_action") or _ACTIONS[session.outcome])
+    if session.outcome in _FIXES:
+        return _CLOSED if is_closed else str(report.get("owner_action") or _ACTIONS[session.outcome])
     if session.outcome in (Outcome.REPORTED, Outcome.GAVE_UP):
         return said or (TO_DO[verdict] if verdict else "")
     return _ACTIONS.get(session.outcome, "")

@@ -16,9 +16,9 @@ import pytest
 import requests
 
 from airflow_agentfix.core.policy import Autonomy
-from airflow_agentfix.core.session import EventKind, Outcome
+from airflow_agentfix.core.session import SERVER, EventKind, Outcome
 from airflow_agentfix.settings import Settings
-from airflow_agentfix.store.record import Stored
+from airflow_agentfix.store.record import Draft, Stored
 from airflow_agentfix.store.sql import SqlStore
 from airflow_agentfix.views import session as views
 from airflow_agentfix.views.session_parts import KINDS
@@ -425,6 +425,27 @@ def test_a_fixed_session_says_each_thing_once_and_leads_to_its_pull_request(api:
     )
     assert "The column was renamed. The rerun is green." not in shown, "the summary is for where the page is not"
     assert shown.count("is called <code>amount</code> since Monday") == 2, "the report, and the fix in its own words"
+
+
+def test_once_the_fix_is_merged_nothing_is_left_to_do(api: ApiServer, server: Server):
+    session_id = world.fixed(server).session.id
+    stored = server.store.get(session_id)
+    assert stored
+    ended = {"run_id": RUN, "version": COMMIT, "reason": "merged"}
+    server.service.desk.save(stored, Draft(K.PIN_ENDED, SERVER, ended))
+    head = head_of(Browser(api, session_id).get())
+    assert "Outcome Fixed: what had failed ran green on the fix. The fix is merged." in head
+    assert "To do" not in head
+
+
+def test_a_fix_that_was_not_taken_is_said_to_be(api: ApiServer, server: Server):
+    session_id = world.fixed(server).session.id
+    stored = server.store.get(session_id)
+    assert stored
+    server.service.desk.save(stored, Draft(K.PIN_ENDED, SERVER, {"run_id": RUN, "version": COMMIT, "reason": "closed"}))
+    head = head_of(Browser(api, session_id).get())
+    assert "To do Correct the code in another way; or tell it why the fix was not taken" in head
+    assert "Open the pull request" not in head
 
 
 def infrastructure(server: Server) -> str:
