@@ -373,6 +373,7 @@ def test_where_no_model_is_configured_it_costs_nothing_and_says_why(site: Site) 
     site.server.service.has_model = lambda: False
     told = site.read("/actions")
     assert "Costs nothing: rules only, no model is configured here. A worker that has a key spends at most $5.00." in told
+    assert 'aria-describedby="costs does-rerun"' in site.get("/actions").text
 
 
 def test_where_the_deployment_asks_no_model_it_costs_nothing(tmp_path: Path) -> None:
