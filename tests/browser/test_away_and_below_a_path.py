@@ -17,6 +17,7 @@ from tests.e2e.production import Production, production
 pytestmark = pytest.mark.e2e
 PATH = "/team/airflow"
 RUN = "monday"
+WORDS = "half an answer"
 PATIENCE = 180_000
 KEPT = {"API_AUTH__JWT_SECRET": "the same after a restart, as every real deployment has it"}
 
@@ -60,9 +61,12 @@ def test_while_airflow_does_not_answer_the_page_says_so_and_takes_it_back_when_i
     banner = page.get_by_text("Airflow does not answer")
     page.locator("#timeline").wait_for()
     expect(banner).to_be_hidden()
+    box = page.locator("main textarea").first
+    box.fill(WORDS)
     below.deployment.standalone.stop()
     expect(banner).to_be_visible(timeout=60_000)
     expect(page.locator("#timeline")).to_be_visible()
     below.deployment.standalone.start()
     expect(banner).to_be_hidden(timeout=60_000)
+    expect(box).to_have_value(WORDS)
     admin.forgives("net::ERR_", "status of 50", "htmx:sendError", "htmx:afterRequest")

@@ -61,3 +61,34 @@ def test_a_list_that_nobody_touches_brings_what_changed_and_keeps_the_focus(show
     page.wait_for_timeout(4500)  # two polls
     expect(search).to_be_focused()
     assert rows(page).count() > 0
+
+
+def test_in_airflows_frame_a_keyboard_gets_in_and_out_again(shown: Shop, visit: Visit):
+    shown.until_asked("kept")
+    person = visit("admin")
+    rows(person.tab(INBOX)).first.wait_for()
+    inside = []
+    for _ in range(80):
+        person.page.keyboard.press("Tab")
+        inside.append(person.page.evaluate("document.activeElement.tagName === 'IFRAME'"))
+        if inside[-2:] == [True, False]:
+            return
+    raise AssertionError(f"after 80 times Tab it never left: {inside}")
+
+
+def test_in_airflows_frame_the_way_back_is_step_by_step(shown: Shop, visit: Visit):
+    shown.until_asked("kept")
+    person = visit("admin")
+    tab = person.tab(INBOX)
+    search = tab.get_by_role("searchbox")
+    search.fill("kept")
+    expect(rows(tab)).to_have_count(1)
+    person.page.wait_for_url("**q=kept")
+    rows(tab).first.get_by_role("link", name="valeu").click()
+    tab.locator("#timeline").wait_for()
+    person.page.evaluate("history.back()")
+    expect(rows(tab)).to_have_count(1)
+    expect(search).to_have_value("kept")
+    person.page.evaluate("history.back()")
+    expect(search).to_have_value("")
+    expect(rows(tab)).not_to_have_count(1)

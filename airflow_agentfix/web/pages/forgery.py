@@ -66,9 +66,12 @@ def protected(app: App, *, secret: str, base_url: str) -> App:
 
 
 def _could_be_a_form(request: Request) -> AgentFixError | None:
-    """Why the request might be another site's form: those send neither this header nor this content type without asking first."""
+    """Why the request might be another site's: its forms send neither this header nor this content type without asking first, and
+    browsers say from where they send."""
     if request.method in READS or _is_bearer(request):
         return None
+    if _one(request, "sec-fetch-site") in ("cross-site", "same-site"):
+        return NotAllowed(_ELSEWHERE)
     if refusals.is_for_people(request):
         return None if shell.is_fragment(request) else NotAllowed(_NO_PAGE)
     is_json = _one(request, "content-type").partition(";")[0].strip().lower() == "application/json"
@@ -124,5 +127,6 @@ _NO_TOKEN = (
     f"The request has a cookie for a login but no valid CSRF token; expected it in the header {HEADER}, as our pages send it. "
     "Reload the page, or log in with Authorization: Bearer."
 )
+_ELSEWHERE = "The browser says that a page of another site sent this; only pages of Airflow's own address may change anything."
 _NO_PAGE = "The request is not one of our pages'; expected the header HX-Request, as they send it. Use the buttons of the page."
 _NO_JSON = "The body is not declared as JSON; expected Content-Type: application/json where there is no Authorization: Bearer."

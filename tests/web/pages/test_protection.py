@@ -90,6 +90,16 @@ def test_with_a_token_that_is_not_the_cookie_s_every_change_is_refused(served: A
 
 
 @pytest.mark.parametrize("one", [*API, *FORMS], ids=str)
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_what_a_browser_says_another_site_sent_is_refused_whatever_token_it_has(served: Any, one: Operation, site: str) -> None:
+    watched, api, _ = served
+    visitor = Visitor(api, "anna")
+    answer = send(visitor, one, watched.session_id, headers={HEADER: visitor.token, "Sec-Fetch-Site": site})
+    assert (answer.status_code, "a page of another site" in answer.text) == (403, True)
+    assert watched.is_as_before
+
+
+@pytest.mark.parametrize("one", [*API, *FORMS], ids=str)
 def test_a_token_that_another_deployment_signed_is_none(served: Any, one: Operation) -> None:
     watched, api, _ = served
     token = _token_signed_with("of another deployment")
