@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from airflow_agentfix.views.inbox import PER_PAGE
 from tests.browser.alone import Alone, alone
-from tests.store.test_listing import FIXED, put
+from tests.store.test_listing import ASKS, FIXED, put
 from tests.web.pages import world
 from tests.web.pages.world import says, turn
 
@@ -141,3 +141,15 @@ def test_the_title_says_the_state_and_follows_it(here: Alone):
     expect(page).to_have_title("Waits for you: orders / load · Agent Fix")
     page.get_by_role("button", name="Reject").click()
     expect(page).to_have_title("Answered: orders / load · Agent Fix")
+
+
+def test_a_state_and_a_choice_filter_at_once_by_keyboard(here: Alone):
+    put(here.server, "fixed", **FIXED)
+    put(here.server, "asks", day=21, **ASKS)
+    page = here.anna.our("/")
+    press(page, page.get_by_role("radio", name="Fixed"), "Space")
+    page.wait_for_url("**group=fixed")
+    expect(page.get_by_role("row")).to_have_count(1 + 1)
+    page.get_by_role("combobox", name="Since").select_option("Today")
+    page.wait_for_url("**since=today*")
+    assert page.get_by_role("radio", name="Fixed").evaluate("(one) => one.checked")
