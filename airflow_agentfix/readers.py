@@ -21,10 +21,21 @@ _MOST = 500
 
 
 @dataclass(frozen=True)
+class Seen:
+    """The DAGs that were asked about for a person, and those of them that the person may read."""
+
+    asked: frozenset[str] = frozenset()
+    readable: frozenset[str] = frozenset()
+
+    @property
+    def hidden(self) -> frozenset[str]:
+        return self.asked - self.readable
+
+
+@dataclass(frozen=True)
 class _Known:
     until: datetime
-    asked: frozenset[str]
-    readable: frozenset[str]
+    seen: Seen
 
 
 class Readers:
@@ -35,20 +46,24 @@ class Readers:
         self._known: dict[tuple[str, str], _Known] = {}
         self._lock = threading.Lock()
 
-    def remembered(self, user: Any) -> frozenset[str] | None:
-        """The DAGs that this person was found to be allowed to read; None where nothing is remembered."""
+    def remembered(self, user: Any) -> Seen | None:
+        """What is remembered of this person; None where nothing is."""
         known = self._of(user)
-        return known.readable if known else None
+        return known.seen if known else None
 
     def readable(self, user: Any, dag_ids: Collection[str]) -> frozenset[str]:
-        """Those of these DAGs that the person may read; only what is not remembered is asked for."""
+        """Those of these DAGs that the person may read."""
+        return self.seen(user, dag_ids).readable & frozenset(dag_ids)
+
+    def seen(self, user: Any, dag_ids: Collection[str]) -> Seen:
+        """All that is remembered of the person, these DAGs among it; only what is not remembered is asked for."""
         known, wanted = self._of(user), frozenset(dag_ids)
-        asked, readable = (known.asked, known.readable) if known else (frozenset(), frozenset())
-        if known is None or wanted - asked:
-            readable |= self._airflow.readable(user, wanted - asked)
-            until = known.until if known else self._clock() + timedelta(seconds=SECONDS)  # what is old is asked anew all the same
-            self._keep(user, _Known(until, asked | wanted, readable))
-        return readable & wanted
+        seen = known.seen if known else Seen()
+        if known is None or wanted - seen.asked:
+            seen = Seen(seen.asked | wanted, seen.readable | self._airflow.readable(user, wanted - seen.asked))
+            # what is old is asked anew all the same
+            self._keep(user, _Known(known.until if known else self._clock() + timedelta(seconds=SECONDS), seen))
+        return seen
 
     def _of(self, user: Any) -> _Known | None:
         known = self._known.get(_who(user))

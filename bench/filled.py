@@ -68,6 +68,7 @@ def _sessions() -> Iterator[dict[str, Any]]:
             outcome=outcome, waiting_for=waits, fingerprint=f"{number % 1500:032x}", repository="https://github.com/acme/dags",
             verdict=dice.choice(_VERDICTS), cause=cause, model="claude-opus-5-5", summary="What was found and done. " * 12,
             last_event=PER_SESSION, usage=Usage(8, 90_000, 4_000, 300_000, 40_000, dice.random() * 2),
+            asked_at=_iso(at + timedelta(minutes=number % 90)) if waits else None,
         )  # fmt: skip
         yield _row(made)
 

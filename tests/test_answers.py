@@ -77,6 +77,20 @@ def test_of_an_answer_under_required_actions_and_a_later_one_through_the_api_the
     assert answers(server, claim) == [("ben", "answer")]
 
 
+def test_a_session_is_asking_since_its_newest_question_however_often_it_parks(server: Server) -> None:
+    claim = server.claimed()
+    park(server, claim, ask(server, claim))
+    question = next(e for e in server.store.events(claim.session.id) if e.kind is EventKind.QUESTION)
+    again = server.claimed(claim.session.id)
+    park(server, again, ask(server, again))
+    assert server.service.get(claim.session.id, ANNA).asked_at == question.at
+    server.service.reply(claim.session.id, ANNA, message="A")
+    last = server.claimed(claim.session.id)
+    ask(server, last)
+    end(server, last)
+    assert server.service.get(claim.session.id, ANNA).asked_at is None
+
+
 def test_a_second_answer_is_told_whose_was_first_and_of_no_tool_that_was_not_used(make: Any) -> None:
     server = make(Settings(answer_hours=0))
     claim = server.claimed()

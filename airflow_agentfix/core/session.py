@@ -212,6 +212,8 @@ class Session:
     requested_by: str | None = None
     worker_run_id: str | None = None
     """the run of agentfix_fix that drives it now"""
+    asked_at: str | None = None
+    """when a person was asked last; None once it is done"""
     last_event: int = 0
     usage: Usage = field(default_factory=Usage)
 
@@ -364,6 +366,10 @@ def _note(session: Session, event: Event) -> dict[str, Any]:
     return {}
 
 
+def _question(_: Session, event: Event) -> dict[str, Any]:
+    return {"asked_at": event.at}
+
+
 def _parked(_: Session, event: Event) -> dict[str, Any]:
     return {"state": State.WAITING, "waiting_for": WaitFor(event.data["waiting_for"])}
 
@@ -372,6 +378,7 @@ def _finished(session: Session, event: Event) -> dict[str, Any]:
     return {
         "state": State.DONE,
         "waiting_for": None,
+        "asked_at": None,
         "outcome": Outcome(event.data["outcome"]),
         "verdict": _text(event.data.get("verdict"), _VERDICT_CHARS) or session.verdict,
         "summary": _text(event.data["summary"]),
@@ -392,6 +399,7 @@ _FOLDS: Mapping[EventKind, Callable[[Session, Event], dict[str, Any]]] = {
     EventKind.FIX: _fix,
     EventKind.VERIFIED: _verified,
     EventKind.NOTE: _note,
+    EventKind.QUESTION: _question,
     EventKind.PARKED: _parked,
     EventKind.FINISHED: _finished,
     EventKind.ERASED: _erased,

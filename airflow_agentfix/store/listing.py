@@ -1,7 +1,7 @@
 """Sessions as people's lists show them: in groups, filtered and searched, a page at a time.
 
-Invariants: a page begins after a row, never after a number of rows, so sessions that come meanwhile move none; nothing of a DAG
-that was not named is read.
+Invariants: a page begins after a row or ends before one, never at a number of rows, so sessions that come meanwhile move none;
+nothing of a DAG that was not named is read.
 """
 
 from __future__ import annotations
@@ -42,32 +42,53 @@ class Filter:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a row stands in the list: part, moment it was made, id. A session that changes its part meanwhile has a new place."""
+    """Where a row stands in the list: part, the moment that it goes by there, id. A session that changes its part meanwhile has a
+    new place."""
 
     part: int
-    created_at: str
+    at: str
     id: str
 
 
 @dataclass(frozen=True)
+class _From:
+    """Where a page is cut: behind a place, before it (`back`), or from the top."""
+
+    place: Place | None = None
+    back: bool = False
+
+    def parts(self) -> Iterator[tuple[int, _Part]]:
+        """Those that may hold rows of the page, the nearest first."""
+        for number, part in reversed(list(enumerate(PARTS))) if self.back else enumerate(PARTS):
+            if self.place is None or (number <= self.place.part if self.back else number >= self.place.part):
+                yield number, part
+
+    def is_cut(self, number: int) -> bool:
+        """Whether the place is in this part."""
+        return self.place is not None and self.place.part == number
+
+
+@dataclass(frozen=True)
 class _Part:
-    """A part of the list, and whether its oldest come first."""
+    """A part of the list, the moment that its rows go by, and whether its oldest come first."""
 
     groups: frozenset[Group]
     oldest_first: bool
+    moment: sa.ColumnElement[str]
 
     @property
     def is_of_it(self) -> sa.ColumnElement[bool]:
         return sa.or_(*(_in_group(group) for group in self.groups)) if len(self.groups) < len(OUTCOMES) else _IS_DONE
 
-    @property
-    def order(self) -> list[sa.ColumnElement[Any]]:
-        columns = (_T.c.created_at, _T.c.id)
-        return [column.asc() if self.oldest_first else column.desc() for column in columns]
+    def rises(self, cut: _From) -> bool:
+        return self.oldest_first is not cut.back
 
-    def behind(self, place: Place) -> sa.ColumnElement[bool]:
-        row, at = sa.tuple_(_T.c.created_at, _T.c.id), sa.tuple_(sa.literal(place.created_at), sa.literal(place.id))
-        return row > at if self.oldest_first else row < at
+    def order(self, cut: _From) -> list[sa.ColumnElement[Any]]:
+        return [column.asc() if self.rises(cut) else column.desc() for column in (self.moment, _T.c.id)]
+
+    def beyond(self, cut: _From, place: Place) -> sa.ColumnElement[bool]:
+        row, at = sa.tuple_(self.moment, _T.c.id), sa.tuple_(sa.literal(place.at), sa.literal(place.id))
+        return row > at if self.rises(cut) else row < at
 
 
 _IS_DONE = _T.c.outcome.is_not(None)
@@ -80,10 +101,12 @@ def _in_group(group: Group) -> sa.ColumnElement[bool]:
     return sa.and_(_T.c.open_key.is_not(None), asks if group is Group.WAITS else ~asks)  # the key has an index
 
 
+_ASKED = sa.func.coalesce(_T.c.asked_at, _T.c.created_at)
+
 PARTS = (
-    _Part(frozenset({Group.WAITS}), oldest_first=True),
-    _Part(frozenset({Group.WORKS}), oldest_first=False),
-    _Part(frozenset(OUTCOMES), oldest_first=False),
+    _Part(frozenset({Group.WAITS}), oldest_first=True, moment=_ASKED),  # few rows, found by the open ones' index
+    _Part(frozenset({Group.WORKS}), oldest_first=False, moment=_T.c.created_at),
+    _Part(frozenset(OUTCOMES), oldest_first=False, moment=_T.c.created_at),
 )
 """The list from its top: what waits for a person longest, then what is at work, then what is done."""
 
@@ -93,7 +116,12 @@ _PART_OF = {group: number for number, part in enumerate(PARTS) for group in part
 
 def place_of(stored: Stored) -> Place:
     session = stored.session
-    return Place(_PART_OF[group_of(session.outcome, session.waiting_for)], session.created_at, session.id)
+    group = group_of(session.outcome, session.waiting_for)
+    return Place(_PART_OF[group], _moment(group, session.asked_at, session.created_at), session.id)
+
+
+def _moment(group: Group, asked_at: str | None, created_at: str) -> str:
+    return (asked_at or created_at) if group is Group.WAITS else created_at
 
 
 @dataclass(frozen=True)
@@ -110,19 +138,25 @@ class Listing:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
 
-    def revision(self) -> str:
-        """Another one after every write to any session: each adds to a version, and sessions are never deleted."""
+    def revision(self, *, hidden: Collection[str] = ()) -> str:
+        """Another one after every write to a session, but to those of hidden DAGs: each write adds to a version, and sessions are
+        never deleted."""
+        query = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(_T.c.version), 0))
         with reading(self._engine) as connection:
-            row = connection.execute(sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(_T.c.version), 0))).one()
+            row = connection.execute(query.where(_T.c.dag_id.not_in(hidden)) if hidden else query).one()
         return f"{row[0]}-{row[1]}"
 
-    def look(self, dag_ids: Collection[str], wanted: Filter, *, after: Place | None, limit: int) -> Found:
-        """What fits, from the top or from behind a place."""
+    def look(
+        self, dag_ids: Collection[str], wanted: Filter, *, after: Place | None = None, before: Place | None = None, limit: int
+    ) -> Found:
+        """What fits, from the top, from behind a place, or up to one."""
+        cut = _From(before, back=True) if before else _From(after)
         with reading(self._engine) as connection:
             numbers = _numbers(connection, dag_ids, wanted)
             many = numbers.get(wanted.group, 0) if wanted.group else sum(numbers.values())
             rows = _few if wanted.search and many < FEW else _rows
-            return Found(numbers, tuple(rows(connection, dag_ids, wanted, after, limit)) if many else ())
+            page = list(rows(connection, dag_ids, wanted, cut, limit)) if many else []
+            return Found(numbers, tuple(page[::-1] if cut.back else page))
 
     def open_numbers(self, dag_ids: Collection[str]) -> dict[Group, int]:
         """The same of sessions that are not done, whatever the filter."""
@@ -194,16 +228,14 @@ def _numbers(connection: sa.Connection, dag_ids: Collection[str], wanted: Filter
     return found
 
 
-def _rows(
-    connection: sa.Connection, dag_ids: Collection[str], wanted: Filter, after: Place | None, limit: int
-) -> Iterator[Stored]:
+def _rows(connection: sa.Connection, dag_ids: Collection[str], wanted: Filter, cut: _From, limit: int) -> Iterator[Stored]:
     """Part by part: each has an index that has it in its order."""
-    for number, part in enumerate(PARTS):
-        if number < (after.part if after else 0) or (wanted.group and wanted.group not in part.groups):
+    for number, part in cut.parts():
+        if wanted.group and wanted.group not in part.groups:
             continue
         of_group = _in_group(wanted.group) if wanted.group else part.is_of_it
-        behind = [part.behind(after)] if after and number == after.part else []
-        query = sa.select(_T).where(of_group, *_fits(dag_ids, wanted), *behind).order_by(*part.order).limit(limit)
+        beyond = [part.beyond(cut, cut.place)] if cut.place and cut.is_cut(number) else []
+        query = sa.select(_T).where(of_group, *_fits(dag_ids, wanted), *beyond).order_by(*part.order(cut)).limit(limit)
         rows = connection.execute(query).mappings().all()
         yield from map(stored_of, rows)
         limit -= len(rows)
@@ -211,34 +243,34 @@ def _rows(
             return
 
 
-def _few(
-    connection: sa.Connection, dag_ids: Collection[str], wanted: Filter, after: Place | None, limit: int
-) -> Iterator[Stored]:
+def _few(connection: sa.Connection, dag_ids: Collection[str], wanted: Filter, cut: _From, limit: int) -> Iterator[Stored]:
     """The same where a search finds little: every row is read once, as it lies, and what was found is put in order here. Through
     the index it would be rows here and there."""
     groups: dict[Group, list[_At]] = {}
     of_group = [_in_group(wanted.group)] if wanted.group else []
-    query = sa.select(_T.c.created_at, _T.c.id, _T.c.outcome, _T.c.waiting_for).where(*of_group, *_fits(dag_ids, wanted))
-    for created_at, session_id, outcome, waiting_for in connection.execute(query):
-        groups.setdefault(_group(outcome, waiting_for), []).append((created_at, session_id))
-    ids = [session_id for _, session_id in islice(_in_order(groups, after), limit)]
+    columns = (_T.c.asked_at, _T.c.created_at, _T.c.id, _T.c.outcome, _T.c.waiting_for)
+    query = sa.select(*columns).where(*of_group, *_fits(dag_ids, wanted))
+    for asked_at, created_at, session_id, outcome, waiting_for in connection.execute(query):
+        group = _group(outcome, waiting_for)
+        groups.setdefault(group, []).append((_moment(group, asked_at, created_at), session_id))
+    ids = [session_id for _, session_id in islice(_in_order(groups, cut), limit)]
     rows = {row["id"]: stored_of(row) for row in connection.execute(sa.select(_T).where(_T.c.id.in_(ids))).mappings()}
     yield from (rows[session_id] for session_id in ids if session_id in rows)
 
 
 _At = tuple[str, str]
-"""when a session was made, and its id"""
+"""the moment that a session goes by, and its id"""
 
 
-def _in_order(groups: Mapping[Group, Sequence[_At]], after: Place | None) -> Iterator[_At]:
-    """As the parts have them, without those up to a place."""
-    for number, part in enumerate(PARTS):
-        places = sorted(chain(*(groups.get(group, ()) for group in part.groups)), reverse=not part.oldest_first)
-        if after is None or number > after.part:
-            yield from places
-        elif number == after.part:
-            at = (after.created_at, after.id)
-            yield from (place for place in places if (place > at if part.oldest_first else place < at))
+def _in_order(groups: Mapping[Group, Sequence[_At]], cut: _From) -> Iterator[_At]:
+    """As the parts have them, from the cut on."""
+    for number, part in cut.parts():
+        rises = part.rises(cut)
+        rows = sorted(chain(*(groups.get(group, ()) for group in part.groups)), reverse=not rises)
+        if cut.place and cut.is_cut(number):
+            at = (cut.place.at, cut.place.id)
+            rows = [row for row in rows if (row > at if rises else row < at)]
+        yield from rows
 
 
 def _group(outcome: str | None, waiting_for: str | None) -> Group:

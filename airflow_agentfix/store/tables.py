@@ -64,6 +64,7 @@ session = Table(
     Column("lease_until", String(32)),
     Column("max_dollars", Float),
     Column("open_key", String(64), unique=True),  # hash of the task while the session is not done: one open session per task
+    Column("asked_at", String(32)),
     Column("searched", Text),  # what lists are searched in, in lower case: `store.listing`
     Index("idx_agentfix_session_list", "dag_id", "created_at"),
     Index("idx_agentfix_session_fingerprint", "fingerprint"),

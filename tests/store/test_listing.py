@@ -127,6 +127,28 @@ def test_pages_hold_each_session_once_in_the_order_of_the_list(server: Server, l
 
 
 @pytest.mark.parametrize("search", ["", "load"])
+@pytest.mark.parametrize("group", [None, Group.WAITS, Group.FIXED])
+def test_the_page_before_a_row_ends_right_above_it(server: Server, listing: Listing, search: str, group: Group | None) -> None:
+    some(server)
+    put(server, "done-twin", 26, **FIXED)  # made at the same moment
+    wanted = Filter(search=search, group=group)
+    whole = listing.look([DAG], wanted, limit=99).page
+    for number, row in enumerate(whole):
+        above = listing.look([DAG], wanted, before=place_of(row), limit=2).page
+        assert [one.session.id for one in above] == [one.session.id for one in whole[max(0, number - 2) : number]]
+
+
+@pytest.mark.parametrize("search", ["", "load"])
+def test_who_waits_goes_by_when_it_asked_not_by_when_it_was_made(server: Server, listing: Listing, search: str) -> None:
+    put(server, "old", 10, **ASKS, asked_at="2026-11-22T09")
+    put(server, "new", 21, **ASKS, asked_at="2026-11-22T08")
+    put(server, "unknown", 20, **ASKS)
+    put(server, "works", 9, **WORKS, asked_at="2026-11-01")
+    assert ids(listing, Filter(search=search)) == ["unknown", "new", "old", "works"]
+    assert list(paged(listing, Filter(search=search), 1)) == [["unknown"], ["new"], ["old"], ["works"]]
+
+
+@pytest.mark.parametrize("search", ["", "load"])
 def test_sessions_that_come_meanwhile_move_no_later_page(server: Server, listing: Listing, search: str) -> None:
     some(server)
     pages = paged(listing, Filter(search=search), 3)
@@ -150,6 +172,15 @@ def test_the_revision_is_another_after_every_write_and_only_then(server: Server,
     told.append(listing.revision())
     assert len(set(told)) == 4
     assert told[0] == told[1]
+
+
+def test_the_revision_stays_where_only_what_is_hidden_is_written_to(server: Server, listing: Listing) -> None:
+    put(server, "seen", **WORKS)
+    before, of_all = listing.revision(hidden={"another"}), listing.revision()
+    put(server, "hidden", **ASKS, dag_id="another")
+    assert (listing.revision(hidden={"another"}), listing.revision() == of_all) == (before, False)
+    put(server, "of a DAG that nobody asked about yet", **ASKS, dag_id="new")
+    assert listing.revision(hidden={"another"}) != before
 
 
 def test_failures_are_counted_for_the_session_they_were_given_to(server: Server, listing: Listing) -> None:

@@ -81,6 +81,35 @@ def test_sessions_of_the_version_before_are_found_by_a_search(url: str) -> None:
     engine.dispose()
 
 
+def test_who_waits_in_the_version_before_is_listed_by_its_question(url: str) -> None:
+    engine = open_engine(url)
+    _upgrade_to(engine, "0003")
+    waits = {"state": "waiting", "waiting_for": "person"}
+    put_row(engine, id="s1", created_at="2026-11-20", open_key="1", run_id="r1", **waits)
+    put_row(engine, id="s2", created_at="2026-11-21", open_key="2", run_id="r2", **waits)
+    put_row(engine, id="s3", created_at="2026-11-19", outcome="fixed", run_id="r3")
+    for session_id, number, kind, at in (
+        ("s1", 1, "question", "2026-11-22T10"),
+        ("s1", 2, "question", "2026-11-22T12"),
+        ("s1", 3, "parked", "2026-11-22T13"),
+        ("s2", 1, "question", "2026-11-22T11"),
+        ("s3", 1, "question", "2026-11-22T09"),
+    ):
+        row = {"session_id": session_id, "number": number, "kind": kind, "at": at}
+        columns = "session_id, number, kind, at, actor, data, digest, hash"
+        with engine.begin() as connection:
+            insert = f"INSERT INTO agentfix_event ({columns}) VALUES (:session_id, :number, :kind, :at, 'worker', '{{}}', '', '')"
+            connection.execute(sa.text(insert), row)
+    migrate(engine)
+    found = Listing(engine).look(["orders"], Filter(), limit=9).page
+    assert [(one.session.id, one.session.asked_at) for one in found] == [
+        ("s2", "2026-11-22T11"),
+        ("s1", "2026-11-22T12"),
+        ("s3", None),
+    ]
+    engine.dispose()
+
+
 def put_row(engine: sa.Engine, **columns: object) -> None:
     row = {"id": "s1", "dag_id": "orders", "run_id": "monday", "task_id": "load", "map_index": -1, "state": "open"}
     counters = ("version", "last_event", "turns", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlencode
@@ -49,14 +50,15 @@ def index(
     since: Text = "",
     q: Text = "",
     after: Text = "",
+    before: Text = "",
     known: Known = None,
 ) -> Response:
     """A fragment for whoever has the page; its address is the page's own."""
     wanted = Filter(_one(Group, "group", group), _one(Verdict, "verdict", verdict), dag_id or None, search=q.strip())
-    asked = Asked(wanted, _one(Since, "since", since), after)
+    asked = Asked(wanted, _one(Since, "since", since), after, before)
     if unchanged(service.desk, user, asked, known):
         return shell.unchanged()
-    shown = inbox(service, user, asked)
+    shown, root = inbox(service, user, asked), shell.root_of(request)
     values: dict[str, Any] = {
         "inbox": shown,
         "asked": asked,
@@ -64,10 +66,11 @@ def index(
         "groups": GROUPS,
         "since": SINCE,
         "verdicts": [*Verdict],
-        "here": f"{shell.root_of(request)}/{_query(asked)}",
-        "next": f"{shell.root_of(request)}/{_query(asked, after=shown.after)}" if shown.after else None,
-        "top": f"{shell.root_of(request)}/{_query(asked, after='')}" if after else None,
-        "clear": f"{shell.root_of(request)}/",
+        "here": f"{root}/{_query(asked)}",
+        "next": f"{root}/{_query(replace(asked, after=shown.after, before=''))}" if shown.after else None,
+        "previous": f"{root}/{_query(replace(asked, after='', before=shown.before))}" if shown.before else None,
+        "top": f"{root}/{_query(replace(asked, after='', before=''))}" if shown.before else None,
+        "clear": f"{root}/",
     }
     if not shell.is_fragment(request):
         return shell.page(request, "inbox.html.j2", **values)
@@ -87,16 +90,17 @@ def _one(kind: type[Word], name: str, text: str) -> Word | None:
         raise InvalidRequest(f"{name} is {text!r}; expected one of {', '.join(kind)}, or nothing.") from None
 
 
-def _query(asked: Asked, *, after: str | None = None) -> str:
+def _query(asked: Asked) -> str:
     """What is asked for, as the part of an address behind the path."""
-    wanted, place = asked.wanted, asked.after if after is None else after
+    wanted = asked.wanted
     named = {
         "group": wanted.group,
         "verdict": wanted.verdict,
         "dag_id": wanted.dag_id,
         "since": asked.since,
         "q": wanted.search,
-        "after": place,
+        "after": asked.after,
+        "before": asked.before,
     }
     given = {name: str(value) for name, value in named.items() if value}
     return f"?{urlencode(given)}" if given else ""

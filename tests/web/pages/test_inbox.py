@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from airflow_agentfix.core.session import Outcome, State, Usage
+from airflow_agentfix.core.session import EventKind, Outcome, State, Usage
 from airflow_agentfix.readers import SECONDS
 from airflow_agentfix.settings import Settings
 from airflow_agentfix.views.inbox import PER_PAGE
 from tests.fakes.api_server import ApiServer
 from tests.fakes.databases import new_database
-from tests.fakes.server import DAG, RUN, TASK, Server
+from tests.fakes.server import DAG, RUN, TASK, Server, model_data
 from tests.store.test_listing import ASKS, FIXED, WORKS, put
 from tests.web.pages.visitor import HTMX, Visitor
 
@@ -143,6 +143,62 @@ def test_pages_follow_each_other_and_the_address_of_each_stays(server: Server, a
     assert 'id="page-first"' in second
 
 
+def link(text: str, which: str) -> str | None:
+    found = re.findall(rf'id="page-{which}"[^>]* href="/agentfix(/[^"]*)"', text)
+    return html.unescape(found[0]) if found else None
+
+
+@pytest.mark.parametrize("query", ["", "?q=run_of"])
+def test_back_leads_over_the_same_pages_to_the_first_one_which_is_whole(server: Server, anna: Visitor, query: str) -> None:
+    for number in range(2 * PER_PAGE + 3):
+        put(server, f"s{number:03}", **FIXED, task_id=f"t{number}")
+    pages = [anna.get(f"/{query}").text]
+    while following := link(pages[-1], "next"):
+        pages.append(anna.get(following).text)
+    assert [len(ids_in(page)) for page in pages] == [PER_PAGE, PER_PAGE, 3]
+    back = anna.get(link(pages[2], "previous") or "").text
+    assert ids_in(back) == ids_in(pages[1])
+    assert link(back, "next")
+    assert ids_in(anna.get(link(back, "next") or "").text) == ids_in(pages[2])
+    first = anna.get(link(back, "previous") or "").text
+    assert (ids_in(first), link(first, "previous"), link(first, "first")) == (ids_in(pages[0]), None, None)
+    assert link(pages[0], "previous") is None
+
+
+def test_a_page_that_ends_before_a_row_is_polled_as_that(server: Server, anna: Visitor) -> None:
+    for number in range(2 * PER_PAGE + 3):
+        put(server, f"s{number:03}", **FIXED, task_id=f"t{number}")
+    last = anna.get(link(anna.get(link(anna.get("/").text, "next") or "").text, "next") or "").text
+    back = anna.get(link(last, "previous") or "").text
+    (here,) = re.findall(r'<section id="list"[^>]* hx-get="/agentfix(/[^"]*)"', back)
+    polled = {**HTMX, "If-None-Match": tag_in(back)}
+    assert anna.get(html.unescape(here), headers=polled).status_code == 304
+    put(server, "new", 28, **FIXED)
+    again = anna.get(html.unescape(here), headers=polled)
+    assert (again.status_code, ids_in(again.text)) == (200, ids_in(back))
+
+
+def test_an_address_with_two_places_is_refused(anna: Visitor) -> None:
+    assert anna.get("/?after=0~a~b&before=0~a~b").status_code == 422
+    assert anna.get("/?before=x").status_code == 422
+
+
+def test_filters_can_be_cleared_where_there_are_any(server: Server, anna: Visitor) -> None:
+    some(server)
+    for query, offered in (("", False), ("?group=fixed", True), ("?q=key", True), ("?dag_id=orders", True)):
+        for headers in ({}, HTMX):
+            (shown,) = re.findall(r'<a id="clear"[^>]*>', anna.get(f"/{query}", headers=headers).text)
+            assert (" hidden" not in shown) is offered, (query, shown)
+
+
+def test_a_row_that_waits_says_since_when_it_asks(server: Server, anna: Visitor) -> None:
+    put(server, "s1", **ASKS, asked_at="2026-11-21T07:30:00.000+00:00")
+    put(server, "s2", **WORKS, asked_at="2026-11-21T06:30:00.000+00:00")
+    told = plain(anna.get("/").text)
+    assert "asked 2026-11-21 07:30:00 UTC" in told
+    assert "06:30" not in told
+
+
 def test_htmx_gets_the_list_with_numbers_and_summary_and_the_address_to_show(server: Server, anna: Visitor) -> None:
     some(server)
     answer = anna.get("/?q=KeyError&group=fixed&verdict=", headers=HTMX)
@@ -150,7 +206,7 @@ def test_htmx_gets_the_list_with_numbers_and_summary_and_the_address_to_show(ser
     assert answer.headers["HX-Push-Url"] == "/agentfix/?group=fixed&q=KeyError"
     assert numbers(answer.text)["all"] == "2"
     assert "<html" not in answer.text
-    assert len(re.findall(r"hx-swap-oob", answer.text)) == 10
+    assert len(re.findall(r"hx-swap-oob", answer.text)) == 11
 
 
 def test_a_poll_brings_nothing_until_a_session_changes_and_never_an_address(server: Server, anna: Visitor) -> None:
@@ -196,6 +252,28 @@ def test_nothing_is_told_of_dags_that_a_person_may_not_read(server: Server, api:
     assert "1 waiting for a person" in plain(anna.get("/").text)
     text = Visitor(api, "stranger").get("/").text
     assert (ids_in(text), set(numbers(text).values())) == ([], {"0"})
+
+
+def test_a_poll_brings_nothing_where_only_sessions_that_one_may_not_read_have_changed(
+    server: Server, api: ApiServer, anna: Visitor
+) -> None:
+    some(server)
+    put(server, "hidden", **ASKS, dag_id="secret_dag")
+    tag = {**HTMX, "If-None-Match": tag_in(anna.get("/").text)}
+    put(server, "hidden-too", **ASKS, dag_id="secret_dag")
+    assert anna.get("/", headers=tag).status_code == 304
+    put(server, "of a DAG that nobody asked about yet", **ASKS, dag_id="another_dag")
+    assert anna.get("/", headers=tag).status_code == 200
+
+
+def test_a_poll_tells_of_dollars_that_any_dag_spends(server: Server, anna: Visitor) -> None:
+    some(server)
+    del server.airflow.rights["anna", DAG]
+    tag = {**HTMX, "If-None-Match": tag_in(anna.get("/").text)}
+    claim = server.claimed()
+    assert anna.get("/", headers=tag).status_code == 304
+    server.append(claim, (EventKind.MODEL, model_data()))
+    assert "$0.25 of" in plain(anna.get("/", headers=tag).text)
 
 
 def test_the_auth_manager_is_asked_once_for_many_polls(server: Server, anna: Visitor) -> None:
