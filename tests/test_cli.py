@@ -119,6 +119,21 @@ def test_sessions_are_listed_with_state_verdict_and_cause(agentfix: Shell):
     assert [one["id"] for one in agentfix("sessions", "--state", "done", "--json").json] == ["s1"]
 
 
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        (("--task", "load", "--verdict", "code"), ["s1", "s2"]),
+        (("--verdict", "infra"), []),
+        (("--task", "other"), []),
+        (("--waiting", "person"), ["s2"]),
+    ],
+)
+def test_sessions_are_narrowed_as_the_inbox_narrows_them(agentfix: Shell, options: tuple[str, ...], found: list[str]):
+    add_fixed(agentfix.airflow)
+    add_waiting(agentfix.airflow)
+    assert sorted(one["id"] for one in agentfix("sessions", *options, "--json").json) == found
+
+
 def test_a_long_reason_keeps_the_list_of_sessions_one_screen_wide(agentfix: Shell):
     add_fixed(agentfix.airflow)
     agentfix.airflow.sessions["s1"] |= {"cause": None, "summary": "No model is asked.\n" + "The day has no dollars. " * 30}

@@ -11,6 +11,7 @@ from airflow_agentfix.cli import here, render
 from airflow_agentfix.cli.output import NOT_GREEN, OK, WAITS_FOR_PERSON, AsJson, console, print_json
 from airflow_agentfix.cli.policy_table import print_policy
 from airflow_agentfix.cli.story import pending_question, story_of
+from airflow_agentfix.core.incident import Verdict
 from airflow_agentfix.core.policy import Autonomy, Effective
 from airflow_agentfix.core.session import EventKind, Outcome, Session, State, WaitFor
 
@@ -78,14 +79,16 @@ def fix(
 def sessions(
     dag: Annotated[str | None, typer.Option("--dag", help="Only sessions of this DAG.")] = None,
     run: Annotated[str | None, typer.Option("--run", help="Only sessions on failures of this run.")] = None,
+    task: Annotated[str | None, typer.Option("--task", help="Only sessions on failures of this task.")] = None,
     state: Annotated[State | None, typer.Option("--state", help="Only sessions in this state.")] = None,
     outcome: Annotated[Outcome | None, typer.Option("--outcome", help="Only sessions that ended so.")] = None,
     waiting: Annotated[WaitFor | None, typer.Option("--waiting", help="Only sessions that wait for this.")] = None,
+    verdict: Annotated[Verdict | None, typer.Option("--verdict", help="Only sessions with this verdict.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """List sessions, newest first; with several options those that all of them fit."""
     api = here.sessions_api()
-    page = api.page(dag_id=dag, run_id=run, state=state, outcome=outcome, waiting_for=waiting)
+    page = api.page(dag_id=dag, run_id=run, task_id=task, state=state, outcome=outcome, waiting_for=waiting, verdict=verdict)
     if as_json:
         print_json([one.to_json() for one in page.sessions])
     elif page.sessions:
