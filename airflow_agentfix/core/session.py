@@ -213,7 +213,7 @@ class Session:
     worker_run_id: str | None = None
     """the run of agentfix_fix that drives it now"""
     asked_at: str | None = None
-    """when a person was asked last; None once it is done"""
+    """when a person was asked last; never None while it waits for one, None once it is done"""
     last_event: int = 0
     usage: Usage = field(default_factory=Usage)
 
@@ -370,8 +370,10 @@ def _question(_: Session, event: Event) -> dict[str, Any]:
     return {"asked_at": event.at}
 
 
-def _parked(_: Session, event: Event) -> dict[str, Any]:
-    return {"state": State.WAITING, "waiting_for": WaitFor(event.data["waiting_for"])}
+def _parked(session: Session, event: Event) -> dict[str, Any]:
+    waiting_for = WaitFor(event.data["waiting_for"])
+    asked_at = session.asked_at or (event.at if waiting_for is WaitFor.PERSON else None)
+    return {"state": State.WAITING, "waiting_for": waiting_for, "asked_at": asked_at}
 
 
 def _finished(session: Session, event: Event) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import sqlalchemy as sa  # noqa: TID253 - the store runs inside the API server o
 from airflow_agentfix.core.groups import OUTCOMES, Group, group_of
 from airflow_agentfix.core.incident import TaskRef, Verdict
 from airflow_agentfix.core.session import Event, EventKind, Outcome, WaitFor
-from airflow_agentfix.store import tables
+from airflow_agentfix.store import spending, tables
 from airflow_agentfix.store.engine import reading
 from airflow_agentfix.store.record import Stored
 from airflow_agentfix.store.sql import event_of, stored_of
@@ -97,14 +97,15 @@ _IS_DONE = _T.c.outcome.is_not(None)
 def _in_group(group: Group) -> sa.ColumnElement[bool]:
     if group in OUTCOMES:
         return _T.c.outcome.in_([outcome.value for outcome in OUTCOMES[group]])
-    asks = sa.func.coalesce(_T.c.waiting_for, "") == WaitFor.PERSON.value
-    return sa.and_(_T.c.open_key.is_not(None), asks if group is Group.WAITS else ~asks)  # the key has an index
+    if group is Group.WAITS:
+        return _T.c.waiting_for == WaitFor.PERSON.value
+    # both say that it is not done: an index has the one, the index that has the order has the other
+    is_open = sa.and_(_T.c.open_key.is_not(None), _T.c.outcome.is_(None))
+    return sa.and_(is_open, sa.func.coalesce(_T.c.waiting_for, "") != WaitFor.PERSON.value)
 
-
-_ASKED = sa.func.coalesce(_T.c.asked_at, _T.c.created_at)
 
 PARTS = (
-    _Part(frozenset({Group.WAITS}), oldest_first=True, moment=_ASKED),  # few rows, found by the open ones' index
+    _Part(frozenset({Group.WAITS}), oldest_first=True, moment=_T.c.asked_at),
     _Part(frozenset({Group.WORKS}), oldest_first=False, moment=_T.c.created_at),
     _Part(frozenset(OUTCOMES), oldest_first=False, moment=_T.c.created_at),
 )
@@ -157,6 +158,11 @@ class Listing:
             rows = _few if wanted.search and many < FEW else _rows
             page = list(rows(connection, dag_ids, wanted, cut, limit)) if many else []
             return Found(numbers, tuple(page[::-1] if cut.back else page))
+
+    def spent(self, day: str, *, most: float) -> float:
+        """US dollars of a day (YYYY-MM-DD, UTC), of all DAGs; of one never more than `most`."""
+        with reading(self._engine) as connection:
+            return spending.total_of(connection, day, most)
 
     def open_numbers(self, dag_ids: Collection[str]) -> dict[Group, int]:
         """The same of sessions that are not done, whatever the filter."""

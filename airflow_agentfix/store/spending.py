@@ -51,6 +51,10 @@ def day_of(connection: sa.Connection, dag_id: str, limits: DayLimits) -> Day:
     return Day(**connection.execute(_day(dag_id, limits)).mappings().one())
 
 
+def total_of(connection: sa.Connection, day: str, most: float) -> float:
+    return float(connection.scalar(_total(day, most)) or 0.0)
+
+
 def _require(connection: sa.Connection, session: Session, limits: DayLimits) -> None:
     own = sa.select(_reserved()).where(tables.session.c.id == session.id).scalar_subquery()
     row: dict[str, Any] = {**connection.execute(_day(session.dag_id, limits).add_columns(own.label("own"))).mappings().one()}
@@ -64,15 +68,19 @@ def _day(dag_id: str, limits: DayLimits) -> sa.Select[Any]:
     spending, session = tables.spending, tables.session
     of_day = spending.c.day == limits.day
     spent = sa.select(sa.func.coalesce(sa.func.sum(spending.c.dollars), 0.0)).where(of_day)
-    counted = sa.case((spending.c.dollars > limits.most, limits.most), else_=spending.c.dollars)
-    total_spent = sa.select(sa.func.coalesce(sa.func.sum(counted), 0.0)).where(of_day)
     reserved = sa.select(sa.func.coalesce(sa.func.sum(_reserved()), 0.0)).where(session.c.open_key.is_not(None))  # has an index
     return sa.select(
         spent.where(spending.c.dag_id == dag_id).scalar_subquery().label("spent"),
         reserved.where(session.c.dag_id == dag_id).scalar_subquery().label("reserved"),
-        total_spent.scalar_subquery().label("total_spent"),
+        _total(limits.day, limits.most).scalar_subquery().label("total_spent"),
         reserved.scalar_subquery().label("total_reserved"),
     )
+
+
+def _total(day: str, most: float) -> sa.Select[Any]:
+    t = tables.spending
+    counted = sa.case((t.c.dollars > most, most), else_=t.c.dollars)
+    return sa.select(sa.func.coalesce(sa.func.sum(counted), 0.0)).where(t.c.day == day)
 
 
 def _reserved() -> sa.ColumnElement[float]:

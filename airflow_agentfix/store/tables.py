@@ -68,6 +68,7 @@ session = Table(
     Column("searched", Text),  # what lists are searched in, in lower case: `store.listing`
     Index("idx_agentfix_session_list", "dag_id", "created_at"),
     Index("idx_agentfix_session_fingerprint", "fingerprint"),
+    Index("idx_agentfix_session_asked", "waiting_for", "asked_at", "id"),
     # lists go through it in their order; what they count and compare is read from it alone
     Index("idx_agentfix_session_listed", "created_at", "id", "dag_id", "outcome", "waiting_for", "verdict", "version"),
 )

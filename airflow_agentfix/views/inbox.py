@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from airflow_agentfix.core.budget import DayLimits
 from airflow_agentfix.core.groups import Group
 from airflow_agentfix.core.session import Session
 from airflow_agentfix.desk import Desk
@@ -153,8 +152,7 @@ def _revision(desk: Desk, seen: Seen) -> str:
 
 def _today(desk: Desk) -> Today:
     settings = desk.settings
-    limits = DayLimits(_day(desk), 0.0, settings.daily_dollars_total, most=settings.daily_dollars)
-    spent = desk.store.day("", limits).total_spent
+    spent = Listing(desk.store.engine).spent(_day(desk), most=settings.daily_dollars)
     return Today(round(spent, 6), None if settings.offline else settings.daily_dollars_total)
 
 
