@@ -431,9 +431,12 @@ def test_once_the_fix_is_merged_nothing_is_left_to_do(api: ApiServer, server: Se
     session_id = world.fixed(server).session.id
     stored = server.store.get(session_id)
     assert stored
+    browser = Browser(api, session_id)
+    page = browser.get()
     ended = {"run_id": RUN, "version": COMMIT, "reason": "merged"}
     server.service.desk.save(stored, Draft(K.PIN_ENDED, SERVER, ended))
-    head = head_of(Browser(api, session_id).get())
+    assert "The fix is merged." in browser.get("/live", after=numbers(page)[-1], etag=tag_of(page)), "a poll tells it too"
+    head = head_of(browser.get())
     assert "Outcome Fixed: what had failed ran green on the fix. The fix is merged." in head
     assert "To do" not in head
 
