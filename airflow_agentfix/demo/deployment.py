@@ -27,7 +27,7 @@ RUN_ID = "daily_revenue_of_today"
 FAILED_TASK = "sum_revenue"
 OUR_BUNDLE = {"name": "agentfix", "classpath": "airflow_agentfix.bundles.AgentFixDags", "kwargs": {}}
 DAGS = (DAG_ID, "agentfix_fix", "agentfix_ask")
-PARSE_SECONDS = 120
+PARSE_SECONDS = 240
 SESSION_SECONDS = 600
 """a session with Claude may take minutes; one with the rules takes seconds"""
 

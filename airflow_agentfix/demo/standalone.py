@@ -23,7 +23,10 @@ import requests  # noqa: TID253 - the demo talks HTTP; no DAG file imports it
 
 from airflow_agentfix.errors import AgentFixError
 
-START_SECONDS = 180
+START_SECONDS = 300
+"""on a quiet machine it takes 20; these are for one that does much else"""
+CALLBACK_SECONDS = 60
+"""in production a callback gives up early and the triage finds the failure later; here nobody comes later"""
 STOP_SECONDS = 20
 PASSWORDS = "simple_auth_manager_passwords.json.generated"
 NOT_INHERITED = ("AIRFLOW", "AGENTFIX_AIRFLOW", "PYTHONPATH", "VIRTUAL_ENV")
@@ -178,6 +181,7 @@ def _environment(
         "LOGGING__WORKER_LOG_SERVER_PORT": str(log_ports[0]),
         "LOGGING__TRIGGER_LOG_SERVER_PORT": str(log_ports[1]),
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
+        "AGENTFIX__CALLBACK_TIMEOUT": str(CALLBACK_SECONDS),
         **({"CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{name}:{role}" for name, role in users.items())} if users else {}),
         **config,
     }

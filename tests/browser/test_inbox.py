@@ -58,7 +58,9 @@ def test_a_list_that_nobody_touches_brings_what_changed_and_keeps_the_focus(show
     page = visit("admin").our("/")
     search = page.get_by_role("searchbox")
     search.focus()
-    page.wait_for_timeout(4500)  # two polls
+    for _ in range(2):
+        with page.expect_response("**/agentfix/*"):  # a poll's
+            pass
     expect(search).to_be_focused()
     assert rows(page).count() > 0
 

@@ -19,7 +19,6 @@ from tests.browser.stories import BY_HAND, Shop, run_tab, task_tab
 from tests.browser.visitor import View, Visitor, barriers, log_in, switch_theme, theme_of
 
 pytestmark = pytest.mark.e2e
-PATIENCE = 180_000
 APPROVE = re.compile("^Approve")
 MARK = "(html) => { html.dataset.opened = 'once' }"
 
@@ -93,7 +92,7 @@ def started(opened: dict[str, Story], airflow: Shop) -> dict[str, Story]:
 def approved(started: dict[str, Story], airflow: Shop) -> dict[str, Story]:
     """The pages came to ask by themselves, and both said yes there."""
     for story in started.values():
-        story.tab.get_by_role("button", name=APPROVE).first.wait_for(timeout=PATIENCE)
+        story.tab.get_by_role("button", name=APPROVE).first.wait_for()
         assert story.is_the_page_that_was_opened()
         assert barriers(story.tab) == []
         assert airflow.here.run_state(story.name, story.name) == "failed"
@@ -104,14 +103,14 @@ def approved(started: dict[str, Story], airflow: Shop) -> dict[str, Story]:
 
 def test_what_is_asked_for_approval_shows_the_diff(started: dict[str, Story]):
     for story in started.values():
-        story.tab.get_by_role("button", name=APPROVE).first.wait_for(timeout=PATIENCE)
+        story.tab.get_by_role("button", name=APPROVE).first.wait_for()
         expect(story.tab.get_by_text("return value / 2").first).to_be_visible()
         assert story.tab.locator("ins, .gi").count() > 0
 
 
 def test_the_run_goes_green_and_the_page_says_fixed_without_a_reload(approved: dict[str, Story], airflow: Shop):
     for name, story in approved.items():
-        story.tab.get_by_text("fixed", exact=True).first.wait_for(timeout=PATIENCE)
+        story.tab.get_by_text("fixed", exact=True).first.wait_for()
         assert story.is_the_page_that_was_opened()
         assert airflow.here.run_state(name, name) == "success"
         assert airflow.here.done(name).outcome is Outcome.FIXED
@@ -146,7 +145,7 @@ def test_who_rejects_ends_it_and_nothing_runs(shown: Shop, visit: Visit):
     tab = visit("admin").tab(task_tab("rejected"))
     tab.get_by_label("Message").first.fill("not on a Friday")
     tab.get_by_role("button", name="Reject").first.click()
-    tab.get_by_text("rejected", exact=True).first.wait_for(timeout=PATIENCE)
+    tab.get_by_text("rejected", exact=True).first.wait_for()
     tab.get_by_text("not on a Friday").first.wait_for(state="attached")
     assert shown.here.run_state("rejected", "rejected") == "failed"
     assert shown.here.events(shown.session("rejected"), EventKind.RERUN) == []
@@ -156,7 +155,7 @@ def test_who_stops_it_ends_it(shown: Shop, visit: Visit):
     shown.until_asked("stopped")
     page = visit("admin").our(shown.page("stopped"))
     stop(page)
-    page.get_by_text("stopped", exact=True).first.wait_for(timeout=PATIENCE)
+    page.get_by_text("stopped", exact=True).first.wait_for()
     (event,) = shown.here.events(shown.session("stopped"), EventKind.STOP)
     assert event.actor == "admin"
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import requests
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import Browser, ConsoleMessage, FrameLocator, Page
+from playwright.sync_api import Browser, ConsoleMessage, FrameLocator, Page, expect
+
+from tests.witnesses import witness
 
 View = Page | FrameLocator
 """one of our pages: a page of its own, or in Airflow's frame"""
@@ -21,6 +26,11 @@ HAS_SETTLED = "() => document.readyState === 'complete' && !document.querySelect
 SANDBOX = "An iframe which has both allow-scripts and allow-same-origin"
 """what Chromium says of the frame that Airflow puts every plugin's page into"""
 SERIOUS = ("serious", "critical")
+PATIENCE = 240_000
+"""milliseconds that only a hang takes: pages show what Airflow did, on a machine that may be slow and do much else"""
+TELLING = 10_000
+"""milliseconds for what is only asked of a page because a test has failed"""
+expect.set_options(timeout=PATIENCE)
 
 
 class Visitor:
@@ -33,7 +43,7 @@ class Visitor:
         self.url, self.user, self.complaints = url, user, list[str]()
         size = {"width": width, "height": height}
         self.context = browser.new_context(viewport=size, reduced_motion="reduce")  # type: ignore[arg-type]
-        self.context.set_default_timeout(30_000)
+        self.context.set_default_timeout(PATIENCE)
         self.context.expose_binding("__pwned", lambda source, how="": self._complain(f"executed: {how}", source))
         self.context.expose_binding("__violated", lambda source, told: self._complain(f"policy: {told}", source))
         self.context.add_init_script(WATCH + THEME % theme)
@@ -43,16 +53,29 @@ class Visitor:
         if user:
             self.context.add_cookies([{"name": "_token", "value": token_of(url, user), "url": url + "/"}])
         self.page = self.context.new_page()
+        self._there = ExitStack()
 
     def __enter__(self) -> Self:
+        self._there.callback(self.context.close)
+        self._there.enter_context(witness(f"The browser of {self.user or 'somebody'}", self.sees))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        try:
-            if kind is None and self.complaints:
+        if error is None and self.complaints:
+            with self._there:
                 raise AssertionError("The browser complains:\n" + "\n".join(self.complaints))
-        finally:
-            self.context.close()
+        self._there.__exit__(kind, error, trace)
+
+    def sees(self) -> str:
+        """What is to know where a test failed: the address, the complaints, the text of the page and of our frames, a picture."""
+        picture = Path(tempfile.mkdtemp(prefix="agentfix-page-"), "page.png")
+        self.page.screenshot(path=picture, timeout=TELLING)
+        texts = [
+            f"{frame.url}\n{frame.locator('body').inner_text(timeout=TELLING)[:4000]}"
+            for frame in self.page.frames
+            if frame is self.page.main_frame or "/agentfix/" in frame.url
+        ]
+        return "\n".join([str(picture), *self.complaints, *texts])
 
     def our(self, path: str) -> Page:
         """One of our pages by itself. `path`: below /agentfix."""
@@ -89,7 +112,7 @@ class Visitor:
 
 
 def token_of(url: str, user: str) -> str:
-    answer = requests.post(f"{url}/auth/token", json={"username": user, "password": user}, timeout=30)
+    answer = requests.post(f"{url}/auth/token", json={"username": user, "password": user}, timeout=PATIENCE / 1000)
     answer.raise_for_status()
     return str(answer.json()["access_token"])
 

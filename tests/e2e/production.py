@@ -18,11 +18,13 @@ from airflow_agentfix.core.incident import TaskFacts
 from airflow_agentfix.core.session import Event, EventKind, Session
 from airflow_agentfix.demo.deployment import Deployment
 from airflow_agentfix.demo.shop import BASE_BRANCH, DAG_ID, Origin
-from airflow_agentfix.errors import AirflowNotFound
+from airflow_agentfix.errors import AgentFixError, AirflowNotFound, AirflowUnreachable
 from airflow_agentfix.store.client import SessionsApi
 from tests.once import airflow_database
+from tests.witnesses import witness
 
-PATIENCE = 180.0
+PATIENCE = 240.0
+"""seconds that only a hang takes, on a machine that is slow and does much else"""
 FUTURE = "from __future__ import annotations\n"
 FIX_FILE = "dags/shop/revenue.py"
 
@@ -136,18 +138,39 @@ class Production:
         return self.origin.git("for-each-ref", "--format=%(refname:short)", "refs/heads").splitlines()
 
     def until(self, condition: Callable[[], bool], what: str) -> None:
+        """Until it holds. An Airflow that is too busy to answer is asked again."""
         deadline = time.monotonic() + PATIENCE
-        while not condition():
+        found: object = False
+        while True:
+            try:
+                if condition():
+                    return
+            except AirflowUnreachable as error:
+                found = error
             if time.monotonic() > deadline:
-                raise AssertionError(f"After {PATIENCE:.0f} s still not: {what}\n{self.said()}")
+                raise AssertionError(f"After {PATIENCE:.0f} s still not: {what} ({found})")
             time.sleep(0.3)
 
     def said(self) -> str:
-        sessions = self.deployment.sessions.list()
-        events = [
-            f"  {event.number} {event.kind} {str(dict(event.data))[:200]}" for one in sessions for event in self.events(one)
-        ]
-        return "\n".join([*map(str, sessions), *events, self.deployment.standalone.tail(30)])
+        """What is to know where a test failed: the sessions with their events, how Airflow's log ends and those of our tasks."""
+        try:
+            sessions = self.deployment.sessions.list()
+            told = [line for one in sessions for line in (str(one), *map(_in_a_line, self.events(one)))]
+        except AgentFixError as error:
+            told = [f"Sessions could not be read: {error}"]
+        return "\n".join([*told, self.deployment.standalone.tail(60), *self._task_logs()])
+
+    def _task_logs(self) -> Iterator[str]:
+        """The newest of the tasks that drive sessions and show questions."""
+        home = self.deployment.standalone.home
+        logs = sorted(home.glob("logs/dag_id=agentfix_*/**/*.log"), key=lambda file: file.stat().st_mtime)
+        for log in logs[-3:]:
+            last = log.read_text(errors="replace").splitlines()[-12:]
+            yield "\n".join([str(log.relative_to(home)), *(f"  {line[:400]}" for line in last)])
+
+
+def _in_a_line(event: Event) -> str:
+    return f"  {event.number} {event.at} {event.kind} {str(dict(event.data))[:200]}"
 
 
 def _hitl_details(question: Mapping[str, Any]) -> str:
@@ -189,5 +212,5 @@ def production(
         login = {"conn_type": "agentfix_airflow", "host": deployment.standalone.url, "login": worker, "password": worker}
         deployment.standalone.env["AIRFLOW_CONN_AGENTFIX_AIRFLOW"] = json.dumps(login)
     airflow_database(deployment.standalone.home)
-    with deployment.running(lambda _: None):
+    with deployment.running(lambda _: None), witness("Airflow", here.said):
         yield here

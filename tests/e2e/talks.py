@@ -14,7 +14,7 @@ import requests
 from airflow_agentfix.airflow_http import path_of
 from airflow_agentfix.core.session import Event, EventKind, Session, State
 from airflow_agentfix.demo.shop import DAG_ID
-from tests.e2e.production import FIX_FILE, Production
+from tests.e2e.production import FIX_FILE, PATIENCE, Production
 from tests.fakes.messages_api import Block, Entry, MessagesApi, call, text
 
 DAGS = {"talk": DAG_ID, "cleared": "cleared", "stopped": "stopped", "rejected": "rejected"}
@@ -112,10 +112,10 @@ class Talks:
         """How our own API answers a request on the session. user None: nobody is logged in."""
         base, headers = self.here.deployment.standalone.url, {}
         if user:
-            login = requests.post(f"{base}/auth/token", json={"username": user, "password": user}, timeout=30).json()
+            login = requests.post(f"{base}/auth/token", json={"username": user, "password": user}, timeout=PATIENCE).json()
             headers = {"Authorization": f"Bearer {login['access_token']}"}
         url = f"{base}/agentfix/api/v1/sessions/{self.session(name).id}{route}"
-        return requests.request(method, url, json=body, headers=headers, timeout=30).status_code
+        return requests.request(method, url, json=body, headers=headers, timeout=PATIENCE).status_code
 
     def worker(self, name: str) -> dict[str, Any]:
         """The task instance that drives the session."""

@@ -41,7 +41,7 @@ def processes_in(folder: Path) -> list[str]:
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     folder = tmp_path_factory.mktemp("demo")
     done = subprocess.run(
-        COMMAND, env=environment(folder), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=400, check=False
+        COMMAND, env=environment(folder), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=1200, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return folder, done
@@ -111,18 +111,18 @@ def test_a_demo_that_is_interrupted_ends_everything_it_started(tmp_path):
             COMMAND, env=environment(folder), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             preexec_fn=heed_interrupts,
         )  # fmt: skip
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while not any("scheduler" in line for line in processes_in(folder)) and time.monotonic() < deadline:
         time.sleep(0.5)
     assert any("scheduler" in line for line in processes_in(folder))
     process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 130
+    assert process.wait(240) == 130
     assert processes_in(folder) == []
 
 
 def test_a_folder_that_is_not_empty_is_refused(tmp_path):
     (tmp_path / "precious").touch()
-    done = subprocess.run(COMMAND, env=environment(tmp_path), capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(COMMAND, env=environment(tmp_path), capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 1
     assert "expected an empty folder" in done.stderr
     assert "Traceback" not in done.stderr

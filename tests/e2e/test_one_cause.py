@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
 from airflow_agentfix.core.session import Outcome, Session
-from airflow_agentfix.demo.deployment import Deployment
-from airflow_agentfix.demo.shop import Origin
-from airflow_agentfix.errors import AirflowNotFound
-from tests.e2e.production import Production
+from tests.e2e.production import Production, production
 
 pytestmark = pytest.mark.e2e
 
@@ -48,26 +43,20 @@ with DAG("{DAG}", schedule=None, is_paused_upon_creation=False, default_args={{"
 '''
 
 
+FILES = {f"dags/{DAG}.py": SOURCE, "dags/shop/halves.py": "def half(value: int) -> float:\n    return valeu / 2\n"}
+
+
 @pytest.fixture(scope="module")
-def here() -> Iterator[Production]:
-    with TemporaryDirectory(prefix="agentfix-e2e-") as name:
-        folder = Path(name).resolve()
-        deployment = Deployment.prepare(folder, config={"AGENTFIX__ALLOW_UNREVIEWED_RERUNS": "True"})
-        clone = Origin(folder / "clone")
-        Origin(folder).git("clone", "-q", str(deployment.origin.path), str(clone.path))
-        (clone.path / "dags" / f"{DAG}.py").write_text(SOURCE)
-        (clone.path / "dags" / "shop" / "halves.py").write_text("def half(value: int) -> float:\n    return valeu / 2\n")
-        clone.git("add", "-A")
-        clone.git("commit", "-q", "-m", "Halves")
-        clone.git("push", "-q", "origin", "main")
-        with deployment.running(lambda _: None):
-            yield Production(deployment)
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]:
+    config = {"AGENTFIX__ALLOW_UNREVIEWED_RERUNS": "True"}
+    with production(tmp_path_factory.mktemp("one-cause"), config=config, files=FILES) as one:
+        yield one
 
 
 @pytest.fixture(scope="module")
 def sessions(here: Production) -> dict[str, Session]:
     """By task and index, once all are done."""
-    here.until(lambda: _is_there(here), f"{DAG} is parsed")
+    here.until(lambda: here.is_parsed(DAG), f"{DAG} is parsed")
     here.deployment.airflow.trigger(DAG, run_id=RUN, conf={})
     wanted = {"first", "second", "handle[1]", "handle[2]"}
 
@@ -77,13 +66,6 @@ def sessions(here: Production) -> dict[str, Session]:
 
     here.until(lambda: wanted <= found().keys(), "a session on each of them is done")
     return found()
-
-
-def _is_there(here: Production) -> bool:
-    try:
-        return bool(here.deployment.airflow.dag(DAG))
-    except AirflowNotFound:
-        return False
 
 
 def test_two_tasks_broken_by_one_helper_are_one_session_with_one_branch(here: Production, sessions: dict[str, Session]) -> None:

@@ -15,11 +15,12 @@ from airflow_agentfix.core.previews import commit_tag
 from airflow_agentfix.demo.standalone import Standalone
 from airflow_agentfix.errors import AirflowNotFound, AirflowUnreachable
 from airflow_agentfix.settings import Settings
+from tests.e2e.production import PATIENCE
 from tests.once import airflow_database
 from tests.previews.world import SECRET, World
+from tests.witnesses import witness
 
 pytestmark = pytest.mark.e2e
-PATIENCE = 120.0
 
 SHOP = """
 from airflow.sdk import DAG, Asset, task
@@ -60,9 +61,11 @@ class Here:
         deadline = time.monotonic() + PATIENCE
         while not condition():
             if time.monotonic() > deadline:
-                errors = list(self.airflow.import_errors())
-                raise AssertionError(f"Still not: {what}\n{self.airflow.dag_ids()}\n{errors}\n{self.standalone.tail(40)}")
+                raise AssertionError(f"After {PATIENCE:.0f} s still not: {what}")
             time.sleep(0.5)
+
+    def said(self) -> str:
+        return f"{self.airflow.dag_ids()}\n{list(self.airflow.import_errors())}\n{self.standalone.tail(60)}"
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +84,9 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Here]:
     airflow_database(folder / "airflow")
     with Standalone(folder / "airflow", bundles=bundles, config={"AGENTFIX__SIGNING_KEY": SECRET}) as standalone:
         http = connect(Settings(), environ={"AGENTFIX_AIRFLOW_URL": standalone.url})
-        yield Here(world, RestAirflowApi(http), http, standalone)
+        here = Here(world, RestAirflowApi(http), http, standalone)
+        with witness("Airflow", here.said):
+            yield here
 
 
 def test_an_approved_fix_runs_as_a_dag_of_its_own_a_broken_one_is_an_import_error_and_both_go(here: Here) -> None:

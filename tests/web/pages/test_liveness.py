@@ -62,7 +62,8 @@ class Shown:
         self.answer: dict[str, Any] | None = {"status": 304}
         self.held: list[Route] = []
         self.hold = False
-        page.clock.install()
+        page.clock.install(time="2026-11-26T08:00:00")
+        page.clock.pause_at("2026-11-26T08:00:01")  # else it goes on by itself, however long the machine takes
         page.route("**/agentfix/nowhere*", self._with_content)
         page.route("**/agentfix/probe*", self._probe)
         page.goto(url + HERE)
@@ -95,6 +96,7 @@ class Shown:
             self.page.wait_for_timeout(25)
             while self.page.locator(".htmx-request").count():  # seconds pass here at once, answers take as long as they take
                 self.page.wait_for_timeout(10)
+                self.page.clock.run_for(2)  # htmx lets an answer settle for a moment
             at += [second] * (len(self.asked) - before)
         return at
 
