@@ -1,4 +1,4 @@
-"""What naming AgentFix in a DAG file costs on top of airflow.sdk."""
+"""What naming AgentFix in a DAG file costs on top of airflow.sdk, and how soon `agentfix --help` comes."""
 
 from __future__ import annotations
 
@@ -20,10 +20,22 @@ print(json.dumps([took, sorted({name.partition(".")[0] for name in set(sys.modul
 """
 
 
+HELP = """
+import subprocess, sys, time
+start = time.perf_counter()
+subprocess.run([sys.executable, "-m", "airflow_agentfix", "--help"], check=True, stdout=subprocess.DEVNULL)
+print(time.perf_counter() - start)
+"""
+
+
 def measure() -> list[Figure]:
     seen = [json.loads(last_line(done)) for done in runs(CODE, times=TIMES)]
     heavy = HEAVY.intersection(module for _, loaded in seen for module in loaded)
+    helped = [float(last_line(done)) for done in runs(HELP, times=TIMES)]
     return [
+        of_samples(
+            "agentfix --help", helped, by="median", unit="s", aim=0.5, how="`python -m airflow_agentfix --help`, a process each"
+        ),
         of_samples(
             "import of callback and operator",
             [milliseconds for milliseconds, _ in seen],

@@ -76,7 +76,7 @@ class Command:
         login = {"AGENTFIX_AIRFLOW_URL": url, **({"AGENTFIX_AIRFLOW_TOKEN": f"token-of-{user}"} if user else {})}
         done = subprocess.run(
             [sys.executable, "-m", "airflow_agentfix", *arguments],
-            env={**self.environ, **login, **environ}, capture_output=True, text=True, timeout=60, check=False,
+            env={**self.environ, **login, **environ}, capture_output=True, text=True, timeout=240, check=False,
         )  # fmt: skip
         assert "Traceback" not in done.stdout + done.stderr
         return Said(done.returncode, done.stdout + done.stderr)

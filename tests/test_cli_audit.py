@@ -43,7 +43,7 @@ def audit(server: Server, tmp_path: Path) -> Iterator[Run]:
             environ = {"PATH": os.environ["PATH"], "AIRFLOW_HOME": str(tmp_path), "AGENTFIX_AIRFLOW_URL": api.url}
             command = [sys.executable, "-m", "airflow_agentfix", "audit", *arguments]
             environ["AGENTFIX_AIRFLOW_TOKEN"] = user
-            return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+            return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=240, check=False)
 
         yield audit
 

@@ -36,7 +36,7 @@ def policy(server: Server, tmp_path: Path) -> Iterator[Run]:
             environ = {"PATH": os.environ["PATH"], "AGENTFIX_AIRFLOW_URL": api.url, "AGENTFIX_AIRFLOW_TOKEN": user}
             command = [sys.executable, "-m", "airflow_agentfix", verb, *arguments]
             environ |= {"COLUMNS": "200"}
-            return subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+            return subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
 
         yield policy
 

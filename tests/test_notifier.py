@@ -145,10 +145,10 @@ def test_what_could_not_be_handed_over_is_one_line_and_no_error(
         monkeypatch.setenv("AGENTFIX_AIRFLOW_URL", f"http://127.0.0.1:{closed_port()}")
     airflow.refuses_login = away == "login refused"
     airflow.refusals = {f"POST {API}/failures": (404, "Not Found")} if away == "no plugin" else {}
-    airflow.delay = 8.0 if away == "hangs" else 0.0
+    airflow.delay = 60.0 if away == "hangs" else 0.0
     started = time.monotonic()
     AgentFixNotifier()({"ti": Ti(), "exception": KeyError("amount")})
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 40
     assert len(said(caplog)) == 1
     assert "Its triage DAG will find it." in said(caplog)[0]
 

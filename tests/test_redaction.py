@@ -56,7 +56,7 @@ def test_a_pattern_that_runs_for_ever_is_given_up_and_its_lines_are_masked_whole
     text = "first\n" + "a" * 5_000 + "!\nlast"
     started = time.monotonic()
     shown = redactor.redact(text)
-    assert time.monotonic() - started < 6 * redaction.PATTERN_SECONDS
+    assert time.monotonic() - started < 30 * redaction.PATTERN_SECONDS
     assert shown.split("\n")[0] == "first"
     assert shown.count("\n") == 2
     assert "aaaa" not in shown

@@ -19,7 +19,7 @@ def found_by_copy(site_packages: Path) -> subprocess.CompletedProcess[str]:
     code = "from airflow_agentfix import resources; print(resources.dags_folder(), resources.skills_folder())"
     environment = {"PYTHONPATH": str(site_packages), "PATH": "/usr/bin:/bin"}
     return subprocess.run(
-        [sys.executable, "-c", code], env=environment, cwd=site_packages, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", code], env=environment, cwd=site_packages, capture_output=True, text=True, timeout=240, check=False
     )
 
 

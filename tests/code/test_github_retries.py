@@ -55,7 +55,7 @@ def test_a_long_retry_after_is_not_waited_for(github: FakeGitHub, status: int, q
     started = time.monotonic()
     with pytest.raises(RepositoryUnreachable, match="wait 3600 s"):
         GitHubHost(Repository(github.repo_url, "main"), client).head("main")
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 120
     assert times(github, "GET", "/branches/") == 1
 
 

