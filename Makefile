@@ -51,10 +51,10 @@ types: $(DEV_READY)
 	$(BIN)/mypy
 
 test-unit: $(DEV_READY)
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m 'not e2e'
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --durations=15 --no-loadscope-reorder -m 'not e2e'
 
 test-e2e: $(DEV_READY)
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m e2e tests/e2e tests/browser
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --durations=15 -m e2e tests/e2e tests/browser
 
 # make test-matrix: unit and end-to-end tests (the demo among them) on every Airflow line, each in an environment of its own
 MATRIX ?= 3.1:python3.11 3.2:python3.13 3.3:python3.12

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -28,6 +30,8 @@ START_SECONDS = 300
 CALLBACK_SECONDS = 60
 """in production a callback gives up early and the triage finds the failure later; here nobody comes later"""
 STOP_SECONDS = 20
+PORTS = range(20_000, 32_000)
+"""below those that systems give to whoever asks for any"""
 PASSWORDS = "simple_auth_manager_passwords.json.generated"
 NOT_INHERITED = ("AIRFLOW", "AGENTFIX_AIRFLOW", "PYTHONPATH", "VIRTUAL_ENV")
 """a newcomer's own Airflow settings must not leak into the demo's"""
@@ -147,14 +151,16 @@ class Standalone:
         return False
 
 
-def _free_ports(count: int) -> tuple[int, ...]:
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = tuple(one.getsockname()[1] for one in sockets)
-    for one in sockets:
-        one.close()
-    return ports
+def _free_ports(count: int) -> list[int]:
+    """Nobody gets one of them by chance before Airflow listens, or while it is restarted."""
+    return list(islice(filter(_is_free, random.sample(PORTS, len(PORTS))), count))
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as one, suppress(OSError):
+        one.bind(("127.0.0.1", port))
+        return True
+    return False
 
 
 def _environment(
