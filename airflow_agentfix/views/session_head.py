@@ -49,7 +49,7 @@ class Head:
 
 
 def head(session: Session, events: Events) -> Head:
-    incident, report, fate = data_of(events, K.INCIDENT), newest_report(events), _fate(events)
+    incident, report, fate = data_of(events, K.INCIDENT), newest_report(events), _fate(session, events)
     judgement = incident.get("judgement") or {}
     verdict = Verdict(session.verdict) if session.verdict in list(Verdict) else None
     owners = [str(one) for one in listed((incident.get("dag") or {}).get("owners"))]
@@ -88,9 +88,10 @@ _FATES: Mapping[str, str] = {
 }
 
 
-def _fate(events: Events) -> str:
-    """What became of the newest fix, as far as it is on record, else empty. Runs are recovered after a merge alone."""
-    fix = transcript.newest_fix(events)
+def _fate(session: Session, events: Events) -> str:
+    """What became of the newest fix, as far as it is on record, else empty; nothing of a session that is at work again. Runs are
+    recovered after a merge alone."""
+    fix = transcript.newest_fix(events) if session.outcome else None
     since = [event for event in events if fix and event.number > fix.number]
     if any(event.data.get("run_id") for event in transcript.of_kind(since, K.RECOVERY)):
         return PinEnd.MERGED

@@ -35,9 +35,7 @@ FACTS = frozenset(K) - BULKY
 
 _ENDS = {K.FINISHED, K.ERASED, K.CLAIMED, K.NOTE, K.STOP}
 KINDS: Mapping[str, frozenset[EventKind]] = {
-    "head": frozenset(
-        {K.INCIDENT, K.OCCURRENCE, K.QUESTION, K.ANSWER, K.APPROVAL, K.PARKED, K.FIX, K.PIN_ENDED, K.RECOVERY, *_ENDS}
-    ),
+    "head": frozenset({K.INCIDENT, K.OCCURRENCE, K.QUESTION, K.ANSWER, K.APPROVAL, K.PARKED, K.PIN_ENDED, K.RECOVERY, *_ENDS}),
     "asks": frozenset({K.QUESTION, K.ANSWER, K.APPROVAL, K.FIX, *_ENDS}),
     "report": frozenset({K.INCIDENT, *_ENDS}),
     "fix": frozenset({K.FIX, K.PATCH, K.QUESTION, K.ANSWER, *_ENDS}),
