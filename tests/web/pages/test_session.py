@@ -16,7 +16,7 @@ import pytest
 import requests
 
 from airflow_agentfix.core.policy import Autonomy
-from airflow_agentfix.core.session import SERVER, EventKind, Outcome
+from airflow_agentfix.core.session import SERVER, EventKind, Outcome, PinEnd
 from airflow_agentfix.settings import Settings
 from airflow_agentfix.store.record import Draft, Stored
 from airflow_agentfix.store.sql import SqlStore
@@ -108,8 +108,8 @@ def test_a_new_fix_brings_the_parts_that_it_changes(api: ApiServer, server: Serv
     page = browser.get()
     server.append(claim, (K.FIX, world.fix()))
     html = browser.get("/live", after=numbers(page)[-1], etag=tag_of(page))
-    assert {"fix", "checks", "asks", "facts"} <= parts_of(html)
-    assert not {"head", "evidence", "policy", "report", "budget"} & parts_of(html)
+    assert {"head", "fix", "checks", "asks", "facts"} <= parts_of(html)
+    assert not {"evidence", "policy", "report", "budget"} & parts_of(html)
 
 
 def test_a_poll_that_finds_nothing_new_reads_one_row_and_asks_for_one_right(api: ApiServer, server: Server):
@@ -169,6 +169,7 @@ LIVES: dict[str, tuple[Callable[[Server], Any], list[Callable[[Server, str], Any
         [lambda server, one: server.service.message(one, ANNA, "Let me look."), approved],
     ),
     "rerunning": (world.rerunning, [lambda server, one: server.service.message(one, ANNA, "Take your time."), ended]),
+    "not taken": (world.fixed, [lambda server, one: server.service.end_pin(one, ANNA, reason=PinEnd.CLOSED)]),
     "done": (
         world.fixed,
         [
