@@ -30,6 +30,8 @@ START_SECONDS = 300
 CALLBACK_SECONDS = 60
 """in production a callback gives up early and the triage finds the failure later; here nobody comes later"""
 STOP_SECONDS = 20
+WORKER_SECONDS = 60
+"""a task fails when the API server takes longer for one request; of 5, Airflow's default, a busy machine needs more"""
 PORTS = range(20_000, 32_000)
 """below those that systems give to whoever asks for any"""
 PASSWORDS = "simple_auth_manager_passwords.json.generated"
@@ -188,6 +190,7 @@ def _environment(
         "LOGGING__TRIGGER_LOG_SERVER_PORT": str(log_ports[1]),
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
         "AGENTFIX__CALLBACK_TIMEOUT": str(CALLBACK_SECONDS),
+        "WORKERS__EXECUTION_API_TIMEOUT": str(WORKER_SECONDS),
         **({"CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{name}:{role}" for name, role in users.items())} if users else {}),
         **config,
     }

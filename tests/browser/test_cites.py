@@ -9,6 +9,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, expect
 
 from airflow_agentfix.core.session import Outcome
+from tests.browser.visitor import PATIENCE
 from tests.fakes.api_server import ApiServer
 from tests.fakes.databases import new_database
 from tests.fakes.server import Server
@@ -30,6 +31,7 @@ def page_of_report(browser: Browser, folder: Path, *, results_after: int = 0) ->
     world.finish(server, claim, Outcome.GAVE_UP, report=report)
     with ApiServer(server.service) as api:
         context = browser.new_context(extra_http_headers={"Authorization": "Bearer anna"})
+        context.set_default_timeout(PATIENCE)
         page = context.new_page()
         page.goto(f"{api.url}/agentfix/sessions/{claim.session.id}")
         yield page, event.number

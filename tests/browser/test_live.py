@@ -40,6 +40,31 @@ def test_an_event_shows_with_the_next_poll(shown: Shop, visit: Visit):
         page.locator(f"#event-{stored}").wait_for(state="attached")
 
 
+def test_a_page_that_is_looked_at_again_asks_at_once(shown: Shop, visit: Visit):
+    asked: list[str] = []
+    page = opened(shown, visit)
+    looks(page, away=True)
+    page.on("request", lambda request: asked.append(request.url))
+    pass_seconds(page, 60)
+    page.wait_for_timeout(500)  # a request would be told of by now
+    assert asked == []
+    with page.expect_request(LIVE):
+        looks(page, away=False)
+
+
+def looks(page: Page, *, away: bool) -> None:
+    """Playwright shows every page at all times, so the page is told what a window's would be, as in test_hidden.py."""
+    state = "hidden" if away else "visible"
+    page.evaluate(
+        """(state) => {
+          Object.defineProperty(document, 'hidden', { configurable: true, get: () => state === 'hidden' });
+          Object.defineProperty(document, 'visibilityState', { configurable: true, get: () => state });
+          document.dispatchEvent(new Event('visibilitychange'));
+        }""",
+        state,
+    )
+
+
 def test_a_poll_that_brings_nothing_new_leaves_the_page_as_it_is(shown: Shop, visit: Visit):
     page = opened(shown, visit)
     page.locator("main").evaluate("(one) => { one.dataset.seen = 'yes'; one.querySelector('h1').tabIndex = 0 }")

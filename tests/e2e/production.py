@@ -138,18 +138,7 @@ class Production:
         return self.origin.git("for-each-ref", "--format=%(refname:short)", "refs/heads").splitlines()
 
     def until(self, condition: Callable[[], bool], what: str) -> None:
-        """Until it holds. An Airflow that is too busy to answer is asked again."""
-        deadline = time.monotonic() + PATIENCE
-        found: object = False
-        while True:
-            try:
-                if condition():
-                    return
-            except AirflowUnreachable as error:
-                found = error
-            if time.monotonic() > deadline:
-                raise AssertionError(f"After {PATIENCE:.0f} s still not: {what} ({found})")
-            time.sleep(0.3)
+        until(condition, what)
 
     def said(self) -> str:
         """What is to know where a test failed: the sessions with their events, how Airflow's log ends and those of our tasks."""
@@ -167,6 +156,21 @@ class Production:
         for log in logs[-3:]:
             last = log.read_text(errors="replace").splitlines()[-12:]
             yield "\n".join([str(log.relative_to(home)), *(f"  {line[:400]}" for line in last)])
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    """Until it holds. An Airflow that is too busy to answer is asked again."""
+    deadline = time.monotonic() + PATIENCE
+    found: object = False
+    while True:
+        try:
+            if condition():
+                return
+        except AirflowUnreachable as error:
+            found = error
+        if time.monotonic() > deadline:
+            raise AssertionError(f"After {PATIENCE:.0f} s still not: {what} ({found})")
+        time.sleep(0.3)
 
 
 def _in_a_line(event: Event) -> str:

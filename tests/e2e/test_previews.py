@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -15,7 +14,7 @@ from airflow_agentfix.core.previews import commit_tag
 from airflow_agentfix.demo.standalone import Standalone
 from airflow_agentfix.errors import AirflowNotFound, AirflowUnreachable
 from airflow_agentfix.settings import Settings
-from tests.e2e.production import PATIENCE
+from tests.e2e.production import until
 from tests.once import airflow_database
 from tests.previews.world import SECRET, World
 from tests.witnesses import witness
@@ -57,13 +56,6 @@ class Here:
     def import_error(self, file: str) -> str:
         return "".join(str(one["stack_trace"]) for one in self.airflow.import_errors() if one["filename"] == file)
 
-    def until(self, condition: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not condition():
-            if time.monotonic() > deadline:
-                raise AssertionError(f"After {PATIENCE:.0f} s still not: {what}")
-            time.sleep(0.5)
-
     def said(self) -> str:
         return f"{self.airflow.dag_ids()}\n{list(self.airflow.import_errors())}\n{self.standalone.tail(60)}"
 
@@ -94,8 +86,8 @@ def test_an_approved_fix_runs_as_a_dag_of_its_own_a_broken_one_is_an_import_erro
     commit = world.fix("fix/sound", SOUND)
     world.fix("fix/broken", {"dags/shop/money.py": "RATES = 1\n"})
     world.fix("fix/waiting", {"dags/shop/money.py": "RATE = 'not approved'\n"}, approved=False)
-    here.until(lambda: here.has("shop") and here.has("shop.fix-sound"), "production and preview side by side")
-    here.until(lambda: bool(here.import_error("fix-broken.py")), "the broken branch's import error")
+    until(lambda: here.has("shop") and here.has("shop.fix-sound"), "production and preview side by side")
+    until(lambda: bool(here.import_error("fix-broken.py")), "the broken branch's import error")
 
     assert "cannot import name 'RATE'" in here.import_error("fix-broken.py")
     assert "preview of DAG 'shop' as branch 'fix/broken'" in here.import_error("fix-broken.py")
@@ -106,13 +98,13 @@ def test_an_approved_fix_runs_as_a_dag_of_its_own_a_broken_one_is_an_import_erro
     assert here.http.json("GET", "/api/v2/dags/shop")["timetable_summary"] is not None
 
     here.airflow.trigger("shop.fix-sound", run_id="rerun", conf={})
-    here.until(lambda: here.airflow.run("shop.fix-sound", "rerun").state in ("success", "failed"), "the preview's run ended")
+    until(lambda: here.airflow.run("shop.fix-sound", "rerun").state in ("success", "failed"), "the preview's run ended")
     states = {(task.task_id, task.map_index): task.state for task in here.airflow.task_instances("shop.fix-sound", "rerun")}
     assert states == {("total", 0): "success", ("total", 1): "success"}
     assert here.http.json("GET", "/api/v2/assets/events")["asset_events"] == []
 
     world.delete("fix/broken")
     world.withdraw(commit)
-    here.until(lambda: not here.has("shop.fix-sound"), "the preview is gone")
-    here.until(lambda: not here.import_error("fix-broken.py"), "the import error is gone")
+    until(lambda: not here.has("shop.fix-sound"), "the preview is gone")
+    until(lambda: not here.import_error("fix-broken.py"), "the import error is gone")
     assert here.has("shop")
