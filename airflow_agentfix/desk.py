@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, stop_after_delay, stop_all, wait_random_exponential
 
 from airflow_agentfix.core import pins, questions
 from airflow_agentfix.core.pins import pinned
@@ -35,8 +35,15 @@ log = logging.getLogger(__name__)
 FIX_DAG = "agentfix_fix"
 ENDED = frozenset({"success", "failed"})
 
+
+def enough(seconds: float) -> stop_all:
+    """So long, and three times at the least: asking Airflow may have taken longer than that, and a person's answer must not fail
+    of its own slowness."""
+    return stop_all(stop_after_delay(seconds), stop_after_attempt(3))
+
+
 _jitter = wait_random_exponential(multiplier=0.02, max=0.3)
-again = retry(retry=retry_if_exception_type(StaleWrite), stop=stop_after_delay(8), wait=_jitter, reraise=True)
+again = retry(retry=retry_if_exception_type(StaleWrite), stop=enough(8), wait=_jitter, reraise=True)
 """A use case reads, decides and writes once: when another writer was in between, it is decided anew. A hundred mapped tasks that
 fail at once all write to one session."""
 
