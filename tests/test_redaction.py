@@ -143,6 +143,13 @@ def test_of_a_known_value_of_many_lines_each_line_is_masked_and_the_lines_stay()
     assert known.mask("x\n" + "Zm9vYmFyYmF6cXV4" * 4 + "\ny AAAABBBBCCCCDDDD1") == "x\n***\ny ***"
 
 
+def test_that_one_private_key_is_known_uncovers_no_other() -> None:
+    frame, known = ("-----BEGIN RSA PRIVATE KEY-----", "-----END RSA PRIVATE KEY-----"), KnownValues()
+    known.add("\n".join((frame[0], "Zm9vYmFyYmF6cXV4" * 4, frame[1])))
+    other = "\n".join((frame[0], "MIIEpAIBAAKCAQEA0Zg3bX1lQ8m7", frame[1]))
+    assert "MIIEp" not in redaction.Redactor(known=known).redact(other)
+
+
 @pytest.fixture
 def fresh() -> Iterator[None]:
     """What is learned here is forgotten again: other tests show texts of their own."""

@@ -14,6 +14,8 @@ SHORTEST = 6
 """A shorter value occurs by chance."""
 LONG_LINE = 16
 """of a value of many lines, such as a private key: each is masked by itself, so that the number of lines stays"""
+FRAME = "-----"
+"""begins the lines around a key; they are no secret, and masked they would hide that another key stands between them"""
 EVERYBODY_KNOWS = frozenset(
     {"airflow", "anonymous", "changeme", "default", "docker", "example", "github", "localhost", "password", "postgres", "public"}
     | {"secret", "testing", "x-access-token", "username", "standalone"}
@@ -55,4 +57,5 @@ def _forms(value: str) -> Iterator[str]:
             yield form
             yield form.rstrip("=")
     if "\n" in value:
-        yield from (line.strip() for line in value.split("\n") if len(line.strip()) >= LONG_LINE)
+        lines = (line.strip() for line in value.split("\n"))
+        yield from (line for line in lines if len(line) >= LONG_LINE and not line.startswith(FRAME))
