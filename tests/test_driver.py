@@ -274,7 +274,7 @@ def test_a_task_that_is_gone_from_airflow_ends_the_session(desk: Desk) -> None:
     session = desk.ended(no_model)
     assert session.outcome is Outcome.FAILED
     assert "The failed task is gone from Airflow" in (session.summary or "")
-    assert "agentfix fix DAG RUN TASK" in (session.summary or "")
+    assert "start one on what is" in (session.summary or "")
 
 
 # --- other hands on the session --------------------------------------------------------------------------------------

@@ -46,8 +46,10 @@ class Guarded:
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     server = server_in(Path(tmp_path_factory.mktemp("guarded")))
+    session_id = example_session(server)
+    server.service.message(session_id, ANNA, "a long note, which is folded. " * 200)
     with ApiServer(server.service) as api:
-        yield Guarded(api, server, example_session(server))
+        yield Guarded(api, server, session_id)
     server.close()
 
 

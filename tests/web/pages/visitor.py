@@ -36,7 +36,7 @@ EXAMPLES: Mapping[str, Any] = {
     "message": "Look again.",
     "decision": "answer",
     "reason": "Not needed.",
-    "number": 1,
+    "number": 2,
 }
 """by name, of what a page may require"""
 
