@@ -60,7 +60,7 @@ def test_while_airflow_does_not_answer_the_page_says_so_and_takes_it_back_when_i
     banner = page.get_by_text("Airflow does not answer")
     page.locator("#timeline").wait_for()
     expect(banner).to_be_hidden()
-    box = page.locator("main textarea").first
+    box = page.locator("#tell")
     box.fill(WORDS)
     below.deployment.standalone.stop()
     expect(banner).to_be_visible()
